@@ -1,0 +1,93 @@
+/** What others may ask of an EventLog: one object per shard, named by `shardName(shard)`. */
+import type { SegmentRef } from "../../r2-layout/segment.ts";
+import type { SinkName } from "../sink-cursor/api.ts";
+
+/** One queue message's share of a commit. */
+export interface CommittedMessage {
+  /** `idHash("message", edge, n)`: owning it tells a redelivery from a duplicate. 16 bytes. */
+  readonly id: Uint8Array;
+  readonly edge: string;
+  readonly n: number;
+  readonly source: string;
+  /** As in its header: events in it, and events accepted by that instance before it. */
+  readonly events: number;
+  readonly before: number;
+  readonly void: readonly (readonly [n: number, events: number])[];
+  /** Events of it that were dropped as duplicates: owned by earlier commits, or repeated within this batch. */
+  readonly duplicates: number;
+}
+
+export interface SegmentCommit {
+  readonly epoch: number;
+  /** Null where every event was a duplicate: then only the messages are recorded and no seq is given. */
+  readonly segment: {
+    readonly key: string;
+    readonly bytes: number;
+    readonly events: number;
+    readonly quarantined: number;
+    /** Microseconds. */
+    readonly minReceivedAt: number;
+    readonly maxReceivedAt: number;
+    /** Milliseconds: when the object was written, by the writer's clock. */
+    readonly writtenAt: number;
+  } | null;
+  /** 16 bytes for each line of the segment, in line order. */
+  readonly ids: Uint8Array;
+  readonly messages: readonly CommittedMessage[];
+}
+
+export type CommitAnswer =
+  | { readonly kind: "committed"; readonly seq: number | null }
+  /** Nothing was changed. Indexes into `ids` and `messages` that the log owns already: drop them and try again. */
+  | { readonly kind: "owned"; readonly ids: number[]; readonly messages: number[] }
+  /** The segment is too old to be safe from the sweep: write it again. */
+  | { readonly kind: "stale" }
+  /** The shard was split or moved: use this epoch. */
+  | { readonly kind: "moved"; readonly epoch: number };
+
+export interface LogStatus {
+  readonly shard: number;
+  readonly epoch: number;
+  /** The newest seq, 0 before the first. */
+  readonly head: number;
+  /** Cumulative counts of events. accepted is what the edges' running numbers say was sent here. */
+  readonly accepted: number;
+  /** Of the accepted, those whose message has arrived. accepted - arrived is on the queue, or lost. */
+  readonly arrived: number;
+  readonly committed: number;
+  readonly quarantined: number;
+  readonly duplicates: number;
+  readonly suppressed: number;
+  readonly redelivered_messages: number;
+  /** Numbers of messages that are owed: sent, by a later message's word, and not arrived. */
+  readonly gaps: number;
+  readonly ids: number;
+  readonly id_memory_bytes: number;
+  /** Per sink: what it has told the log of its cursor. */
+  readonly cursors: Partial<Record<SinkName, number>>;
+  /** Milliseconds of the newest commit, 0 before the first. */
+  readonly committed_at: number;
+}
+
+export interface EventLogApi {
+  /** Which are owned already, one byte (0 or 1) each; advisory, `commit` decides. */
+  filter(ids: Uint8Array, messageIds: Uint8Array): Promise<{ ids: Uint8Array; messages: Uint8Array }>;
+  commit(commit: SegmentCommit): Promise<CommitAnswer>;
+  /** Segments with seq > after, in order, at most `LOG.segmentsPerRead`. `asOf` is the log's clock in ms, read before. */
+  segments(after: number, limit?: number): Promise<{ head: number; asOf: number; segments: SegmentRef[] }>;
+  /** Events and quarantined events in segments after..to (exclusive, inclusive): the ledger's in-flight figure. */
+  count(after: number, to?: number): Promise<{ events: number; quarantined: number }>;
+  /** A sink tells how far it has come, so that wake-ups stop. Safe to repeat, never moves back. */
+  reached(sink: SinkName, seq: number): Promise<void>;
+  /** The cron's poke: wakes every sink that is behind, and gives idle ones a tick. */
+  poke(shard: number): Promise<void>;
+  /** Which of these keys (of log objects) no row names: the sweep asks before it deletes. */
+  unnamed(keys: readonly string[]): Promise<string[]>;
+  status(): Promise<LogStatus>;
+}
+
+/** A message on a sink's queue: shard k has reached head. */
+export interface WakeUp {
+  readonly shard: number;
+  readonly head: number;
+}

@@ -1,0 +1,4 @@
+import { DurableObject } from "cloudflare:workers";
+
+/** Placeholder: the class that implements ./api.ts. */
+export class LakeCatalog extends DurableObject {}

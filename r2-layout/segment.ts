@@ -1,0 +1,51 @@
+/** A segment: one gzip object of the log, one line per event, each ended by a line feed. */
+import { gunzipSync, gzipSync } from "node:zlib";
+import type { EventRow, QuarantineRow } from "./event-columns.ts";
+import { eventRow, parseLogLine, quarantineRow } from "./log-line.ts";
+
+/** What the log knows of a segment once it is committed. */
+export interface SegmentRef {
+  readonly seq: number;
+  readonly key: string;
+  /** Compressed bytes of the object. */
+  readonly bytes: number;
+  /** Lines, quarantined ones included. */
+  readonly events: number;
+  readonly quarantined: number;
+  /** Microseconds. */
+  readonly minReceivedAt: number;
+  readonly maxReceivedAt: number;
+  /** Milliseconds, the EventLog's clock. */
+  readonly committedAt: number;
+}
+
+/** Level 1: the log is read a few times and kept 30 days; a higher level costs more CPU than it saves storage. */
+export function encodeSegment(lines: readonly string[]): Uint8Array {
+  const packed = gzipSync(`${lines.join("\n")}\n`, { level: 1 });
+  return new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength);
+}
+
+const decoder = new TextDecoder();
+
+/** @throws if the object is damaged: it is not gzip, or a line is not JSON. */
+export function decodeSegmentLines(bytes: Uint8Array): string[] {
+  const lines = decoder.decode(gunzipSync(bytes)).split("\n");
+  lines.pop();
+  return lines;
+}
+
+export interface SegmentRows {
+  readonly events: EventRow[];
+  readonly quarantine: QuarantineRow[];
+}
+
+/** Every row of a segment, in log order. @throws as `decodeSegmentLines`. */
+export function decodeSegment(bytes: Uint8Array, at: { shard: number; seq: number }): SegmentRows {
+  const rows: SegmentRows = { events: [], quarantine: [] };
+  for (const text of decodeSegmentLines(bytes)) {
+    const line = parseLogLine(text);
+    if (line.q) rows.quarantine.push(quarantineRow(line, at));
+    else rows.events.push(eventRow(line, at));
+  }
+  return rows;
+}

@@ -1,0 +1,45 @@
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+
+const object = (className: string) => ({ className, useSQLite: true });
+
+/** Objects and queue consumers, in workerd with real SQLite, R2 and queues. */
+export default defineConfig({
+  plugins: [
+    cloudflareTest({
+      main: new URL("workerd-main.ts", import.meta.url).pathname,
+      miniflare: {
+        compatibilityDate: "2026-08-15",
+        compatibilityFlags: ["nodejs_compat"],
+        bindings: { SHARDS: "1", IDENTITY_KEY: "test-identity-key" },
+        r2Buckets: { BUCKET: "eventpile" },
+        durableObjects: {
+          EVENT_LOG: object("EventLog"),
+          SINK_CURSOR: object("SinkCursor"),
+          LAKE_CATALOG: object("LakeCatalog"),
+          USER_TIMELINE: object("UserTimeline"),
+          MINUTE_ROLLUP: object("MinuteRollup"),
+          LIVE_HUB: object("LiveHub"),
+          QUERY_BUDGET: object("QueryBudget"),
+        },
+        // Consumed by nobody here: a test calls the handlers itself.
+        queueProducers: {
+          WAKE_LAKE: "lake",
+          WAKE_SESSIONS: "sessions",
+          WAKE_ROLLUPS: "rollups",
+          MAINTENANCE: "maintenance",
+        },
+      },
+    }),
+  ],
+  test: {
+    name: "workerd",
+    root: new URL("..", import.meta.url).pathname,
+    include: [
+      "test/durable-objects/**/*.workerd.test.ts",
+      "test/queues/**/*.workerd.test.ts",
+      "test/r2-layout/**/*.workerd.test.ts",
+    ],
+    testTimeout: 20_000,
+  },
+});

@@ -1,0 +1,2 @@
+/** The edge Worker. */
+export default { fetch: () => new Response("eventpile\n") } satisfies ExportedHandler;

@@ -1,0 +1,2 @@
+/** The query Worker. */
+export default { fetch: () => new Response("eventpile query\n") } satisfies ExportedHandler;
