@@ -1,0 +1,148 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
+import { EVENT_COLUMNS, QUARANTINE_COLUMNS } from "../../r2-layout/event-columns.ts";
+import { formatLogLine, propertiesOf } from "../../r2-layout/log-line.ts";
+import { decodeSegment, encodeSegment } from "../../r2-layout/segment.ts";
+
+const row: DerivedEvent = {
+  event_id: "1",
+  event_name: "page",
+  event_type: "page",
+  source: "web",
+  event_time: 1,
+  received_at: 2,
+};
+
+describe("a segment", () => {
+  it("gives back every event with its properties and its place in the log", () => {
+    fc.assert(
+      fc.property(fc.array(fc.dictionary(fc.string(), fc.jsonValue()), { minLength: 1 }), (all) => {
+        const raws = all.map((properties) => ({
+          properties: JSON.parse(JSON.stringify(properties)) as Record<string, unknown>,
+        }));
+        const bytes = encodeSegment(raws.map((raw) => formatLogLine({ raw, row, d: 1 })));
+        const rows = decodeSegment(bytes, { shard: 3, seq: 7 });
+        expect(rows.events).toEqual(
+          raws.map((raw) => ({ ...row, properties: propertiesOf(raw), log_shard: 3, log_seq: 7 })),
+        );
+        expect(rows.quarantine).toEqual([]);
+      }),
+    );
+  });
+
+  it("keeps quarantined events apart, whole", () => {
+    const raw = { type: "track", properties: { a: 1 } };
+    const bytes = encodeSegment([formatLogLine({ raw, row, d: 1, q: { cause: "event_missing", field: "event" } })]);
+    expect(decodeSegment(bytes, { shard: 0, seq: 1 })).toMatchObject({
+      events: [],
+      quarantine: [{ event_id: "1", cause: "event_missing", field: "event", raw: JSON.stringify(raw), log_seq: 1 }],
+    });
+  });
+
+  it("fails loudly when it is damaged", () => {
+    const bytes = encodeSegment([formatLogLine({ raw: {}, row, d: 1 })]);
+    expect(() => decodeSegment(bytes.slice(0, -9), { shard: 0, seq: 1 })).toThrow();
+    expect(() => decodeSegment(encodeSegment(["{"]), { shard: 0, seq: 1 })).toThrow();
+  });
+});
+
+describe("properties", () => {
+  it("are texts: strings as they are, other values as JSON, nulls left out", () => {
+    expect(propertiesOf({ properties: { a: "x", b: 1.5, c: true, d: { e: [1] }, f: null } })).toEqual({
+      a: "x",
+      b: "1.5",
+      c: "true",
+      d: '{"e":[1]}',
+    });
+    expect(propertiesOf({ traits: { plan: "pro" }, groupId: "g" })).toEqual({ plan: "pro", group_id: "g" });
+    expect(propertiesOf({ properties: [] })).toBeNull();
+  });
+});
+
+describe("promise 6: the columns", () => {
+  it.each([
+    ["events", EVENT_COLUMNS],
+    ["quarantine", QUARANTINE_COLUMNS],
+  ] as const)("of %s never share a field id", (_, columns) => {
+    const ids = Object.values(columns).flatMap(({ id, type }: { id: number; type: string }) =>
+      type === "list_utf8" ? [id, id + 1] : type === "map_utf8" ? [id, id + 1, id + 2] : [id],
+    );
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it("keep name, id and type for ever: a change here is a change to files that are already written", () => {
+    const shape = (columns: object) =>
+      Object.entries(columns).map(
+        ([name, { id, type, required }]) => `${id} ${name} ${type}${required ? " required" : ""}`,
+      );
+    expect(shape(EVENT_COLUMNS)).toMatchInlineSnapshot(`
+      [
+        "1 event_id utf8 required",
+        "2 event_name utf8 required",
+        "3 event_type utf8 required",
+        "4 source utf8 required",
+        "5 user_id utf8",
+        "6 anonymous_id utf8",
+        "7 session_id utf8",
+        "8 event_time timestamp_us required",
+        "9 received_at timestamp_us required",
+        "10 sent_at timestamp_us",
+        "11 client_time timestamp_us",
+        "12 client_seq int64",
+        "13 contract_version int32",
+        "14 app_name utf8",
+        "15 app_version utf8",
+        "16 sdk utf8",
+        "17 flags list_utf8",
+        "19 page_url utf8",
+        "20 page_path utf8",
+        "21 page_host utf8",
+        "22 page_title utf8",
+        "23 referrer utf8",
+        "24 utm_source utf8",
+        "25 utm_medium utf8",
+        "26 utm_campaign utf8",
+        "27 utm_term utf8",
+        "28 utm_content utf8",
+        "29 locale utf8",
+        "30 screen utf8",
+        "31 os utf8",
+        "32 os_version utf8",
+        "33 browser utf8",
+        "34 browser_version utf8",
+        "35 device_type utf8",
+        "36 country utf8",
+        "37 region utf8",
+        "38 city utf8",
+        "39 revenue float64",
+        "40 currency utf8",
+        "41 properties map_utf8",
+        "44 log_shard int32 required",
+        "45 log_seq int64 required",
+      ]
+    `);
+    expect(shape(QUARANTINE_COLUMNS)).toMatchInlineSnapshot(`
+      [
+        "1 event_id utf8 required",
+        "2 source utf8 required",
+        "3 received_at timestamp_us required",
+        "4 event_name utf8",
+        "5 event_type utf8",
+        "6 user_id utf8",
+        "7 anonymous_id utf8",
+        "8 cause utf8 required",
+        "9 field utf8",
+        "10 expected utf8",
+        "11 actual utf8",
+        "12 contract_version int32",
+        "13 app_name utf8",
+        "14 app_version utf8",
+        "15 sdk utf8",
+        "16 raw utf8 required",
+        "17 log_shard int32 required",
+        "18 log_seq int64 required",
+      ]
+    `);
+  });
+});
