@@ -74,7 +74,7 @@ export function propertiesOf(raw: Readonly<Record<string, unknown>>): Record<str
     const value = given[key];
     if (value === null || value === undefined) continue;
     if (++count > INGEST.propertiesPerEvent) break;
-    out[key] = typeof value === "string" ? value : JSON.stringify(value);
+    setOwn(out, key, typeof value === "string" ? value : JSON.stringify(value));
   }
   for (const [name, key] of [
     ["group_id", "groupId"],
@@ -87,6 +87,12 @@ export function propertiesOf(raw: Readonly<Record<string, unknown>>): Record<str
     }
   }
   return count === 0 ? null : out;
+}
+
+/** A property named `__proto__` is a property like any other, not the object's prototype. */
+function setOwn(out: Record<string, string>, key: string, value: string): void {
+  if (key !== "__proto__") out[key] = value;
+  else Object.defineProperty(out, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -57,6 +57,7 @@ describe("properties", () => {
     });
     expect(propertiesOf({ traits: { plan: "pro" }, groupId: "g" })).toEqual({ plan: "pro", group_id: "g" });
     expect(propertiesOf({ properties: [] })).toBeNull();
+    expect(JSON.stringify(propertiesOf({ properties: JSON.parse('{"__proto__":"x"}') }))).toBe('{"__proto__":"x"}');
   });
 });
 
