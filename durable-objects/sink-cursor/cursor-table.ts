@@ -1,0 +1,118 @@
+/**
+ * Cursors in a table, one row per shard: the position of a sink, who may move it, and what passed under it. Used by the
+ * SinkCursor object (one row) and by the LakeCatalog, which moves a cursor in the transaction that adds the files.
+ *
+ * Leases only save work; fencing is what keeps the order. A consumer that lost its lease (it hung for a minute, and
+ * another took over) may still run, so every move names its token and where it starts:
+ *
+ *     A leases token 7, cursor 10         B: -
+ *     A applies 11..20, hangs             the lease runs out; B leases token 8, cursor 10, applies 11..15
+ *     A advances (7, 10 -> 20)            refused: 7 is not the newest token
+ *                                         B advances (8, 10 -> 15)
+ *
+ * All methods are synchronous, so that the caller can put them into one transaction with its own effect.
+ */
+import type { AppliedCounts, CursorStatus, Lease, Moved } from "./api.ts";
+
+type CursorRow = {
+  shard: number;
+  cursor: number;
+  token: number;
+  owner: string | null;
+  ttl_ms: number;
+  expires_at: number;
+  events: number;
+  quarantined: number;
+  moved_at: number;
+};
+
+export class CursorTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`CREATE TABLE IF NOT EXISTS sink_cursor (
+      shard INTEGER PRIMARY KEY,
+      cursor INTEGER NOT NULL,
+      token INTEGER NOT NULL,
+      owner TEXT,
+      ttl_ms INTEGER NOT NULL,
+      expires_at INTEGER NOT NULL,
+      events INTEGER NOT NULL,
+      quarantined INTEGER NOT NULL,
+      moved_at INTEGER NOT NULL)`);
+  }
+
+  /**
+   * Null while another owner's lease runs. An owner that asks again renews its lease and keeps its token, unless
+   * somebody else had the shard in between.
+   */
+  lease(shard: number, owner: string, ttlMs: number, nowMs: number): Lease | null {
+    const row = this.#row(shard);
+    if (!row) {
+      this.#sql.exec("INSERT INTO sink_cursor VALUES (?, 0, 1, ?, ?, ?, 0, 0, 0)", shard, owner, ttlMs, nowMs + ttlMs);
+      return { cursor: 0, token: 1 };
+    }
+    if (row.owner !== null && row.owner !== owner && row.expires_at > nowMs) return null;
+    const token = row.owner === owner ? row.token : row.token + 1;
+    this.#sql.exec(
+      "UPDATE sink_cursor SET token = ?, owner = ?, ttl_ms = ?, expires_at = ? WHERE shard = ?",
+      token,
+      owner,
+      ttlMs,
+      nowMs + ttlMs,
+      shard,
+    );
+    return { cursor: row.cursor, token };
+  }
+
+  /**
+   * Compare-and-set: moves from `from` to `to` for the newest token only, and renews the lease, for whoever moves is
+   * alive. Refused, it changes nothing. @throws RangeError if `to` lies before `from`.
+   */
+  advance(shard: number, token: number, from: number, to: number, applied: AppliedCounts, nowMs: number): Moved {
+    if (to < from) throw new RangeError(`cursor of shard ${shard} cannot move back from ${from} to ${to}`);
+    const row = this.#row(shard);
+    if (!row || row.token !== token || row.cursor !== from) return { moved: false, cursor: row?.cursor ?? 0 };
+    this.#sql.exec(
+      `UPDATE sink_cursor SET cursor = ?, events = events + ?, quarantined = quarantined + ?, moved_at = ?,
+         expires_at = CASE WHEN owner IS NULL THEN expires_at ELSE ? END WHERE shard = ?`,
+      to,
+      applied.events,
+      applied.quarantined,
+      nowMs,
+      nowMs + row.ttl_ms,
+      shard,
+    );
+    return { moved: true, cursor: to };
+  }
+
+  /** Ends the lease of this token; an older token's release changes nothing. */
+  release(shard: number, token: number): void {
+    this.#sql.exec("UPDATE sink_cursor SET owner = NULL, expires_at = 0 WHERE shard = ? AND token = ?", shard, token);
+  }
+
+  status(shard: number): CursorStatus {
+    const row = this.#row(shard);
+    return row ? statusOf(row) : { cursor: 0, applied: { events: 0, quarantined: 0 }, moved_at: 0 };
+  }
+
+  /** Every shard that was ever leased. */
+  all(): Record<number, CursorStatus> {
+    const cursors: Record<number, CursorStatus> = {};
+    for (const row of this.#sql.exec<CursorRow>("SELECT * FROM sink_cursor ORDER BY shard")) {
+      cursors[row.shard] = statusOf(row);
+    }
+    return cursors;
+  }
+
+  #row(shard: number): CursorRow | undefined {
+    return this.#sql.exec<CursorRow>("SELECT * FROM sink_cursor WHERE shard = ?", shard).toArray()[0];
+  }
+}
+
+const statusOf = (row: CursorRow): CursorStatus => ({
+  cursor: row.cursor,
+  applied: { events: row.events, quarantined: row.quarantined },
+  moved_at: row.moved_at,
+});
