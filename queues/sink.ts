@@ -9,6 +9,14 @@ import type { EventRow, QuarantineRow } from "../r2-layout/event-columns.ts";
 import { shardName } from "../r2-layout/keys.ts";
 import { SINK } from "../r2-layout/limits.ts";
 
+/**
+ * Calls that one invocation may still make to objects: the platform allows 10,000 subrequests. Whoever starts the
+ * invocation makes one (`SINK.callsPerInvocation`) and hands it to every step; an effect takes from it what it uses.
+ */
+export interface CallBudget {
+  left: number;
+}
+
 /** Segments from + 1 .. to of one shard, decoded, in log order. Rows carry their log_seq. */
 export interface SinkStep {
   readonly shard: number;
@@ -20,35 +28,48 @@ export interface SinkStep {
   readonly events: readonly EventRow[];
   readonly quarantine: readonly QuarantineRow[];
   readonly applied: AppliedCounts;
+  /** Shared by all steps of one invocation. Absent: the whole allowance is this step's. */
+  readonly calls?: CallBudget;
 }
 
 export interface Sink {
   readonly name: SinkName;
+  /** Events in one step where an effect costs a call each: less than `SINK.stepEvents`. One segment may hold more. */
+  readonly maxEvents?: number;
   /** Null while somebody else holds the shard. */
   lease(shard: number, owner: string): Promise<Lease | null>;
-  /** Makes the effect durable, then moves the cursor. Applying a step twice is applying it once. */
+  /**
+   * Makes the effect durable, then moves the cursor. Applying a step twice is applying it once. `moved: false` ends
+   * this drain: somebody else has the shard, or the step needs another invocation to end.
+   */
   apply(step: SinkStep): Promise<Moved>;
   /** Nothing new up to this time: for sinks whose results ripen with time. */
   tick?(shard: number, cursor: number, completeUntil: number): Promise<void>;
   release(shard: number, token: number): Promise<void>;
 }
 
-/** A sink whose cursor is a SinkCursor object: the effect first, then the cursor. */
+/**
+ * A sink whose cursor is a SinkCursor object: the effect first, then the cursor. An effect that answers "unfinished"
+ * leaves the cursor where it is; the log wakes the sink again, and the step comes a second time.
+ */
 export function sinkWithCursor(
   name: SinkName,
   cursors: ObjectNamespace<SinkCursorApi>,
-  effect: (step: SinkStep) => Promise<void>,
+  // biome-ignore lint/suspicious/noConfusingVoidType: an effect that always ends its step says nothing.
+  effect: (step: SinkStep) => Promise<void | "unfinished">,
   tick?: Sink["tick"],
+  maxEvents?: number,
 ): Sink {
   const cursor = (shard: number) => cursors.getByName(`${name}:${shardName(shard)}`);
   return {
     name,
     lease: (shard, owner) => cursor(shard).lease(owner, SINK.leaseMs),
     async apply(step) {
-      await effect(step);
+      if ((await effect(step)) === "unfinished") return { moved: false, cursor: step.from };
       return cursor(step.shard).advance(step.token, step.from, step.to, step.applied);
     },
     ...(tick && { tick }),
+    ...(maxEvents && { maxEvents }),
     release: (shard, token) => cursor(shard).release(token),
   };
 }

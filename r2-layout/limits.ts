@@ -34,6 +34,8 @@ export const INGEST = {
   eventsPerRequest: 10_000,
   /** One event's JSON, as Segment limits it. */
   eventBytes: 32 * KiB,
+  /** Objects, lists and members in a request's JSON: each takes up to some 60 bytes of heap once it is parsed. */
+  jsonValues: 600_000,
   /** Nesting of one event's JSON: deeper is hostile. */
   jsonDepth: 32,
   /** Properties of one event; more are kept in raw and counted, not mapped. */
@@ -44,6 +46,10 @@ export const INGEST = {
   eventIdChars: 100,
   /** One queue message, with room for framing below the platform's 128 kB. */
   messageBytes: 120_000,
+  /** Sends of one request under way at once: the platform's connections. */
+  simultaneousSends: 6,
+  /** Failed messages that one header declares void; the rest waits for the next message. */
+  voidsPerMessage: 200,
   /** Sender clocks: an event further ahead than this, or before `oldestEventTimeMs`, is clamped and flagged. */
   futureSkewMs: DAY_MS,
   oldestEventTimeMs: Date.UTC(2000, 0, 1),
@@ -78,6 +84,48 @@ export const SINK = {
   stepBytes: 24 * MiB,
   /** One invocation works at most this long, then leaves the rest to the next wake-up. */
   drainMs: 20 * SECOND_MS,
+  /** Calls to objects that the effects of one invocation make: of 10,000, so that reading the log has room. */
+  callsPerInvocation: 8_000,
+} as const;
+
+export const SESSIONS = {
+  /** At most two calls an event (its user, its device), so that a step of several segments fits one invocation. */
+  stepEvents: 2_000,
+  /** A larger segment is applied in parts of about this many calls. */
+  callsPerPart: 4_000,
+  /** Timelines written at once. */
+  callsAtOnce: 16,
+} as const;
+
+export const LAKE = {
+  /** Rows of one row group: the unit that a query reads or leaves out. */
+  rowGroupRows: 100_000,
+  /** Row groups of one file. A file of many days has one a day, until this is reached; then neighbours share one. */
+  rowGroupsPerFile: 64,
+  /** Rows, and characters of their text, handed to the Parquet encoder at once: what its memory follows. */
+  batchRows: 4_096,
+  batchChars: 2 * MiB,
+  /** Column bounds of text in the catalog. */
+  boundBytes: 64,
+  /** Event names listed for a file; a file with more is never left out because of a name. */
+  eventNamesPerFile: 100,
+  /** A data file is refused by the catalog this long after it got its key, because the sweep may be near. */
+  staleFileMs: HOUR_MS,
+  /** How far back a snapshot can be read: a removed file is kept this long. */
+  snapshotReachMs: 7 * DAY_MS,
+  /** A day of a table with more small files than this is compacted. */
+  compactAboveFiles: 20,
+  compactInputs: 50,
+  /** Small: below both. Larger files are left alone. */
+  smallFileBytes: 2 * MiB,
+  smallFileRows: 50_000,
+  /** What one compaction may hold, packed and decoded; it takes fewer inputs instead of more memory. */
+  compactBytes: 8 * MiB,
+  compactRows: 100_000,
+  compactDecodedBytes: 32 * MiB,
+  /** Keys in one question of a sweep, and objects it looks at in one message. */
+  sweepKeys: 1_000,
+  sweepObjects: 50_000,
 } as const;
 
 export const TIMELINE = {
@@ -89,8 +137,18 @@ export const TIMELINE = {
   rowBytes: 32 * KiB,
   usersPerDevice: 20,
   devicesPerUser: 50,
+  /** Sessions whose events have expired, kept as summaries. */
   sessionsInHead: 50,
   lastValues: 100,
+  /** One last value; longer ones are cut. */
+  valueChars: 512,
+  /** Event names and currencies counted one by one; the rest is counted together. */
+  eventNames: 200,
+  currencies: 20,
+  /** Packed events of one answer, and of the chunks read for it: a page may end early, with a cursor. */
+  pageBytes: 4 * MiB,
+  scanBytes: 8 * MiB,
+  sessionsPerAnswer: 500,
   pageLimitMax: 1_000,
   pageLimitDefault: 100,
 } as const;
@@ -101,7 +159,30 @@ export const ROLLUP = {
   finalAfterMs: 30 * SECOND_MS,
   /** Distinct values per dimension and minute counted exactly; beyond it the smallest go to `(other)` and it is marked. */
   valuesPerDimension: 1_000,
+  /** Encoded values of one dimension: four of them, the totals and the sketch stay far below a row of 2 MB. */
+  dimensionBytes: 128 * KiB,
+  /** Currencies of one total or value; ISO 4217 knows 180. Further ones are summed under `(other)`. */
+  currencies: 200,
+  /** Decoded minutes, hours and days held in memory by one object. */
+  rowsInMemory: 16,
   pointsPerAnswer: 50_000,
+} as const;
+
+export const LIVE = {
+  /** Minutes on the screen, and minutes ahead of the clock that may be shown. */
+  minutes: 60,
+  minutesAhead: 1,
+  /** Values per dimension that a shard publishes, and that a frame shows: the sum of several shards needs more than one shows. */
+  topPublished: 40,
+  topShown: 20,
+  /** Publishes of several shards within this time become one frame. */
+  coalesceMs: 250,
+  /** A minute is sent at most once in this time. */
+  frameIntervalMs: 500,
+  sockets: 5_000,
+  /** Clients have nothing to say but `ping`: longer messages, or more than these, close the socket. */
+  clientMessageBytes: 1_024,
+  clientMessages: 20,
 } as const;
 
 export const SQL = {
