@@ -1,0 +1,102 @@
+/**
+ * `run.json` in the state folder says which processes use it: one run at a time, and a workerd that outlived a killed
+ * Node process (it keeps the port and goes on firing alarms) is found and ended at the next start. A process is
+ * recognised by its pid and its start time together, because pids are used again.
+ */
+import childProcess, { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+interface ProcessMark {
+  readonly pid: number;
+  /** As `ps` tells it, in this machine's words: only compared, never parsed. */
+  readonly started: string;
+}
+
+interface RunFile {
+  readonly node: ProcessMark;
+  readonly port: number;
+  readonly workerd?: ProcessMark;
+}
+
+export class AlreadyRunning extends Error {}
+
+export interface RunRecord {
+  /** From now on each workerd that this process starts is recorded. */
+  watchSpawns(): void;
+  /** Forgets the run. */
+  clear(): void;
+}
+
+const EXIT_WAIT_MS = 5_000;
+
+/**
+ * Takes the state folder for this process, ending what an earlier, killed run left behind.
+ * @throws AlreadyRunning where another run is alive on it.
+ */
+export async function takeStateFolder(folder: string, port: number): Promise<RunRecord> {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, "run.json");
+  const earlier = readRunFile(path);
+  if (earlier !== null) {
+    if (isAlive(earlier.node)) {
+      throw new AlreadyRunning(
+        `eventpile already runs on ${folder} (process ${earlier.node.pid}, http://localhost:${earlier.port}). ` +
+          "Stop it first, or set EVENTPILE_DIR to another folder.",
+      );
+    }
+    if (earlier.workerd && isAlive(earlier.workerd)) await end(earlier.workerd);
+  }
+  let run: RunFile = { node: mark(process.pid), port };
+  const save = () => writeFileSync(path, `${JSON.stringify(run)}\n`);
+  save();
+  return {
+    watchSpawns() {
+      const { spawn } = childProcess;
+      // Miniflare keeps its runtime's pid to itself; written before anything else can happen, no kill can come between.
+      childProcess.spawn = ((...args: Parameters<typeof spawn>) => {
+        const child = spawn(...args);
+        if (child.pid !== undefined && String(args[0]).includes("workerd")) {
+          run = { ...run, workerd: mark(child.pid) };
+          save();
+        }
+        return child;
+      }) as typeof spawn;
+    },
+    clear: () => rmSync(path, { force: true }),
+  };
+}
+
+function readRunFile(path: string): RunFile | null {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as RunFile;
+  } catch {
+    return null; // None, or cut off by a kill while it was written: then nothing had started.
+  }
+}
+
+async function end(process_: ProcessMark): Promise<void> {
+  process.kill(process_.pid, "SIGKILL");
+  const giveUp = Date.now() + EXIT_WAIT_MS;
+  while (isAlive(process_)) {
+    if (Date.now() > giveUp) throw new Error(`process ${process_.pid} of an earlier run does not end`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const isAlive = (known: ProcessMark): boolean => known.started !== "" && startTime(known.pid) === known.started;
+const mark = (pid: number): ProcessMark => ({ pid, started: startTime(pid) });
+
+/** Empty where there is no such process, or only its zombie. */
+function startTime(pid: number): string {
+  try {
+    const line = execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], {
+      encoding: "utf8",
+      env: { ...process.env, LC_ALL: "C", TZ: "UTC" },
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
+    return line.startsWith("Z") ? "" : line.replace(/^\S+\s+/, "");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,145 @@
+/** Starts everything, tells when it is ready, runs the cron, and stops. */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { connect } from "node:net";
+import { join, resolve } from "node:path";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
+import type { Chaos } from "./queue/settings.ts";
+import { AlreadyRunning, takeStateFolder } from "./run-file.ts";
+import { localOptions } from "./workers.ts";
+import { ROOT, readWorkerSources, withShards } from "./wrangler-config.ts";
+
+export interface StartOptions {
+  readonly port: number;
+  readonly stateDir: string;
+  readonly shards: number;
+  readonly chaos: Readonly<Record<string, Chaos>>;
+  readonly demo: boolean;
+}
+
+const READY_WAIT_MS = 30_000;
+const CRON_MS = 60_000;
+
+class StartError extends Error {}
+
+export async function startLocal(options: StartOptions): Promise<void> {
+  try {
+    await start(options);
+  } catch (error) {
+    const expected = error instanceof StartError || error instanceof AlreadyRunning;
+    console.error(expected ? `eventpile: ${error.message}` : error);
+    process.exit(1);
+  }
+}
+
+async function start(options: StartOptions): Promise<void> {
+  checkOptions(options);
+  const stateDir = resolve(options.stateDir);
+  const run = await takeStateFolder(stateDir, options.port);
+  if (await isTaken(options.port)) {
+    run.clear();
+    throw new StartError(`port ${options.port} is taken. Set PORT to another one, as in PORT=8788 npm start.`);
+  }
+  const sources = withShards(readWorkerSources(), options.shards);
+  const [miniflareOptions] = await Promise.all([
+    localOptions({ sources, port: options.port, stateDir: join(stateDir, "state"), chaos: options.chaos }),
+    ...sources.map((source) => build(source.config.build?.command)),
+  ]);
+  run.watchSpawns();
+  const miniflare = new Miniflare({ ...miniflareOptions, log: new Log(LogLevel.WARN) });
+  let demo: ReturnType<typeof spawn> | null = null;
+  let stopping = false;
+  const stop = async (code: number): Promise<never> => {
+    if (stopping) process.exit(code); // The second Ctrl-C does not wait.
+    stopping = true;
+    demo?.kill("SIGTERM");
+    await miniflare.dispose().catch(() => {});
+    run.clear();
+    process.exit(code);
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(0));
+
+  const url = `http://127.0.0.1:${options.port}`;
+  await miniflare.ready;
+  await untilHealthy(url);
+  const control = (path: string) =>
+    fetch(url + path, { method: "POST", headers: { authorization: `Bearer ${LOCAL_TOKEN}` } });
+  await control("/local/queues/wake");
+  setInterval(() => {
+    // A lost tick is made good by the next one; a queue whose timer was lost is woken too.
+    void Promise.all([control("/local/cron"), control("/local/queues/wake")]).catch(() => {});
+  }, CRON_MS);
+  printReady(options.port, stateDir, options.demo);
+  if (options.demo) demo = startDemo(options.port);
+}
+
+function checkOptions({ port, shards }: StartOptions): void {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new StartError("PORT must be a number from 1 to 65535.");
+  if (!Number.isInteger(shards) || shards < 1 || shards > 64) throw new StartError("EVENTPILE_SHARDS must be 1 to 64.");
+}
+
+/** The pages, by the command that a deploy would run too. */
+async function build(command: string | undefined): Promise<void> {
+  if (command === undefined) return;
+  const [program = "", ...args] = command.split(" ");
+  if (args[0]?.endsWith(".ts") && !existsSync(join(ROOT, args[0]))) return;
+  const child = spawn(program === "node" ? process.execPath : program, args, {
+    cwd: ROOT,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const code = await new Promise((done) => child.once("exit", done).once("error", done));
+  if (code !== 0) console.error(`eventpile: "${command}" failed (${String(code)}): the pages are missing.`);
+}
+
+/** Whether anybody listens there: asked before Miniflare starts, whose own message is long. */
+const isTaken = (port: number) =>
+  new Promise<boolean>((done) => {
+    const socket = connect({ port, host: "127.0.0.1" });
+    socket.once("connect", () => {
+      socket.destroy();
+      done(true);
+    });
+    socket.once("error", () => done(false));
+  });
+
+async function untilHealthy(url: string): Promise<void> {
+  const giveUp = Date.now() + READY_WAIT_MS;
+  let last = "";
+  while (Date.now() < giveUp) {
+    try {
+      const response = await fetch(`${url}/healthz`);
+      if (response.ok) return void (await response.body?.cancel());
+      last = `${response.status} ${await response.text()}`;
+    } catch (error) {
+      last = String(error);
+    }
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new StartError(`not ready after ${READY_WAIT_MS / 1_000} s: ${last}`);
+}
+
+function startDemo(port: number): ReturnType<typeof spawn> | null {
+  const script = join(ROOT, "scripts/demo.ts");
+  if (!existsSync(script)) return null;
+  return spawn(process.execPath, [script, "--quiet"], {
+    env: { ...process.env, PORT: String(port), EVENTPILE_URL: "" },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+}
+
+function printReady(port: number, stateDir: string, demo: boolean): void {
+  const origin = `http://localhost:${port}`;
+  console.log(`
+  live     ${origin}/
+  support  ${origin}/support
+  SQL      ${origin}/sql
+
+  write key  ${LOCAL_WRITE_KEY}     (POST ${origin}/v1/batch)
+  token      ${LOCAL_TOKEN}
+  state      ${stateDir}
+  demo       ${demo ? "on (npm start -- --no-demo turns it off)" : "off"}
+
+eventpile ready on ${origin}`);
+}

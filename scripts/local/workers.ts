@@ -1,0 +1,168 @@
+/** The four Workers and the queue Worker of a local run, as Miniflare wants them. */
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import {
+  convertV4MiniflareOptions,
+  type MiniflareOptions,
+  type V4ModuleDefinition,
+  type V4WorkerOptionsShape,
+} from "miniflare";
+import { bundleWorker, type WorkerModule } from "./bundle.ts";
+import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
+import { type Chaos, type ConsumerSettings, consumerSettings } from "./queue/settings.ts";
+import { ownClasses, ROOT, type WorkerSource } from "./wrangler-config.ts";
+
+type V4Modules = { modules: V4ModuleDefinition[]; modulesRoot: string };
+type V4Worker = V4Modules & V4WorkerOptionsShape;
+
+const LOCAL_VARS = {
+  WRITE_KEYS: JSON.stringify({ [LOCAL_WRITE_KEY]: "dev" }),
+  TOKENS: JSON.stringify([
+    { sha256: createHash("sha256").update(LOCAL_TOKEN).digest("hex"), scopes: ["support", "sql", "live", "admin"] },
+  ]),
+  IDENTITY_KEY: "local-identity-key",
+  EVENTPILE_LOCAL: "1",
+};
+
+const QUEUE_WORKER = "eventpile-local";
+const LIMITS = join(ROOT, "scripts/local/limits/entry.ts");
+
+export interface LocalOptions {
+  readonly sources: readonly WorkerSource[];
+  readonly port: number;
+  /** Where objects and R2 keep their state. */
+  readonly stateDir: string;
+  readonly chaos: Readonly<Record<string, Chaos>>;
+}
+
+export async function localOptions(options: LocalOptions): Promise<MiniflareOptions> {
+  const { sources } = options;
+  const workers = await Promise.all([...sources.map((source) => localWorker(source)), queueWorker(options)]);
+  return {
+    ...convertV4MiniflareOptions({
+      host: "127.0.0.1",
+      port: options.port,
+      // No geography is looked up for a local connection, and none is made up.
+      cf: {},
+      workers,
+    }),
+    resourcePersistencePath: options.stateDir,
+  };
+}
+
+/** The entry module of a Worker, wrapped to obey the platform's limits. */
+function limitedEntry(source: WorkerSource): string {
+  const edge = source.config.assets !== undefined;
+  return [
+    `import * as worker from ${JSON.stringify(source.main)};`,
+    `import { limitEdge, limitHandlers, limitObject } from ${JSON.stringify(LIMITS)};`,
+    `export default ${edge ? "limitEdge" : "limitHandlers"}(worker.default);`,
+    ...ownClasses(source.config).map((name) => `export const ${name} = limitObject(worker.${name});`),
+  ].join("\n");
+}
+
+async function localWorker(source: WorkerSource): Promise<V4Worker> {
+  const { config } = source;
+  const producers = config.queues?.producers ?? [];
+  const own = new Set(ownClasses(config));
+  return {
+    name: config.name,
+    compatibilityDate: config.compatibility_date,
+    compatibilityFlags: [...(config.compatibility_flags ?? [])],
+    ...modules(
+      await bundleWorker({
+        entry: limitedEntry(source),
+        folder: source.folder,
+        name: config.name,
+        ...(config.alias && { alias: config.alias }),
+        ...(config.define && { define: config.define }),
+      }),
+    ),
+    bindings: {
+      ...config.vars,
+      ...LOCAL_VARS,
+      LOCAL_QUEUE_BINDINGS: producers.map(({ binding }) => binding),
+    },
+    r2Buckets: Object.fromEntries((config.r2_buckets ?? []).map((r2) => [r2.binding, r2.bucket_name])),
+    durableObjects: Object.fromEntries(
+      (config.durable_objects?.bindings ?? []).map(({ name, class_name, script_name }) => [
+        name,
+        script_name === undefined || own.has(class_name)
+          ? { className: class_name, useSQLite: true }
+          : { className: class_name, scriptName: script_name },
+      ]),
+    ),
+    serviceBindings: {
+      ...Object.fromEntries(
+        (config.services ?? []).map(({ binding, service, entrypoint }) => [binding, { name: service, entrypoint }]),
+      ),
+      ...Object.fromEntries(
+        producers.map(({ binding, queue }) => [binding, { name: QUEUE_WORKER, entrypoint: "Queue", props: { queue } }]),
+      ),
+      ...(config.assets && { LOCAL_CONTROL: QUEUE_WORKER }),
+    },
+    ...(config.assets && { assets: localAssets(source) }),
+  };
+}
+
+function localAssets(source: WorkerSource): NonNullable<V4Worker["assets"]> {
+  const { directory, binding, run_worker_first: first, html_handling, not_found_handling } = source.config.assets!;
+  const folder = join(source.folder, directory);
+  mkdirSync(folder, { recursive: true });
+  return {
+    directory: folder,
+    ...(binding && { binding }),
+    run_worker_first: Array.isArray(first) ? [...first, "/local/*"] : (first as boolean | undefined),
+    routerConfig: { has_user_worker: true },
+    assetConfig: { html_handling, not_found_handling } as NonNullable<V4Worker["assets"]>["assetConfig"],
+  };
+}
+
+/** Delivers each queue to the Worker whose wrangler.toml consumes it, and calls each cron. */
+async function queueWorker({ sources, chaos }: LocalOptions): Promise<V4Worker> {
+  const bindingOf = (source: WorkerSource) => `WORKER_${sources.indexOf(source)}`;
+  const consumers: Record<string, ConsumerSettings> = {};
+  const names = new Set<string>();
+  for (const source of sources) {
+    for (const { queue } of source.config.queues?.producers ?? []) names.add(queue);
+    for (const consumer of source.config.queues?.consumers ?? []) {
+      consumers[consumer.queue] = consumerSettings(consumer, bindingOf(source));
+      names.add(consumer.queue);
+    }
+  }
+  const scheduled = sources.filter((source) => source.config.triggers?.crons?.length);
+  const called = sources.filter((source) => source.config.queues?.consumers?.length || scheduled.includes(source));
+  const entry = join(ROOT, "scripts/local/queue/worker.ts");
+  return {
+    name: QUEUE_WORKER,
+    compatibilityDate: sources[0]!.config.compatibility_date,
+    compatibilityFlags: ["nodejs_compat", "service_binding_extra_handlers"],
+    ...modules(
+      await bundleWorker({
+        entry: `export * from ${JSON.stringify(entry)};\nexport { default } from ${JSON.stringify(entry)};`,
+        folder: ROOT,
+        name: QUEUE_WORKER,
+      }),
+    ),
+    bindings: {
+      QUEUE_NAMES: [...names],
+      CONSUMERS: json(consumers),
+      CRONS: Object.fromEntries(scheduled.map((source) => [bindingOf(source), [...source.config.triggers!.crons!]])),
+      CHAOS: json(chaos),
+      CONTROL_TOKEN: LOCAL_TOKEN,
+    },
+    // Never evicted: its timers are what delivers.
+    durableObjects: { LOCAL_QUEUES: { className: "LocalQueue", useSQLite: true, unsafePreventEviction: true } },
+    serviceBindings: Object.fromEntries(called.map((source) => [bindingOf(source), source.config.name])),
+  };
+}
+
+/** Paths are names only: the contents are in memory. */
+const modules = (list: readonly WorkerModule[]): V4Modules => ({
+  modules: list.map((module) => ({ ...module, path: join("/", module.path) })),
+  modulesRoot: "/",
+});
+
+/** A JSON binding's value, from types that TypeScript does not see as JSON. */
+const json = (value: object): Record<string, never> => JSON.parse(JSON.stringify(value));
