@@ -1,0 +1,116 @@
+/**
+ * Rows to one file of the lake: which row groups it has, in which order, and what the catalog is told of it. A file of
+ * one day is sorted whole; a file of many days has a row group per day, each sorted, so that late data cannot explode
+ * the number of files and a query for one day still reads that day only.
+ */
+import type { AnyRow } from "./arrow-rows.ts";
+import { TABLES, type TableName } from "./event-columns.ts";
+import { LAKE } from "./limits.ts";
+import type { ParquetFile, ParquetWriter } from "./parquet-writer.ts";
+import { sortedRows } from "./row-order.ts";
+import { type ColumnBounds, fileBounds } from "./statistics.ts";
+import { DAY_US, dayOf } from "./time.ts";
+
+/** The version of the columns that a file was written with: raised with every column added. */
+export const SCHEMA_VERSION = 1;
+
+/** What the catalog keeps of a file besides its key. Times are microseconds, days `YYYY-MM-DD`. */
+export interface DataFileFacts {
+  readonly table: TableName;
+  readonly bytes: number;
+  readonly rows: number;
+  /** Days of event_time in it (received_at for quarantine). */
+  readonly minDay: string;
+  readonly maxDay: string;
+  /** Bounds of event_time (received_at for quarantine), and of received_at. */
+  readonly minTime: number;
+  readonly maxTime: number;
+  readonly minReceivedAt: number;
+  readonly maxReceivedAt: number;
+  /** All event names in it, or null where there are more than `LAKE.eventNamesPerFile`. Rows without one do not count. */
+  readonly eventNames: readonly string[] | null;
+  readonly columns: Readonly<Record<string, ColumnBounds>>;
+  readonly schemaVersion: number;
+}
+
+export interface BuiltDataFile {
+  readonly bytes: Uint8Array;
+  readonly facts: DataFileFacts;
+}
+
+/** The time that says which day a row belongs to: when it happened, in quarantine when it came. */
+export const TIME_COLUMN: Record<TableName, "event_time" | "received_at"> = {
+  events: "event_time",
+  quarantine: "received_at",
+};
+
+/** @throws RangeError without rows. */
+export async function buildDataFile(
+  writer: ParquetWriter,
+  table: TableName,
+  rows: readonly AnyRow[],
+): Promise<BuiltDataFile> {
+  const file = await writer.write(table, rowGroups(table, rows));
+  return { bytes: file.bytes, facts: factsOf(table, rows, file) };
+}
+
+/** Row groups, in order: one a day, a day of many rows cut up, neighbouring days joined where there are very many. */
+export function rowGroups(table: TableName, rows: readonly AnyRow[]): AnyRow[][] {
+  const timeColumn = TIME_COLUMN[table];
+  const byDay = new Map<number, AnyRow[]>();
+  for (const row of rows) {
+    const day = Math.floor((row[timeColumn] as number) / DAY_US);
+    const same = byDay.get(day);
+    if (same) same.push(row);
+    else byDay.set(day, [row]);
+  }
+  const days = [...byDay.keys()].sort((a, b) => a - b);
+  const daysPerGroup = Math.ceil(days.length / LAKE.rowGroupsPerFile);
+  const groups: AnyRow[][] = [];
+  for (let first = 0; first < days.length; first += daysPerGroup) {
+    const sorted = sortedRows(days.slice(first, first + daysPerGroup).flatMap((day) => byDay.get(day)!));
+    for (let from = 0; from < sorted.length; from += LAKE.rowGroupRows) {
+      groups.push(sorted.length <= LAKE.rowGroupRows ? sorted : sorted.slice(from, from + LAKE.rowGroupRows));
+    }
+  }
+  return groups;
+}
+
+function factsOf(table: TableName, rows: readonly AnyRow[], { bytes, footer }: ParquetFile): DataFileFacts {
+  const [minTime, maxTime] = range(rows, TIME_COLUMN[table]);
+  const [minReceivedAt, maxReceivedAt] = range(rows, "received_at");
+  return {
+    table,
+    bytes: bytes.length,
+    rows: rows.length,
+    minDay: dayOf(minTime),
+    maxDay: dayOf(maxTime),
+    minTime,
+    maxTime,
+    minReceivedAt,
+    maxReceivedAt,
+    eventNames: eventNames(rows),
+    columns: fileBounds(footer, TABLES[table]),
+    schemaVersion: SCHEMA_VERSION,
+  };
+}
+
+function range(rows: readonly AnyRow[], column: string): [min: number, max: number] {
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (const row of rows) {
+    const time = row[column] as number;
+    if (time < min) min = time;
+    if (time > max) max = time;
+  }
+  return [min, max];
+}
+
+function eventNames(rows: readonly AnyRow[]): string[] | null {
+  const names = new Set<string>();
+  for (const { event_name: name } of rows) {
+    if (typeof name === "string") names.add(name);
+    if (names.size > LAKE.eventNamesPerFile) return null;
+  }
+  return [...names].sort();
+}

@@ -1,0 +1,186 @@
+/**
+ * What a Parquet file says of itself: its row groups, where their column chunks lie, and their statistics. Joins files
+ * that were written a row group each into one, which the encoder cannot do: it has no way to end a row group early.
+ * Numbers in here are field numbers of parquet.thrift.
+ */
+import { readThrift, type Thrift, type ThriftStruct, writeThrift } from "./thrift-compact.ts";
+
+const MAGIC = new Uint8Array([0x50, 0x41, 0x52, 0x31]); // PAR1
+const TRAILER_BYTES = 8;
+
+const FILE = { numRows: 3, rowGroups: 4, keyValues: 5 } as const;
+const ROW_GROUP = { columns: 1, totalBytes: 2, numRows: 3, fileOffset: 5, ordinal: 7 } as const;
+const CHUNK = {
+  fileOffset: 2,
+  meta: 3,
+  offsetIndexAt: 4,
+  offsetIndexBytes: 5,
+  columnIndexAt: 6,
+  columnIndexBytes: 7,
+} as const;
+const META = {
+  path: 3,
+  values: 5,
+  compressedBytes: 7,
+  dataPageAt: 9,
+  indexPageAt: 10,
+  dictionaryPageAt: 11,
+  statistics: 12,
+  bloomFilterAt: 14,
+} as const;
+const STATISTICS = { nulls: 3, max: 5, min: 6 } as const;
+
+export interface ColumnChunk {
+  readonly path: readonly string[];
+  /** Values, nulls included; of a list or map, its leaves. */
+  readonly values: number;
+  /** Null where the chunk has no statistics. */
+  readonly nulls: number | null;
+  readonly min: Uint8Array | null;
+  readonly max: Uint8Array | null;
+  /** Where its pages start in the file, and their bytes. */
+  readonly start: number;
+  readonly compressedBytes: number;
+}
+
+/** @throws RangeError where the bytes are no whole Parquet file. */
+export function readFooter(file: Uint8Array): ThriftStruct {
+  const end = file.length - TRAILER_BYTES;
+  if (end < MAGIC.length || !MAGIC.every((byte, i) => file[file.length - 4 + i] === byte && file[i] === byte)) {
+    throw new RangeError("not a Parquet file");
+  }
+  const length = new DataView(file.buffer, file.byteOffset + end, 4).getUint32(0, true);
+  if (length > end - MAGIC.length) throw new RangeError("Parquet footer is longer than its file");
+  return readThrift(file.subarray(end - length, end));
+}
+
+export const rowCount = (footer: ThriftStruct): number => int(footer, FILE.numRows);
+
+/** Rows of each row group, in order. */
+export const rowGroupRows = (footer: ThriftStruct): number[] =>
+  structs(footer, FILE.rowGroups).map((group) => int(group, ROW_GROUP.numRows));
+
+/** Bytes of the row groups before packing: what decoding them takes, by and large. */
+export const unpackedBytes = (footer: ThriftStruct): number =>
+  structs(footer, FILE.rowGroups).reduce((sum, group) => sum + int(group, ROW_GROUP.totalBytes), 0);
+
+/** Every column chunk of every row group, in file order. */
+export function columnChunks(footer: ThriftStruct): ColumnChunk[] {
+  return structs(footer, FILE.rowGroups).flatMap((group) => structs(group, ROW_GROUP.columns).map(columnChunk));
+}
+
+/**
+ * One file with the row groups of all parts, in order. Page indexes stay behind: the offsets in them would be wrong,
+ * and no engine of ours reads them. So does the Arrow schema that the encoder adds, a second telling of the first.
+ * @throws RangeError where there is no part or one is damaged.
+ */
+export function joinParts(parts: readonly Uint8Array[]): { bytes: Uint8Array; footer: ThriftStruct } {
+  const footers = parts.map(readFooter);
+  const footer = footers[0];
+  if (!footer) throw new RangeError("a Parquet file needs a part");
+  const bodies: Uint8Array[] = [];
+  const groups: ThriftStruct[] = [];
+  let at = MAGIC.length;
+  for (const [i, part] of footers.entries()) {
+    const end = Math.max(...columnChunks(part).map((chunk) => chunk.start + chunk.compressedBytes));
+    for (const group of structs(part, FILE.rowGroups)) groups.push(moved(group, at - MAGIC.length, groups.length));
+    bodies.push(parts[i]!.subarray(MAGIC.length, end));
+    at += end - MAGIC.length;
+  }
+  setInt(
+    footer,
+    FILE.numRows,
+    groups.reduce((sum, group) => sum + int(group, ROW_GROUP.numRows), 0),
+  );
+  const list = footer.fields.get(FILE.rowGroups) as Extract<Thrift, { type: "list" }>;
+  list.items = groups;
+  footer.fields.delete(FILE.keyValues);
+  const tail = writeThrift(footer);
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, tail.length, true);
+  return { bytes: concat([MAGIC, ...bodies, tail, length, MAGIC]), footer };
+}
+
+function moved(group: ThriftStruct, by: number, ordinal: number): ThriftStruct {
+  shift(group, ROW_GROUP.fileOffset, by);
+  if (group.fields.has(ROW_GROUP.ordinal)) setInt(group, ROW_GROUP.ordinal, ordinal);
+  for (const chunk of structs(group, ROW_GROUP.columns)) {
+    // 0 where the metadata is in the footer only, as the format now asks.
+    if (int(chunk, CHUNK.fileOffset) > 0) shift(chunk, CHUNK.fileOffset, by);
+    for (const id of [CHUNK.offsetIndexAt, CHUNK.offsetIndexBytes, CHUNK.columnIndexAt, CHUNK.columnIndexBytes]) {
+      chunk.fields.delete(id);
+    }
+    const meta = struct(chunk, CHUNK.meta);
+    for (const id of [META.dataPageAt, META.indexPageAt, META.dictionaryPageAt, META.bloomFilterAt])
+      shift(meta, id, by);
+  }
+  return group;
+}
+
+function columnChunk(chunk: ThriftStruct): ColumnChunk {
+  const meta = struct(chunk, CHUNK.meta);
+  const statistics = meta.fields.get(META.statistics);
+  const dictionaryAt = meta.fields.has(META.dictionaryPageAt) ? int(meta, META.dictionaryPageAt) : 0;
+  const dataAt = int(meta, META.dataPageAt);
+  return {
+    path: list(meta, META.path).map((item) => decoder.decode((item as Extract<Thrift, { type: "binary" }>).value)),
+    values: int(meta, META.values),
+    start: dictionaryAt > 0 ? Math.min(dictionaryAt, dataAt) : dataAt,
+    compressedBytes: int(meta, META.compressedBytes),
+    nulls: null,
+    min: null,
+    max: null,
+    ...(statistics?.type === "struct" && {
+      nulls: statistics.fields.has(STATISTICS.nulls) ? int(statistics, STATISTICS.nulls) : null,
+      min: binary(statistics, STATISTICS.min),
+      max: binary(statistics, STATISTICS.max),
+    }),
+  };
+}
+
+const decoder = new TextDecoder();
+
+function list(parent: ThriftStruct, id: number): Thrift[] {
+  const value = parent.fields.get(id);
+  if (value?.type !== "list") throw new RangeError(`footer field ${id} is no list`);
+  return value.items;
+}
+
+const structs = (parent: ThriftStruct, id: number) => list(parent, id) as ThriftStruct[];
+
+function struct(parent: ThriftStruct, id: number): ThriftStruct {
+  const value = parent.fields.get(id);
+  if (value?.type !== "struct") throw new RangeError(`footer field ${id} is no struct`);
+  return value;
+}
+
+function int(parent: ThriftStruct, id: number): number {
+  const value = parent.fields.get(id);
+  if (value?.type !== "int") throw new RangeError(`footer field ${id} is no number`);
+  return value.value;
+}
+
+function setInt(parent: ThriftStruct, id: number, to: number): void {
+  const value = parent.fields.get(id);
+  if (value?.type === "int") value.value = to;
+}
+
+function shift(parent: ThriftStruct, id: number, by: number): void {
+  const value = parent.fields.get(id);
+  if (value?.type === "int") value.value += by;
+}
+
+function binary(parent: ThriftStruct, id: number): Uint8Array | null {
+  const value = parent.fields.get(id);
+  return value?.type === "binary" ? value.value : null;
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

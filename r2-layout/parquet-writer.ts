@@ -1,0 +1,114 @@
+/**
+ * The Parquet encoder (parquet-wasm) behind one small class: row groups in, a file out. Wasm memory never shrinks, so
+ * what counts is its peak: rows go in by small batches, and a row group leaves as soon as it is whole.
+ */
+import { type RecordBatch, type Schema, Table, tableToIPC } from "apache-arrow";
+import {
+  Compression,
+  EnabledStatistics,
+  initSync,
+  transformParquetStream,
+  Table as WasmTable,
+  type WriterProperties,
+  WriterPropertiesBuilder,
+} from "parquet-wasm/esm";
+import { arrowSchema } from "./arrow-columns.ts";
+import { type AnyRow, recordBatch } from "./arrow-rows.ts";
+import { TABLES, type TableName } from "./event-columns.ts";
+import { LAKE } from "./limits.ts";
+import { joinParts, readFooter, rowCount } from "./parquet-footer.ts";
+import { isBounded } from "./statistics.ts";
+import type { ThriftStruct } from "./thrift-compact.ts";
+
+export interface ParquetFile {
+  readonly bytes: Uint8Array;
+  readonly footer: ThriftStruct;
+}
+
+/** The rows of one row group. */
+export type RowGroup = readonly AnyRow[];
+
+export class ParquetWriter {
+  readonly #memory: WebAssembly.Memory;
+
+  /** The module is compiled once per isolate; making a second writer of it costs nothing. */
+  constructor(module: WebAssembly.Module) {
+    this.#memory = initSync({ module }).memory;
+  }
+
+  /** Bytes of the encoder's memory: its peak so far. */
+  get memoryBytes(): number {
+    return this.#memory.buffer.byteLength;
+  }
+
+  /** A file with these row groups, in order. @throws RangeError without rows, TypeError where a row lacks a required value. */
+  async write(table: TableName, rowGroups: Iterable<RowGroup>): Promise<ParquetFile> {
+    const schema = SCHEMAS[table];
+    const parts: Uint8Array[] = [];
+    for (const rows of rowGroups) {
+      const part = await encoded(batches(table, schema, rows), properties(table));
+      const written = rowCount(readFooter(part));
+      // The encoder reports an error in its stream by ending it.
+      if (written !== rows.length) throw new Error(`encoder wrote ${written} of ${rows.length} rows`);
+      parts.push(part);
+    }
+    return joinParts(parts);
+  }
+}
+
+const SCHEMAS: Record<TableName, Schema> = {
+  events: arrowSchema(TABLES.events),
+  quarantine: arrowSchema(TABLES.quarantine),
+};
+
+/** Ids of people get no statistics in the footer either; ids that never repeat get no dictionary. */
+function properties(table: TableName): WriterProperties {
+  let builder = new WriterPropertiesBuilder()
+    .setCompression(Compression.ZSTD)
+    .setMaxRowGroupSize(LAKE.rowGroupRows)
+    .setStatisticsEnabled(EnabledStatistics.Chunk);
+  for (const [name, column] of Object.entries(TABLES[table])) {
+    if (!isBounded(name, column)) builder = builder.setColumnStatisticsEnabled(name, EnabledStatistics.None);
+  }
+  return builder.setColumnDictionaryEnabled("event_id", false).build();
+}
+
+function* batches(table: TableName, schema: Schema, rows: RowGroup): Generator<RecordBatch> {
+  for (let from = 0; from < rows.length; from += LAKE.batchRows) {
+    yield recordBatch(schema, TABLES[table], rows.slice(from, from + LAKE.batchRows));
+  }
+}
+
+async function encoded(batches: Iterator<RecordBatch>, properties: WriterProperties): Promise<Uint8Array> {
+  const input = new ReadableStream({
+    pull(controller) {
+      const { done, value } = batches.next();
+      if (done) controller.close();
+      else controller.enqueue(toWasm(value));
+    },
+  });
+  const output = await transformParquetStream(input, properties);
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of output as unknown as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+  }
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+/** Copies a batch into the encoder's memory; the encoder frees it once written. */
+function toWasm(batch: RecordBatch) {
+  const table = WasmTable.fromIPCStream(tableToIPC(new Table([batch]), "stream"));
+  try {
+    return table.recordBatch(0)!;
+  } finally {
+    table.free();
+  }
+}
