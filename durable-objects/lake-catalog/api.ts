@@ -1,33 +1,16 @@
 /** What others may ask of the LakeCatalog: one object for the lake, named `lake`. */
+import type { DataFileFacts } from "../../r2-layout/data-file.ts";
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { DataFileKind } from "../../r2-layout/keys.ts";
+import type { ColumnBounds } from "../../r2-layout/statistics.ts";
 import type { AppliedCounts, CursorStatus, Lease } from "../sink-cursor/api.ts";
 
-export interface ColumnBounds {
-  readonly nulls: number;
-  /** Text bounds are cut to 64 bytes (the upper one rounded up); numbers and times as they are. */
-  readonly min?: string | number;
-  readonly max?: string | number;
-}
+export type { ColumnBounds };
 
-export interface NewDataFile {
-  readonly table: TableName;
+/** A file to be added: what it holds (`DataFileFacts`) and where it lies. */
+export interface NewDataFile extends DataFileFacts {
   readonly key: string;
   readonly kind: DataFileKind;
-  readonly bytes: number;
-  readonly rows: number;
-  /** Days of event_time in it (received_at for quarantine), `YYYY-MM-DD`. */
-  readonly minDay: string;
-  readonly maxDay: string;
-  /** Microseconds: bounds of event_time (received_at for quarantine), and of received_at. */
-  readonly minTime: number;
-  readonly maxTime: number;
-  readonly minReceivedAt: number;
-  readonly maxReceivedAt: number;
-  /** All event names in it, or null where there are more than 100. */
-  readonly eventNames: readonly string[] | null;
-  readonly columns: Readonly<Record<string, ColumnBounds>>;
-  readonly schemaVersion: number;
 }
 
 export interface DataFile extends NewDataFile {
@@ -97,6 +80,13 @@ export interface CatalogStatus {
   readonly cursors: Readonly<Record<number, CursorStatus>>;
 }
 
+/** The small files of one day of a table (`day` null: files of several days), at most `LAKE.compactInputs`. */
+export interface CompactionWork {
+  readonly table: TableName;
+  readonly day: string | null;
+  readonly files: readonly DataFile[];
+}
+
 export interface LakeCatalogApi {
   lease(shard: number, owner: string, ttlMs: number): Promise<Lease | null>;
   release(shard: number, token: number): Promise<void>;
@@ -105,5 +95,9 @@ export interface LakeCatalogApi {
   plan(request: PlanRequest): Promise<Plan>;
   /** Which of these keys no live or recently removed file has: the sweep asks before it deletes. */
   unnamed(keys: readonly string[]): Promise<string[]>;
+  /** The most crowded day, null where none has more than `LAKE.compactAboveFiles` small files. */
+  compactionWork(): Promise<CompactionWork | null>;
+  /** Forgets snapshots, and files removed, longer ago than `LAKE.snapshotReachMs`. @returns files forgotten. */
+  forget(): Promise<number>;
   status(): Promise<CatalogStatus>;
 }

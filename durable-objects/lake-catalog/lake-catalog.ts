@@ -1,4 +1,141 @@
+/**
+ * The truth about the lake: which files it has had at any snapshot, and how far into the log they reach. A commit is
+ * one transaction that changes the file list and, for an append, moves the shard's cursor, so that neither is ever
+ * seen without the other.
+ *
+ *     A puts its files, appends 10 -> 20      committed: files visible, cursor 20
+ *     A's answer is lost, it tries again      behind: the cursor is at 20, nothing is added twice
+ *     B, an older lease holder, 10 -> 15      behind: its token is not the newest; its files are orphans for the sweep
+ *     a crash before the append               no row names the files: orphans
+ *     compaction plans {1, 2, 3} -> 9         meanwhile another replaced 2: conflict, plan again; 9 is an orphan
+ */
 import { DurableObject } from "cloudflare:workers";
+import { decodeTime } from "ulidx";
+import { parseDataFileKey } from "../../r2-layout/keys.ts";
+import { LAKE } from "../../r2-layout/limits.ts";
+import type { Lease } from "../sink-cursor/api.ts";
+import { CursorTable } from "../sink-cursor/cursor-table.ts";
+import type {
+  AppendCommit,
+  CatalogAnswer,
+  CatalogStatus,
+  CompactionWork,
+  LakeCatalogApi,
+  NewDataFile,
+  Plan,
+  PlanRequest,
+  ReplaceCommit,
+} from "./api.ts";
+import { DataFileTable } from "./data-files.ts";
+import { SnapshotTable } from "./snapshots.ts";
 
-/** Placeholder: the class that implements ./api.ts. */
-export class LakeCatalog extends DurableObject {}
+export class LakeCatalog extends DurableObject implements LakeCatalogApi {
+  readonly #cursors: CursorTable;
+  readonly #files: DataFileTable;
+  readonly #snapshots: SnapshotTable;
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env);
+    this.#cursors = new CursorTable(ctx.storage.sql);
+    this.#files = new DataFileTable(ctx.storage.sql);
+    this.#snapshots = new SnapshotTable(ctx.storage.sql);
+  }
+
+  async lease(shard: number, owner: string, ttlMs: number): Promise<Lease | null> {
+    return this.#cursors.lease(shard, owner, ttlMs, Date.now());
+  }
+
+  async release(shard: number, token: number): Promise<void> {
+    this.#cursors.release(shard, token);
+  }
+
+  /** @throws RangeError where a file's key is not ours, or so old that the sweep may take the object. */
+  async append(commit: AppendCommit): Promise<CatalogAnswer> {
+    const now = Date.now();
+    for (const file of commit.add) assertFresh(file, now);
+    return this.ctx.storage.transactionSync(() => {
+      const { shard, token, from, to, applied } = commit;
+      const moved = this.#cursors.advance(shard, token, from, to, applied, now);
+      if (!moved.moved) return { kind: "behind", cursor: moved.cursor };
+      const snapshot = this.#snapshots.commit("append", now, { shard, from, to }, commit.add, []);
+      for (const file of commit.add) this.#files.add(file, snapshot);
+      return { kind: "committed", snapshot };
+    });
+  }
+
+  /** @throws RangeError as `append`, and where a compaction would change the number of rows. */
+  async replace(commit: ReplaceCommit): Promise<CatalogAnswer> {
+    const now = Date.now();
+    for (const file of commit.add) assertFresh(file, now);
+    return this.ctx.storage.transactionSync(() => {
+      const removed = commit.remove.map((id) => ({ id, file: this.#files.live(id) }));
+      const missing = removed.filter(({ file }) => file === null).map(({ id }) => id);
+      if (missing.length > 0) return { kind: "conflict", missing };
+      const files = removed.map(({ file }) => file!);
+      if (commit.operation === "compact" && !sameRows(files, commit.add)) {
+        throw new RangeError("a compaction keeps the rows of each table");
+      }
+      const snapshot = this.#snapshots.commit(commit.operation, now, null, commit.add, files);
+      for (const { id } of removed) this.#files.remove(id, snapshot, now);
+      for (const file of commit.add) this.#files.add(file, snapshot);
+      return { kind: "committed", snapshot };
+    });
+  }
+
+  /** @throws RangeError where the snapshot lies ahead, or so far back that it has been forgotten. */
+  async plan(request: PlanRequest): Promise<Plan> {
+    const newest = this.#snapshots.latest();
+    const snapshot = request.asOf === undefined ? newest : this.#snapshots.at(request.asOf);
+    if (!snapshot) throw new RangeError(`snapshot ${request.asOf} is not kept; the newest is ${newest.seq}`);
+    const totals = snapshot.tables[request.table];
+    return {
+      snapshot: snapshot.seq,
+      files: this.#files.planned(request, snapshot.seq),
+      tableFiles: totals.files,
+      tableBytes: totals.bytes,
+    };
+  }
+
+  async unnamed(keys: readonly string[]): Promise<string[]> {
+    return keys.filter((key) => !this.#files.has(key));
+  }
+
+  async status(): Promise<CatalogStatus> {
+    const { seq, tables } = this.#snapshots.latest();
+    return {
+      snapshot: seq,
+      files: tables.events.files + tables.quarantine.files,
+      bytes: tables.events.bytes + tables.quarantine.bytes,
+      rows: { events: tables.events.rows, quarantine: tables.quarantine.rows },
+      cursors: this.#cursors.all(),
+    };
+  }
+
+  async compactionWork(): Promise<CompactionWork | null> {
+    const { smallFileBytes, smallFileRows } = LAKE;
+    const day = this.#files.crowded(LAKE.compactAboveFiles, smallFileBytes, smallFileRows)[0];
+    if (!day) return null;
+    const files = this.#files.small(day.table, day.day, smallFileBytes, smallFileRows, LAKE.compactInputs);
+    return { table: day.table, day: day.day, files };
+  }
+
+  async forget(): Promise<number> {
+    const before = Date.now() - LAKE.snapshotReachMs;
+    return this.ctx.storage.transactionSync(() => {
+      this.#snapshots.forget(before);
+      return this.#files.forget(before);
+    });
+  }
+}
+
+function assertFresh(file: NewDataFile, nowMs: number): void {
+  const parts = parseDataFileKey(file.key);
+  if (parts?.table !== file.table) throw new RangeError(`${file.key} is no key of table ${file.table}`);
+  if (nowMs - decodeTime(parts.ulid) > LAKE.staleFileMs) throw new RangeError(`${file.key} is too old to be added`);
+}
+
+function sameRows(before: readonly NewDataFile[], after: readonly NewDataFile[]): boolean {
+  const rows = (files: readonly NewDataFile[], table: string) =>
+    files.reduce((sum, file) => sum + (file.table === table ? file.rows : 0), 0);
+  return rows(before, "events") === rows(after, "events") && rows(before, "quarantine") === rows(after, "quarantine");
+}

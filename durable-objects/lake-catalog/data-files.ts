@@ -1,0 +1,207 @@
+/**
+ * The lake's files, each with the snapshot that added it and the one that removed it: a snapshot is a WHERE clause.
+ * Three rows written per file (itself, two index entries), because rows written are what this object costs.
+ */
+import type { TableName } from "../../r2-layout/event-columns.ts";
+import type { DataFileKind } from "../../r2-layout/keys.ts";
+import { DAY_US } from "../../r2-layout/time.ts";
+import type { ColumnBounds, DataFile, NewDataFile, PlannedFile, PlanRequest } from "./api.ts";
+import { mayHold, mayHoldName } from "./prune.ts";
+
+type FileRow = {
+  id: number;
+  tbl: TableName;
+  key: string;
+  kind: DataFileKind;
+  bytes: number;
+  row_count: number;
+  spans_days: number;
+  min_day: string;
+  max_day: string;
+  min_time: number;
+  max_time: number;
+  min_received_at: number;
+  max_received_at: number;
+  schema_version: number;
+  added_seq: number;
+  removed_seq: number | null;
+  removed_at: number | null;
+  event_names: string | null;
+  columns: string;
+};
+
+/** The small files of one day of a table; `day` is null for files of several days. */
+export interface SmallFiles {
+  readonly table: TableName;
+  readonly day: string | null;
+  readonly files: number;
+}
+
+export class DataFileTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    // The wide texts come last, so that a scan by time does not read the pages that they overflow to.
+    sql.exec(`CREATE TABLE IF NOT EXISTS data_file (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      tbl TEXT NOT NULL,
+      key TEXT NOT NULL UNIQUE,
+      kind TEXT NOT NULL,
+      bytes INTEGER NOT NULL,
+      row_count INTEGER NOT NULL,
+      spans_days INTEGER NOT NULL,
+      min_day TEXT NOT NULL,
+      max_day TEXT NOT NULL,
+      min_time INTEGER NOT NULL,
+      max_time INTEGER NOT NULL,
+      min_received_at INTEGER NOT NULL,
+      max_received_at INTEGER NOT NULL,
+      schema_version INTEGER NOT NULL,
+      added_seq INTEGER NOT NULL,
+      removed_seq INTEGER,
+      removed_at INTEGER,
+      event_names TEXT,
+      columns TEXT NOT NULL)`);
+    // A file of one day starts at most a day before any time in it, so a range of time is a range of this index.
+    sql.exec("CREATE INDEX IF NOT EXISTS data_file_time ON data_file (tbl, spans_days, min_time)");
+  }
+
+  add(file: NewDataFile, seq: number): void {
+    this.#sql.exec(
+      `INSERT INTO data_file (tbl, key, kind, bytes, row_count, spans_days, min_day, max_day, min_time, max_time,
+         min_received_at, max_received_at, schema_version, added_seq, event_names, columns)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      file.table,
+      file.key,
+      file.kind,
+      file.bytes,
+      file.rows,
+      file.minDay === file.maxDay ? 0 : 1,
+      file.minDay,
+      file.maxDay,
+      file.minTime,
+      file.maxTime,
+      file.minReceivedAt,
+      file.maxReceivedAt,
+      file.schemaVersion,
+      seq,
+      file.eventNames && JSON.stringify(file.eventNames),
+      JSON.stringify(file.columns),
+    );
+  }
+
+  remove(id: number, seq: number, nowMs: number): void {
+    this.#sql.exec("UPDATE data_file SET removed_seq = ?, removed_at = ? WHERE id = ?", seq, nowMs, id);
+  }
+
+  /** A file of the newest snapshot. */
+  live(id: number): DataFile | null {
+    const row = this.#sql
+      .exec<FileRow>("SELECT * FROM data_file WHERE id = ? AND removed_seq IS NULL", id)
+      .toArray()[0];
+    return row ? dataFile(row) : null;
+  }
+
+  /** Files of a snapshot that may hold a row asked for, oldest first. */
+  planned(request: PlanRequest, seq: number): PlannedFile[] {
+    const { table, from, to, eventNames, equals } = request;
+    const asked = Object.entries(equals ?? {});
+    const wide = eventNames !== undefined || asked.length > 0;
+    const files: PlannedFile[] = [];
+    for (const spansDays of [0, 1]) {
+      const rows = this.#sql.exec<FileRow>(
+        `SELECT id, key, bytes, row_count, min_time, max_time${wide ? ", event_names, columns" : ""} FROM data_file
+         WHERE tbl = ? AND spans_days = ? AND min_time >= ? AND min_time < ? AND max_time >= ?
+           AND added_seq <= ? AND (removed_seq IS NULL OR removed_seq > ?)
+         ORDER BY min_time, id`,
+        table,
+        spansDays,
+        from === undefined || spansDays === 1 ? -Number.MAX_SAFE_INTEGER : from - DAY_US,
+        to ?? Number.MAX_SAFE_INTEGER,
+        from ?? -Number.MAX_SAFE_INTEGER,
+        seq,
+        seq,
+      );
+      for (const row of rows) {
+        if (wide) {
+          if (eventNames && !mayHoldName(parsed<string[]>(row.event_names), eventNames)) continue;
+          const columns = asked.length > 0 ? parsed<Record<string, ColumnBounds>>(row.columns) : null;
+          if (!asked.every(([name, values]) => mayHold(columns?.[name], row.row_count, values))) continue;
+        }
+        files.push({
+          id: row.id,
+          key: row.key,
+          bytes: row.bytes,
+          rows: row.row_count,
+          minTime: row.min_time,
+          maxTime: row.max_time,
+        });
+      }
+    }
+    return files.sort((a, b) => a.minTime - b.minTime || a.id - b.id);
+  }
+
+  /** Days of tables with more than `above` small files, the most crowded first. */
+  crowded(above: number, bytes: number, rows: number): SmallFiles[] {
+    return this.#sql
+      .exec<{ tbl: TableName; day: string | null; files: number }>(
+        `SELECT tbl, CASE WHEN spans_days THEN NULL ELSE min_day END AS day, count(*) AS files FROM data_file
+         WHERE removed_seq IS NULL AND bytes < ? AND row_count < ?
+         GROUP BY tbl, day HAVING count(*) > ? ORDER BY files DESC, day DESC LIMIT 100`,
+        bytes,
+        rows,
+        above,
+      )
+      .toArray()
+      .map(({ tbl, day, files }) => ({ table: tbl, day, files }));
+  }
+
+  /** Small files of one day of a table, smallest first: files of like size are merged, so a row is rewritten seldom. */
+  small(table: TableName, day: string | null, bytes: number, rows: number, limit: number): DataFile[] {
+    return this.#sql
+      .exec<FileRow>(
+        `SELECT * FROM data_file WHERE tbl = ? AND removed_seq IS NULL AND bytes < ? AND row_count < ?
+           AND spans_days = ? AND (? IS NULL OR min_day = ?) ORDER BY row_count, id LIMIT ?`,
+        table,
+        bytes,
+        rows,
+        day === null ? 1 : 0,
+        day,
+        day,
+        limit,
+      )
+      .toArray()
+      .map(dataFile);
+  }
+
+  has(key: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM data_file WHERE key = ?", key).toArray().length > 0;
+  }
+
+  /** Drops the rows of files removed before this time. Their objects are orphans from then on. @returns how many. */
+  forget(beforeMs: number): number {
+    return this.#sql.exec("DELETE FROM data_file WHERE removed_at < ? RETURNING id", beforeMs).toArray().length;
+  }
+}
+
+const parsed = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T));
+
+const dataFile = (row: FileRow): DataFile => ({
+  id: row.id,
+  addedSeq: row.added_seq,
+  table: row.tbl,
+  key: row.key,
+  kind: row.kind,
+  bytes: row.bytes,
+  rows: row.row_count,
+  minDay: row.min_day,
+  maxDay: row.max_day,
+  minTime: row.min_time,
+  maxTime: row.max_time,
+  minReceivedAt: row.min_received_at,
+  maxReceivedAt: row.max_received_at,
+  eventNames: parsed(row.event_names),
+  columns: JSON.parse(row.columns),
+  schemaVersion: row.schema_version,
+});
