@@ -1,0 +1,76 @@
+/**
+ * What a client is told when it is refused: RFC 9457 problem documents. One table gives every reason its status and
+ * title. `reason` is also the metric label and the log field, so it stays short and stable; everything else that a
+ * rejection carries (the limit that was met, the parameter that is wrong) becomes a member of the document.
+ */
+import { INGEST } from "../r2-layout/limits.ts";
+
+export type Scope = "support" | "sql" | "live" | "admin";
+
+export type Rejection =
+  | { reason: "missing_write_key" }
+  | { reason: "unknown_write_key" }
+  | { reason: "missing_token" }
+  | { reason: "unknown_token" }
+  | { reason: "missing_scope"; scope: Scope }
+  | { reason: "empty_body" }
+  | { reason: "body_too_large"; limit_bytes: number }
+  | { reason: "bad_gzip" }
+  | { reason: "bad_json"; detail: string }
+  | { reason: "json_too_complex"; limit: string }
+  | { reason: "too_many_events"; limit: number }
+  | { reason: "event_refused"; cause: string; detail: string }
+  | { reason: "bad_parameter"; parameter: string; detail: string }
+  | { reason: "statement_too_large"; limit_bytes: number }
+  | { reason: "not_found" }
+  | { reason: "method_not_allowed"; allow: string }
+  | { reason: "upgrade_required" }
+  | { reason: "not_implemented"; detail: string }
+  | { reason: "store_unavailable"; retry_after_s: number }
+  | { reason: "upstream_unavailable"; retry_after_s: number }
+  | { reason: "misconfigured" }
+  | { reason: "internal" };
+
+const PROBLEMS = {
+  missing_write_key: { status: 401, title: "A write key is needed" },
+  unknown_write_key: { status: 401, title: "This write key is not known" },
+  missing_token: { status: 401, title: "A token is needed" },
+  unknown_token: { status: 401, title: "This token is not known" },
+  missing_scope: { status: 403, title: "This token may not do that" },
+  empty_body: { status: 400, title: "The body is empty" },
+  body_too_large: { status: 413, title: "The body is too large" },
+  bad_gzip: { status: 400, title: "The body is not whole gzip" },
+  bad_json: { status: 400, title: "The body cannot be read" },
+  json_too_complex: { status: 413, title: "The body nests too deep or holds too many values" },
+  too_many_events: { status: 413, title: "Too many events in one request" },
+  event_refused: { status: 422, title: "The event cannot be kept" },
+  bad_parameter: { status: 400, title: "A parameter is wrong" },
+  statement_too_large: { status: 413, title: "The statement is too large" },
+  not_found: { status: 404, title: "There is nothing here" },
+  method_not_allowed: { status: 405, title: "This method is not for this address" },
+  upgrade_required: { status: 426, title: "This address is for websockets" },
+  not_implemented: { status: 501, title: "Not built yet" },
+  store_unavailable: { status: 503, title: "Events cannot be stored right now" },
+  upstream_unavailable: { status: 503, title: "A part that answers this is not there right now" },
+  misconfigured: { status: 500, title: "The Worker is not configured" },
+  internal: { status: 500, title: "Something broke here" },
+} as const satisfies Record<Rejection["reason"], { status: number; title: string }>;
+
+/**
+ * @param members further members of the document, such as the outcomes of a request's events.
+ */
+export function problem(rejection: Rejection, members?: Readonly<Record<string, unknown>>): Response {
+  const { status, title } = PROBLEMS[rejection.reason];
+  const headers = new Headers({ "content-type": "application/problem+json", "cache-control": "no-store" });
+  if ("retry_after_s" in rejection) headers.set("retry-after", String(rejection.retry_after_s));
+  if ("allow" in rejection) headers.set("allow", rejection.allow);
+  // Not for write keys: a browser would answer `Basic` with a login window over the customer's page.
+  if (rejection.reason.endsWith("_token")) headers.set("www-authenticate", 'Bearer realm="eventpile"');
+  const document = { type: `urn:eventpile:problem:${rejection.reason}`, title, status, ...rejection, ...members };
+  return new Response(JSON.stringify(document), { status, headers });
+}
+
+export const storeUnavailable: Rejection = {
+  reason: "store_unavailable",
+  retry_after_s: INGEST.retryAfterSeconds,
+};
