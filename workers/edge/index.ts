@@ -1,2 +1,47 @@
-/** The edge Worker. */
-export default { fetch: () => new Response("eventpile\n") } satisfies ExportedHandler;
+/** The edge Worker: takes events, answers questions, serves the pages. */
+import { problem } from "../problem.ts";
+import { parseTokens } from "../tokens.ts";
+import { createApp } from "./app.ts";
+import { type Env, eventQueues } from "./env.ts";
+import { EventSender } from "./event-sender.ts";
+import { parseWriteKeys } from "./write-keys.ts";
+
+type App = ReturnType<typeof createApp>;
+
+/** One app for each isolate: with it go the instance's name and its running numbers. Randomness needs a request. */
+const apps = new WeakMap<Env, App>();
+
+const random = () => crypto.randomUUID().replaceAll("-", "");
+
+function appOf(env: Env): App {
+  let app = apps.get(env);
+  if (app === undefined) {
+    app = createApp({
+      env,
+      tokens: parseTokens(env.TOKENS),
+      ingest: {
+        writeKeys: parseWriteKeys(env.WRITE_KEYS),
+        sender: new EventSender(random(), eventQueues(env)),
+        local: env.EVENTPILE_LOCAL === "1",
+        now: () => Date.now() * 1_000,
+        random,
+      },
+    });
+    apps.set(env, app);
+  }
+  return app;
+}
+
+export default {
+  fetch(request, env) {
+    let app: App;
+    try {
+      app = appOf(env);
+    } catch (error) {
+      // Not in the answer: what cannot be parsed may be a secret.
+      console.error(JSON.stringify({ reason: "misconfigured", error: String(error) }));
+      return problem({ reason: "misconfigured" });
+    }
+    return app.fetch(request);
+  },
+} satisfies ExportedHandler<Env>;

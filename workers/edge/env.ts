@@ -1,0 +1,43 @@
+/** The edge's bindings, as wrangler.toml declares them, by what is asked of them. */
+import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
+import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
+import type { MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import type { UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import type { MessageQueue } from "./event-sender.ts";
+
+export interface Fetches {
+  fetch(request: Request): Promise<Response>;
+}
+
+export interface Env {
+  /** Number of shards, as text. */
+  readonly SHARDS: string;
+  readonly WRITE_KEYS: string;
+  readonly TOKENS: string;
+  readonly IDENTITY_KEY: string;
+  /** "1" in the local run only. */
+  readonly EVENTPILE_LOCAL?: string;
+  readonly ASSETS: Fetches;
+  readonly QUERY: Fetches;
+  readonly EVENT_LOG: ObjectNamespace<EventLogApi>;
+  readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi>;
+  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
+  readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi>;
+  readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi>;
+  readonly LIVE_HUB: ObjectNamespace<Fetches>;
+  /** EVENTS_0 to EVENTS_<SHARDS - 1>. */
+  readonly [events: `EVENTS_${number}`]: MessageQueue;
+}
+
+/** @throws RangeError where SHARDS is no count or a shard has no queue. */
+export function eventQueues(env: Env): MessageQueue[] {
+  const shards = Number(env.SHARDS);
+  if (!Number.isInteger(shards) || shards < 1) throw new RangeError(`SHARDS is ${env.SHARDS}`);
+  return Array.from({ length: shards }, (_, shard) => {
+    const queue = env[`EVENTS_${shard}`];
+    if (queue === undefined) throw new RangeError(`shard ${shard} has no queue: bind EVENTS_${shard}`);
+    return queue;
+  });
+}

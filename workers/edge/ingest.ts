@@ -1,0 +1,87 @@
+/** A request that brings events: read it within its bounds, find whose it is, parse, send, answer event by event. */
+import { INGEST } from "../../r2-layout/limits.ts";
+import { problem, type Rejection, storeUnavailable } from "../problem.ts";
+import { readBytes } from "./body.ts";
+import type { EventSender } from "./event-sender.ts";
+import { type DroppedEvent, type KeptEvent, type ParsedRequest, parseEvents, readBody } from "./parse-events.ts";
+import { type Call, requestFacts } from "./request-facts.ts";
+import { type WriteKeys, writeKeyIn, writeKeyOf } from "./write-keys.ts";
+
+export interface Ingest {
+  readonly writeKeys: WriteKeys;
+  readonly sender: EventSender;
+  /** The local run: see `requestFacts`. */
+  readonly local: boolean;
+  /** Microseconds. */
+  readonly now: () => number;
+  /** 32 hexadecimal digits, new with each call. */
+  readonly random: () => string;
+}
+
+/** What became of one event, as the answer lists it. */
+export type Outcome = { readonly index: number; readonly event_id: string | null } & (
+  | { readonly outcome: "ok" }
+  | { readonly outcome: "warning"; readonly cause: string; readonly field?: string; readonly expected?: string }
+  | { readonly outcome: "drop"; readonly cause: string }
+  | { readonly outcome: "retry"; readonly cause: "store_unavailable" }
+);
+
+export async function ingest(request: Request, call: Call, parts: Ingest): Promise<Response> {
+  const receivedAt = parts.now();
+  const early = writeKeyOf(request, new URL(request.url).searchParams);
+  // Before the body is read: strangers cost nothing.
+  if (early !== null && !parts.writeKeys.has(early)) return problem({ reason: "unknown_write_key" });
+  const bytes = await readBytes(request, INGEST);
+  if (!bytes.ok) return problem(bytes.error);
+  const body = readBody(bytes.value, call);
+  if (!body.ok) return problem(body.error);
+  const key = early ?? writeKeyIn(body.value.list.envelope);
+  if (key === null) return problem({ reason: "missing_write_key" });
+  const source = parts.writeKeys.get(key);
+  if (source === undefined) return problem({ reason: "unknown_write_key" });
+
+  const facts = requestFacts(request, { source, call, receivedAt, local: parts.local });
+  const parsed = parseEvents(body.value, facts, parts.sender.queues.length, parts.random);
+  const unsent = await parts.sender.send(parsed.kept, source, receivedAt);
+  return answer(call, parsed, new Set(unsent));
+}
+
+function answer(call: Call, parsed: ParsedRequest, unsent: ReadonlySet<KeptEvent>): Response {
+  const warnings = parsed.kept.filter((event) => event.quarantine && !unsent.has(event)).length;
+  const counts = {
+    accepted: parsed.kept.length - unsent.size,
+    warnings,
+    dropped: parsed.dropped.length,
+    retry: unsent.size,
+  };
+  if (unsent.size > 0) return problem(storeUnavailable, { ...counts, outcomes: outcomes(parsed, unsent) });
+  if (call === "events") return Response.json({ outcomes: outcomes(parsed, unsent), ...counts });
+  if (call !== "batch" && parsed.dropped[0]) return problem(refusal(parsed.dropped[0]));
+  // Segment's answer, and what went otherwise than asked: its SDKs ignore the rest.
+  const all = warnings + parsed.dropped.length > 0 ? outcomes(parsed, unsent) : [];
+  return Response.json({ success: true, ...counts, outcomes: all.filter(({ outcome }) => outcome !== "ok") });
+}
+
+function outcomes(parsed: ParsedRequest, unsent: ReadonlySet<KeptEvent>): Outcome[] {
+  const list = new Array<Outcome>(parsed.count);
+  for (const event of parsed.kept) {
+    const { index, event_id, quarantine } = event;
+    if (unsent.has(event)) list[index] = { index, event_id, outcome: "retry", cause: "store_unavailable" };
+    else if (quarantine) {
+      const { cause, field, expected } = quarantine;
+      list[index] = { index, event_id, outcome: "warning", cause, field, expected };
+    } else list[index] = { index, event_id, outcome: "ok" };
+  }
+  for (const { index, event_id, cause } of parsed.dropped) list[index] = { index, event_id, outcome: "drop", cause };
+  return list;
+}
+
+const REFUSALS: Record<DroppedEvent["cause"], string> = {
+  not_json: "it is not JSON",
+  not_an_object: "it is not an object",
+  event_too_large: `it takes more than ${INGEST.eventBytes} bytes`,
+  event_too_deep: `it nests deeper than ${INGEST.jsonDepth}`,
+  id_too_long: `its id has more than ${INGEST.eventIdChars} characters`,
+};
+
+const refusal = ({ cause }: DroppedEvent): Rejection => ({ reason: "event_refused", cause, detail: REFUSALS[cause] });

@@ -1,0 +1,120 @@
+/**
+ * A request's body -> what becomes of each event in it, and the lines for the log. Pure: no bindings, no clock. It
+ * takes any bytes: what cannot be read into columns is quarantined, what cannot be kept is dropped with its cause, and
+ * only what cannot be told apart into events is refused as a whole.
+ */
+import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
+import { shardOf } from "../../r2-layout/event-id.ts";
+import { INGEST } from "../../r2-layout/limits.ts";
+import { DERIVATION_VERSION, type QuarantineMark } from "../../r2-layout/log-line.ts";
+import { err, ok, type Result } from "../../r2-layout/result.ts";
+import { isLongerThan } from "../../r2-layout/utf8.ts";
+import type { Rejection } from "../problem.ts";
+import { deriveEvent } from "./derive/derive-event.ts";
+import { isDeeperThan, isObject, type JsonObject } from "./derive/json.ts";
+import { carriesTime, givenId, type Mint, minting } from "./event-ids.ts";
+import { holdsMoreValues } from "./json-bounds.ts";
+import { type EventList, readEvents } from "./read-events.ts";
+import type { RequestFacts } from "./request-facts.ts";
+
+/** Why an event cannot be kept. Short and stable. */
+export type DropCause = "not_json" | "not_an_object" | "event_too_large" | "event_too_deep" | "id_too_long";
+
+/** An event that can be kept: `ok` as its columns say, or with a `quarantine` mark where it does not fit them. */
+export interface KeptEvent {
+  readonly index: number;
+  readonly event_id: string;
+  readonly shard: number;
+  readonly quarantine: QuarantineMark | undefined;
+  /** Its line of the log, without a line end. */
+  readonly line: string;
+}
+
+export interface DroppedEvent {
+  readonly index: number;
+  readonly event_id: string | null;
+  readonly cause: DropCause;
+}
+
+export interface ParsedRequest {
+  readonly count: number;
+  readonly kept: readonly KeptEvent[];
+  readonly dropped: readonly DroppedEvent[];
+}
+
+/** A body that was read as far as its events: the write key may stand in its envelope. */
+export interface ReadBody {
+  readonly bytes: Uint8Array;
+  readonly list: EventList;
+}
+
+const decoder = new TextDecoder();
+
+/** @param bytes inflated. Bytes that are no UTF-8 become U+FFFD. */
+export function readBody(bytes: Uint8Array, call: RequestFacts["call"]): Result<ReadBody, Rejection> {
+  if (bytes.length === 0) return err({ reason: "empty_body" });
+  if (holdsMoreValues(bytes, INGEST.jsonValues)) {
+    return err({ reason: "json_too_complex", limit: `${INGEST.jsonValues} values` });
+  }
+  const list = readEvents(decoder.decode(bytes), call);
+  return list.ok ? ok({ bytes, list: list.value }) : list;
+}
+
+/** @param random 32 hexadecimal digits, new with each call. */
+export function parseEvents(body: ReadBody, facts: RequestFacts, shards: number, random: () => string): ParsedRequest {
+  const { items, envelope } = body.list;
+  const hasTime = () => carriesTime(envelope) || items.some((item) => isObject(item) && carriesTime(item));
+  const mint = minting(facts, body.bytes, hasTime, random);
+  const kept: KeptEvent[] = [];
+  const dropped: DroppedEvent[] = [];
+  items.forEach((item, index) => {
+    const result = parseEvent(item, index, envelope, facts, shards, mint);
+    if ("line" in result) kept.push(result);
+    else dropped.push(result);
+  });
+  return { count: items.length, kept, dropped };
+}
+
+function parseEvent(
+  item: unknown,
+  index: number,
+  envelope: JsonObject,
+  facts: RequestFacts,
+  shards: number,
+  mint: Mint,
+): KeptEvent | DroppedEvent {
+  if (item === undefined) return { index, event_id: null, cause: "not_json" };
+  if (!isObject(item)) return { index, event_id: null, cause: "not_an_object" };
+  const given = givenId(item, facts.call === "events");
+  if (given === null) return { index, event_id: null, cause: "id_too_long" };
+  const event_id = given ?? mint(index);
+  // Before anything that recurses without a bound, as JSON.stringify does.
+  if (isDeeperThan(item, INGEST.jsonDepth)) return { index, event_id, cause: "event_too_deep" };
+
+  const raw = withSharedContext(item, envelope);
+  const { row, quarantine } = deriveEvent(raw, event_id, envelope.sentAt ?? envelope.sent_at, facts);
+  const rawText = JSON.stringify(withoutPrivate(raw));
+  if (isLongerThan(rawText, INGEST.eventBytes)) return { index, event_id, cause: "event_too_large" };
+  return { index, event_id, shard: shardOf(row, shards), quarantine, line: logLine(rawText, row, quarantine) };
+}
+
+/** A batch may carry a context for all its calls; a call's own members stand above it. */
+function withSharedContext(item: JsonObject, envelope: JsonObject): JsonObject {
+  if (item === envelope || !isObject(envelope.context)) return item;
+  if (item.context !== undefined && !isObject(item.context)) return item;
+  return { ...item, context: { ...envelope.context, ...item.context } };
+}
+
+/** Addresses, user agents and write keys are not kept: what is derived from them is in the row. */
+function withoutPrivate(raw: JsonObject): JsonObject {
+  const { ip, userAgent, user_agent, writeKey, write_key, ...kept } = raw;
+  if (!isObject(kept.context)) return kept;
+  const { ip: _ip, userAgent: _agent, userAgentData: _hints, ...context } = kept.context;
+  return { ...kept, context };
+}
+
+/** `formatLogLine`, for a `raw` that is text already. */
+function logLine(rawText: string, row: DerivedEvent, quarantine: QuarantineMark | undefined): string {
+  const mark = quarantine === undefined ? "" : `,"q":${JSON.stringify(quarantine)}`;
+  return `{"raw":${rawText},"row":${JSON.stringify(row)},"d":${DERIVATION_VERSION}${mark}}`;
+}
