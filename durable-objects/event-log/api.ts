@@ -4,7 +4,7 @@ import type { SinkName } from "../sink-cursor/api.ts";
 
 /** One queue message's share of a commit. */
 export interface CommittedMessage {
-  /** `idHash("message", edge, n)`: owning it tells a redelivery from a duplicate. 16 bytes. */
+  /** `messageIdHash`: owning it tells a redelivery from a duplicate. 16 bytes. */
   readonly id: Uint8Array;
   readonly edge: string;
   readonly n: number;
@@ -34,6 +34,8 @@ export interface SegmentCommit {
   /** 16 bytes for each line of the segment, in line order. */
   readonly ids: Uint8Array;
   readonly messages: readonly CommittedMessage[];
+  /** Messages of the batch that were left out because the log owns them: a statistic, counted if this commits. */
+  readonly redelivered?: number;
 }
 
 export type CommitAnswer =
@@ -54,6 +56,7 @@ export interface LogStatus {
   readonly accepted: number;
   /** Of the accepted, those whose message has arrived. accepted - arrived is on the queue, or lost. */
   readonly arrived: number;
+  /** arrived = committed + quarantined + duplicates + suppressed. */
   readonly committed: number;
   readonly quarantined: number;
   readonly duplicates: number;
@@ -69,14 +72,28 @@ export interface LogStatus {
   readonly committed_at: number;
 }
 
+/** What a sink has still to read. */
+export interface PastCursor {
+  /** Less the quarantined. */
+  readonly events: number;
+  readonly quarantined: number;
+  readonly segments: number;
+  /** Milliseconds: when the oldest of them was committed; null where there is none. */
+  readonly since: number | null;
+}
+
 export interface EventLogApi {
   /** Which are owned already, one byte (0 or 1) each; advisory, `commit` decides. */
   filter(ids: Uint8Array, messageIds: Uint8Array): Promise<{ ids: Uint8Array; messages: Uint8Array }>;
   commit(commit: SegmentCommit): Promise<CommitAnswer>;
   /** Segments with seq > after, in order, at most `LOG.segmentsPerRead`. `asOf` is the log's clock in ms, read before. */
   segments(after: number, limit?: number): Promise<{ head: number; asOf: number; segments: SegmentRef[] }>;
-  /** Events and quarantined events in segments after..to (exclusive, inclusive): the ledger's in-flight figure. */
+  /** Events (less the quarantined) and quarantined ones in segments after..to (exclusive, inclusive). */
   count(after: number, to?: number): Promise<{ events: number; quarantined: number }>;
+  /** The status, and what lies past each of these cursors, as of one moment: the ledger's figures. */
+  tally(
+    cursors: Readonly<Partial<Record<SinkName, number>>>,
+  ): Promise<{ status: LogStatus; past: Partial<Record<SinkName, PastCursor>> }>;
   /** A sink tells how far it has come, so that wake-ups stop. Safe to repeat, never moves back. */
   reached(sink: SinkName, seq: number): Promise<void>;
   /** The cron's poke: wakes every sink that is behind, and gives idle ones a tick. */

@@ -1,4 +1,175 @@
+/**
+ * One shard of the log: the only writer of its sequence numbers and the owner of its dedup window. Named by
+ * `shardName(shard)`. The class joins RPC, transactions, the alarm and the sinks' queues; shard-log.ts decides.
+ *
+ * A wake-up can be lost at every step, so there are three of them: the commit sends one, the alarm sends more for as
+ * long as a sink is behind, and the cron pokes every shard each minute, should an alarm have been given up.
+ */
 import { DurableObject } from "cloudflare:workers";
+import { LOG, SECOND_MS } from "../../r2-layout/limits.ts";
+import type { SegmentRef } from "../../r2-layout/segment.ts";
+import type { SinkName } from "../sink-cursor/api.ts";
+import { SINKS } from "../sink-cursor/api.ts";
+import type { CommitAnswer, EventLogApi, LogStatus, PastCursor, SegmentCommit, WakeUp } from "./api.ts";
+import { ShardLog } from "./shard-log.ts";
+import { WakeSchedule } from "./wake-schedule.ts";
 
-/** Placeholder: the class that implements ./api.ts. */
-export class EventLog extends DurableObject {}
+/** The queues on which the sinks are woken. */
+export interface EventLogEnv {
+  readonly WAKE_LAKE: Queue<WakeUp>;
+  readonly WAKE_SESSIONS: Queue<WakeUp>;
+  readonly WAKE_ROLLUPS: Queue<WakeUp>;
+}
+
+/** The sink whose results ripen with time: a minute becomes final because nothing came. */
+const TICKED: SinkName = "rollups";
+/** Between two steps of upkeep, so that commits come in between. */
+const UPKEEP_PAUSE_MS = 20;
+const RETRY_MS = 5 * SECOND_MS;
+
+export class EventLog extends DurableObject<EventLogEnv> implements EventLogApi {
+  readonly #log: ShardLog;
+  readonly #queues: Record<SinkName, Queue<WakeUp>>;
+  readonly #wakes = new WakeSchedule();
+  /** When the alarm is set for, null where it is not. A cache. */
+  #alarmAt: number | null = null;
+
+  constructor(ctx: DurableObjectState, env: EventLogEnv) {
+    super(ctx, env);
+    this.#queues = { lake: env.WAKE_LAKE, sessions: env.WAKE_SESSIONS, rollups: env.WAKE_ROLLUPS };
+    this.#log = ctx.storage.transactionSync(() => new ShardLog(ctx.storage.sql, Number(ctx.id.name ?? 0)));
+    ctx.blockConcurrencyWhile(async () => {
+      this.#alarmAt = await ctx.storage.getAlarm();
+    });
+  }
+
+  async filter(ids: Uint8Array, messageIds: Uint8Array): Promise<{ ids: Uint8Array; messages: Uint8Array }> {
+    return { ids: this.#log.owned(ids), messages: this.#log.owned(messageIds) };
+  }
+
+  async commit(commit: SegmentCommit): Promise<CommitAnswer> {
+    const now = Date.now();
+    const answer = this.#transaction(() => this.#log.commit(commit, now));
+    if (answer.kind === "committed") await this.#wake(now);
+    return answer;
+  }
+
+  async segments(
+    after: number,
+    limit: number = LOG.segmentsPerRead,
+  ): Promise<{ head: number; asOf: number; segments: SegmentRef[] }> {
+    return { head: this.#log.head, asOf: Date.now(), segments: this.#log.segments(after, limit) };
+  }
+
+  async count(after: number, to: number = this.#log.head): Promise<{ events: number; quarantined: number }> {
+    return this.#log.count(after, to);
+  }
+
+  async tally(
+    cursors: Readonly<Partial<Record<SinkName, number>>>,
+  ): Promise<{ status: LogStatus; past: Partial<Record<SinkName, PastCursor>> }> {
+    const past: Partial<Record<SinkName, PastCursor>> = {};
+    for (const sink of SINKS) {
+      const cursor = cursors[sink];
+      if (cursor !== undefined) past[sink] = this.#log.past(cursor);
+    }
+    return { status: this.#log.status(), past };
+  }
+
+  async reached(sink: SinkName, seq: number): Promise<void> {
+    this.#transaction(() => this.#log.reached(sink, seq));
+    await this.#setAlarm(Date.now());
+  }
+
+  async poke(): Promise<void> {
+    const now = Date.now();
+    const { head } = this.#log;
+    const sinks = SINKS.filter((sink) => sink === TICKED || this.#log.cursor(sink) < head);
+    const sent = this.#send(
+      sinks.filter((sink) => this.#wakes.allowedAt(sink) <= now),
+      now,
+    );
+    await this.#setAlarm(now);
+    await sent;
+  }
+
+  async unnamed(keys: readonly string[]): Promise<string[]> {
+    return this.#log.unnamed(keys);
+  }
+
+  async status(): Promise<LogStatus> {
+    return this.#log.status();
+  }
+
+  /** Sets the next alarm before it does anything, and never throws: an alarm that throws six times is given up. */
+  override async alarm(): Promise<void> {
+    try {
+      const now = Date.now();
+      const upkeep = this.#log.maintenanceDue(now);
+      this.#alarmAt = null;
+      const sent = this.#send(this.#due(now), now);
+      await this.#setAlarm(now, RETRY_MS);
+      if (upkeep) {
+        this.#transaction(() => this.#log.maintain(now));
+        await this.#setAlarm(now);
+      }
+      await sent;
+    } catch (error) {
+      console.error(JSON.stringify({ at: "event-log alarm", shard: this.#log.shard, error: String(error) }));
+    }
+  }
+
+  /** Wakes the sinks whose turn it is, in the background: the commit is durable without it. */
+  async #wake(now: number): Promise<void> {
+    const due = this.#due(now);
+    if (due.length > 0) this.ctx.waitUntil(this.#send(due, now));
+    await this.#setAlarm(now);
+  }
+
+  #due(now: number): SinkName[] {
+    const { head } = this.#log;
+    return SINKS.filter((sink) => {
+      const dueAt = this.#wakes.dueAt(sink, head, this.#log.cursor(sink));
+      return dueAt !== null && dueAt <= now;
+    });
+  }
+
+  /** Never rejects. Counts as sent before it is: a wake-up that fails is due again a second later. */
+  async #send(sinks: readonly SinkName[], now: number): Promise<void> {
+    const { head, shard } = this.#log;
+    for (const sink of sinks) this.#wakes.sent(sink, head, this.#log.cursor(sink), now);
+    const sends = await Promise.allSettled(
+      sinks.map(async (sink) => this.#queues[sink].send({ shard, head }, { contentType: "json" })),
+    );
+    for (const send of sends) {
+      if (send.status === "rejected") {
+        console.error(JSON.stringify({ at: "event-log wake-up", shard, error: String(send.reason) }));
+      }
+    }
+  }
+
+  /**
+   * Sees to it that an alarm comes no later than something is due. An alarm that is set for earlier stands, because
+   * setting one costs a row; one that should have come long ago was given up.
+   */
+  async #setAlarm(now: number, upkeepInMs = UPKEEP_PAUSE_MS): Promise<void> {
+    const { head } = this.#log;
+    const dueAts = SINKS.map((sink) => this.#wakes.dueAt(sink, head, this.#log.cursor(sink)));
+    if (this.#log.maintenanceDue(now)) dueAts.push(now + upkeepInMs);
+    const times = dueAts.filter((time) => time !== null);
+    if (times.length === 0) return;
+    const next = Math.max(now, Math.min(...times));
+    if (this.#alarmAt !== null && this.#alarmAt <= next && this.#alarmAt > now - RETRY_MS) return;
+    this.#alarmAt = next;
+    await this.ctx.storage.setAlarm(next);
+  }
+
+  #transaction<T>(change: () => T): T {
+    try {
+      return this.ctx.storage.transactionSync(change);
+    } catch (error) {
+      this.#log.forget();
+      throw error;
+    }
+  }
+}

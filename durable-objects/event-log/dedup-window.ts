@@ -1,0 +1,148 @@
+/**
+ * Which ids the log owns: those committed within the dedup window, exactly. Three ages of the same thing:
+ *
+ *     recent commits   a row each, all ids in one set in memory; after an hour, or when there are many, they become
+ *     runs of an hour  sorted, with filters; when the hour is over its runs merge to one
+ *     runs of a day    when the day is over its runs merge to one; dropped whole when its newest id has left the window
+ *
+ * So an id is owned for the window at least, and for a day more at most. Everything in memory is a cache of the rows.
+ */
+import { DAY_MS, HOUR_MS, LOG, MINUTE_MS } from "../../r2-layout/limits.ts";
+import type { IdRun } from "./id-runs.ts";
+import { IdRuns } from "./id-runs.ts";
+import { IdSet } from "./id-set.ts";
+import { ID_WORDS, toWords } from "./packed-ids.ts";
+
+/** Recent ids before they become a run: 3 MB of set, and what a cold start has to read. */
+const RECENT_IDS = 131_072;
+/** Recent commits before they become a run: rows that a cold start has to read. */
+const RECENT_COMMITS = 4_096;
+/** Runs within an hour before they merge early: each costs every look-up a filter. */
+const RUNS_PER_HOUR = 16;
+/** A bucket's runs merge this long after its end: by then its last recent commits are a run. */
+const SETTLE_MS = HOUR_MS + 10 * MINUTE_MS;
+/** The set of recent ids, grown once beyond its threshold: 24 bytes for each place. */
+const SET_BYTES = 2 * RECENT_IDS * 24;
+
+type RecentRow = { nr: number; at: number; ids: ArrayBuffer };
+
+export type Maintenance =
+  | { readonly kind: "drop_step" }
+  | { readonly kind: "merge_step" }
+  | { readonly kind: "flush" }
+  | { readonly kind: "expire"; readonly runs: readonly number[] }
+  | { readonly kind: "merge"; readonly runs: readonly IdRun[] };
+
+export class DedupWindow {
+  readonly #sql: SqlStorage;
+  readonly #runs: IdRuns;
+  #recent: { ids: IdSet; commits: number; oldestAt: number } | null = null;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`CREATE TABLE IF NOT EXISTS recent (
+      nr INTEGER PRIMARY KEY, at INTEGER NOT NULL, ids BLOB NOT NULL, note TEXT NOT NULL)`);
+    this.#runs = new IdRuns(sql, LOG.idMemoryBytes - SET_BYTES);
+  }
+
+  /** Ids in the window, and bytes of memory that their sets and filters take. */
+  get size(): { ids: number; bytes: number } {
+    const { ids } = this.#read();
+    return { ids: ids.size + this.#runs.idCount, bytes: ids.bytes + this.#runs.bytes };
+  }
+
+  /** One byte for each id: 1 where it is owned. */
+  owned(packed: Uint8Array): Uint8Array {
+    const words = toWords(packed);
+    const { ids } = this.#read();
+    const owned = new Uint8Array(words.length / ID_WORDS);
+    for (let i = 0; i < owned.length; i++) if (ids.has(words, i)) owned[i] = 1;
+    this.#runs.mark(words, owned);
+    return owned;
+  }
+
+  /**
+   * Takes ids that nobody owns, in one row, with a note of the caller that lives as long as the row does: until the next
+   * flush. To be called in a transaction, and `forget` if that is rolled back.
+   */
+  insert(packed: Uint8Array, atMs: number, note: string): void {
+    const recent = this.#read();
+    this.#sql.exec("INSERT INTO recent (at, ids, note) VALUES (?, ?, ?)", atMs, packed, note);
+    if (recent.commits++ === 0) recent.oldestAt = atMs;
+    const words = toWords(packed);
+    for (let i = 0; i < words.length / ID_WORDS; i++) recent.ids.add(words, i);
+  }
+
+  /** Notes of the recent commits, oldest first. */
+  notes(): string[] {
+    const rows = this.#sql.exec<{ note: string }>("SELECT note FROM recent ORDER BY nr");
+    return Array.from(rows, ({ note }) => note);
+  }
+
+  /** Reads everything again: after a transaction that was rolled back. */
+  forget(): void {
+    this.#recent = null;
+    this.#runs.forget();
+  }
+
+  /** The next thing to do for the window at this time, or null. Each is one short transaction. */
+  due(nowMs: number): Maintenance | null {
+    const recent = this.#read();
+    const full = recent.ids.size >= RECENT_IDS || recent.commits >= RECENT_COMMITS;
+    if (recent.commits > 0 && (full || recent.oldestAt + HOUR_MS <= nowMs)) return { kind: "flush" };
+    if (this.#runs.merging) return { kind: "merge_step" };
+    if (this.#runs.dropping) return { kind: "drop_step" };
+    const runs = this.#runs.runs();
+    const expired = runs.filter(({ toAt }) => toAt + LOG.dedupWindowMs <= nowMs);
+    if (expired.length > 0) return { kind: "expire", runs: expired.map(({ run }) => run) };
+    const merge = planMerge(runs, nowMs);
+    return merge && { kind: "merge", runs: merge };
+  }
+
+  /** Does what `due` said. To be called in a transaction. */
+  maintain(work: Maintenance): void {
+    if (work.kind === "flush") this.#flush();
+    else if (work.kind === "merge") this.#runs.startMerge(work.runs);
+    else if (work.kind === "merge_step") this.#runs.mergeStep();
+    else if (work.kind === "expire") this.#runs.drop(work.runs);
+    else this.#runs.dropStep();
+  }
+
+  #flush(): void {
+    const { ids, oldestAt } = this.#read();
+    const newest = this.#sql.exec<{ at: number }>("SELECT max(at) AS at FROM recent").one().at;
+    this.#runs.add(ids.words(), oldestAt, newest);
+    this.#sql.exec("DELETE FROM recent");
+    this.#recent = null;
+  }
+
+  #read() {
+    if (this.#recent) return this.#recent;
+    const recent = { ids: new IdSet(), commits: 0, oldestAt: 0 };
+    for (const row of this.#sql.exec<RecentRow>("SELECT nr, at, ids FROM recent ORDER BY nr")) {
+      if (recent.commits++ === 0) recent.oldestAt = row.at;
+      const words = toWords(new Uint8Array(row.ids));
+      for (let i = 0; i < words.length / ID_WORDS; i++) recent.ids.add(words, i);
+    }
+    this.#recent = recent;
+    return recent;
+  }
+}
+
+/**
+ * Runs to merge into one: all of a day that is over, else all of an hour that is over or has many. A run counts to the
+ * hour and day of its oldest id. @param runs any order. @returns null where nothing needs merging.
+ */
+export function planMerge(runs: readonly IdRun[], nowMs: number): IdRun[] | null {
+  for (const [lengthMs, early] of [
+    [DAY_MS, Number.POSITIVE_INFINITY],
+    [HOUR_MS, RUNS_PER_HOUR],
+  ] as const) {
+    const buckets = Map.groupBy(runs, ({ fromAt }) => Math.floor(fromAt / lengthMs));
+    for (const [bucket, inside] of buckets) {
+      const over = (bucket + 1) * lengthMs + SETTLE_MS <= nowMs;
+      if (inside.length > 1 && (over || inside.length >= early)) return inside;
+    }
+  }
+  return null;
+}
