@@ -105,6 +105,8 @@ export const LAKE = {
   /** Rows, and characters of their text, handed to the Parquet encoder at once: what its memory follows. */
   batchRows: 4_096,
   batchChars: 2 * MiB,
+  /** A build waits this long for those before it in its isolate. */
+  buildTurnMs: 30 * SECOND_MS,
   /** Column bounds of text in the catalog. */
   boundBytes: 64,
   /** Event names listed for a file; a file with more is never left out because of a name. */

@@ -1,4 +1,5 @@
-/** What others may ask of a MinuteRollup: one object per metric group and shard, named `<group>:<shard>`. */
+/** What others may ask of a MinuteRollup: one object per metric group and shard, named `core:<shardName>`. */
+import type { ShardMinute } from "../live-hub/api.ts";
 
 export const DIMENSIONS = ["event_name", "country", "device_type", "page_path"] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
@@ -8,22 +9,26 @@ export type Grain = (typeof GRAINS)[number];
 export const METRICS = ["events", "users", "revenue"] as const;
 export type Metric = (typeof METRICS)[number];
 
-/** Sums of money in millionths of a unit: exact in any order, where doubles are not. */
-export type MicroUnits = number;
+/** The key of events whose column is null, so that the values of a dimension add up to the total. */
+export const NO_VALUE = "(none)";
+/** The key of all values that a full dimension no longer tells apart. */
+export const OTHER_VALUES = "(other)";
 
-export interface DimensionDelta {
-  readonly events: number;
-  readonly revenue: MicroUnits;
-}
+/** Money in millionths of a unit, as an integer: exact in any order and for any currency, where doubles are not. */
+export type MicroUnits = bigint;
+/** By currency code, `` where none was given. Pairs and not an object: a currency or a name may be `__proto__`. */
+export type RevenueByCurrency = readonly (readonly [currency: string, micro: MicroUnits])[];
+
+/** One value of a dimension. Without revenue the pair of name and count is all. */
+export type ValueDelta = readonly [value: string, events: number, revenue?: RevenueByCurrency];
 
 /** What one minute of event_time gained. Plain values: it crosses an RPC. */
 export interface MinuteDelta {
   /** Start of the minute, milliseconds since the epoch. */
   readonly minute: number;
   readonly events: number;
-  /** By currency (`` where none was given). */
-  readonly revenue: Readonly<Record<string, MicroUnits>>;
-  readonly by: Readonly<Record<Dimension, Readonly<Record<string, DimensionDelta>>>>;
+  readonly revenue: RevenueByCurrency;
+  readonly by: Readonly<Record<Dimension, readonly ValueDelta[]>>;
   /** HyperLogLog of users, as `encodeSketch` writes it. */
   readonly users: Uint8Array;
 }
@@ -33,7 +38,7 @@ export interface RollupBatch {
   /** Segments from..to, both inclusive; to = from - 1 for a tick without events. */
   readonly from: number;
   readonly to: number;
-  /** Everything the log committed before this time (ms, the log's clock) is in this batch or an earlier one. */
+  /** Everything the log committed before this time (ms, the log's clock) stands at or below `to`. */
   readonly completeUntil: number;
   readonly minutes: readonly MinuteDelta[];
 }
@@ -47,37 +52,70 @@ export interface RollupAnswer {
 export interface RollupQuery {
   readonly metric: Metric;
   readonly grain: Grain;
-  /** Milliseconds, half open. */
+  /** Milliseconds, half open, on starts of the grain. */
   readonly from: number;
   readonly to: number;
   readonly by?: Dimension;
 }
 
-/** One shard's part of a point; parts of several shards merge into one. */
+/** One value of a part: an event count, or micro-units with their currency. */
+export type PartValue =
+  | { readonly key: string | null; readonly events: number }
+  | { readonly key: string | null; readonly currency: string; readonly micro: MicroUnits };
+
+/** What one shard knows of one minute, hour or day; parts of several shards merge into points (merge.ts). */
 export interface RollupPart {
   /** Milliseconds. */
   readonly start: number;
-  readonly key: string | null;
-  /** events or revenue in units of the metric (micro-units for revenue). */
-  readonly value: number;
-  readonly sketch?: Uint8Array;
-  readonly final: boolean;
+  /** 1, and one more for each batch that changed it after it was final in this shard. */
   readonly version: number;
+  /** A cap was met: values may be too low, and what they lack is in `(other)`. */
   readonly approximate: boolean;
+  readonly values: readonly PartValue[];
+  /** For `users`. */
+  readonly sketch?: Uint8Array;
+}
+
+export interface RollupParts {
+  /** As in RollupBatch: what ended long enough before is final in this shard. */
+  readonly completeUntil: number;
+  /** Oldest first. */
+  readonly parts: readonly RollupPart[];
+  /** There were more values than an answer may hold; the parts are not all. */
+  readonly cut: boolean;
 }
 
 export interface RollupPoint {
   /** ISO 8601, UTC. */
   readonly start: string;
   readonly key: Readonly<Record<string, string>>;
+  /** Events, users, or revenue in units of its currency. */
   readonly value: number;
   readonly state: "provisional" | "final";
   readonly version: number;
   readonly approximate?: true;
 }
 
+/** What a LiveHub that was just born asks for. */
+export interface RecentMinutes {
+  readonly lastSeq: number;
+  readonly completeUntil: number;
+  readonly minutes: readonly ShardMinute[];
+}
+
+export interface RollupStatus {
+  readonly lastSeq: number;
+  /** Events applied, cumulative. */
+  readonly events: number;
+  readonly completeUntil: number;
+  /** Minutes kept that are not final yet. */
+  readonly openMinutes: number;
+}
+
 export interface MinuteRollupApi {
   apply(batch: RollupBatch): Promise<RollupAnswer>;
-  query(query: RollupQuery): Promise<RollupPart[]>;
-  status(): Promise<{ lastSeq: number; events: number; completeUntil: number; openMinutes: number }>;
+  query(query: RollupQuery): Promise<RollupParts>;
+  /** Whole minutes from..to (ms, half open), oldest first. */
+  recent(from: number, to: number): Promise<RecentMinutes>;
+  status(): Promise<RollupStatus>;
 }
