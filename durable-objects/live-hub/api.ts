@@ -1,22 +1,34 @@
 /** What others may ask of the LiveHub (named `live`): it merges the shards' minutes and pushes them to sockets. */
-import type { Dimension } from "../minute-rollup/api.ts";
+import type { Dimension, RevenueByCurrency } from "../minute-rollup/api.ts";
 
 /** The whole state of one shard's minute, not a change: publishing twice is publishing once. */
 export interface ShardMinute {
   /** Start, milliseconds. */
   readonly minute: number;
   readonly version: number;
-  readonly final: boolean;
   readonly events: number;
-  readonly revenue: Readonly<Record<string, number>>;
-  /** Top values, largest first, cut to what a screen shows. */
+  readonly revenue: RevenueByCurrency;
+  /** Top values, largest first, cut to `LIVE.topPublished`. */
   readonly top: Readonly<Record<Dimension, readonly (readonly [value: string, events: number])[]>>;
+  /** HyperLogLog, as `encodeSketch` writes it. */
   readonly users: Uint8Array;
 }
 
+export interface ShardUpdate {
+  readonly shard: number;
+  /** How many shards there are, so that the hub knows when a minute is whole. */
+  readonly shards: number;
+  /** The shard's position: of two states of a minute the one with the higher is newer. */
+  readonly lastSeq: number;
+  /** Every minute that ended `ROLLUP.finalAfterMs` before this (ms) is final in this shard, also those without events. */
+  readonly completeUntil: number;
+  /** The minutes that changed; may be empty. */
+  readonly minutes: readonly ShardMinute[];
+}
+
 export interface LiveHubApi {
-  /** @param shards how many shards there are, so that the hub knows when a minute is whole. */
-  publish(shard: number, shards: number, minutes: readonly ShardMinute[]): Promise<void>;
+  /** Safe to repeat and to reorder. */
+  publish(update: ShardUpdate): Promise<void>;
 }
 
 /** A minute as a page sees it. */
@@ -25,7 +37,9 @@ export interface LiveMinute {
   readonly start: string;
   readonly events: number;
   readonly users: number;
+  /** In units, by currency (`` where none was given). */
   readonly revenue: Readonly<Record<string, number>>;
+  /** The `LIVE.topShown` largest values, largest first; events without a value are left out. */
   readonly event_name: readonly (readonly [string, number])[];
   readonly country: readonly (readonly [string, number])[];
   readonly device_type: readonly (readonly [string, number])[];
@@ -35,7 +49,7 @@ export interface LiveMinute {
 }
 
 export type LiveFrame =
-  /** The newest 60 minutes, oldest first. `seq` counts frames of this hub. */
+  /** The minutes of the last hour that had events, oldest first. `seq` counts the minute frames of this hub. */
   | { readonly type: "snapshot"; readonly seq: number; readonly at: string; readonly minutes: readonly LiveMinute[] }
   /** A minute that changed, whole. */
   | ({ readonly type: "minute"; readonly seq: number; readonly at: string } & LiveMinute);
