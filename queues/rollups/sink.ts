@@ -1,0 +1,49 @@
+/**
+ * The rollups sink: a step of the log -> what each minute gained -> one call to the shard's MinuteRollup -> the cursor.
+ *
+ * The object keeps last_seq in the transaction of its sums and is the judge; the cursor only says where to read on:
+ *
+ *     crash before apply           the step is read again and applied
+ *     crash after apply            the step is read again, from the old cursor: the object has all of it (done), or, where this
+ *                                  step is cut elsewhere than that one was, some of it: the rest is summed from its rows alone
+ *     two drains with one shard    the object takes each segment from whoever comes first; the cursor's token settles the rest
+ *
+ * The object tells the LiveHub itself (durable-objects/minute-rollup/live-publisher.ts).
+ */
+import type { MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
+import { minuteDeltas } from "../../durable-objects/minute-rollup/minute-delta.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import { shardName } from "../../r2-layout/keys.ts";
+import { type Sink, type SinkStep, sinkWithCursor } from "../sink.ts";
+
+export interface RollupsSinkDeps {
+  readonly cursors: ObjectNamespace<SinkCursorApi>;
+  readonly rollups: ObjectNamespace<Pick<MinuteRollupApi, "apply">>;
+}
+
+export function createRollupsSink({ cursors, rollups }: RollupsSinkDeps): Sink {
+  const rollup = (shard: number) => rollups.getByName(`core:${shardName(shard)}`);
+  return sinkWithCursor(
+    "rollups",
+    cursors,
+    (step) => applyStep(rollup(step.shard), step),
+    async (shard, cursor, completeUntil) => {
+      await rollup(shard).apply({ shard, from: cursor + 1, to: cursor, completeUntil, minutes: [] });
+    },
+  );
+}
+
+/** @throws if the object is behind the cursor: it has lost what it had, and must be rebuilt from the log. */
+async function applyStep(rollup: Pick<MinuteRollupApi, "apply">, step: SinkStep): Promise<void> {
+  const { shard, to, completeUntil } = step;
+  for (let after = step.from; after < to; ) {
+    const rest = after === step.from ? step.events : step.events.filter(({ log_seq }) => log_seq > after);
+    const batch = { shard, from: after + 1, to, completeUntil, minutes: minuteDeltas(rest) };
+    const { applied, lastSeq } = await rollup.apply(batch);
+    if (applied || lastSeq >= to) return;
+    if (lastSeq <= after)
+      throw new Error(`rollups of shard ${shard} are at seq ${lastSeq}, behind the cursor ${after}`);
+    after = lastSeq;
+  }
+}
