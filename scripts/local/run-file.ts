@@ -24,8 +24,8 @@ export class AlreadyRunning extends Error {}
 export interface RunRecord {
   /** From now on each workerd that this process starts is recorded. */
   watchSpawns(): void;
-  /** Forgets the run. */
-  clear(): void;
+  /** Ends the runtime, if it still runs, and forgets the run. Synchronous: the last thing a process does. */
+  end(): void;
 }
 
 const EXIT_WAIT_MS = 5_000;
@@ -45,7 +45,7 @@ export async function takeStateFolder(folder: string, port: number): Promise<Run
           "Stop it first, or set EVENTPILE_DIR to another folder.",
       );
     }
-    if (earlier.workerd && isAlive(earlier.workerd)) await end(earlier.workerd);
+    if (earlier.workerd && isAlive(earlier.workerd)) await endOrphan(earlier.workerd);
   }
   let run: RunFile = { node: mark(process.pid), port };
   const save = () => writeFileSync(path, `${JSON.stringify(run)}\n`);
@@ -63,7 +63,10 @@ export async function takeStateFolder(folder: string, port: number): Promise<Run
         return child;
       }) as typeof spawn;
     },
-    clear: () => rmSync(path, { force: true }),
+    end() {
+      if (run.workerd && isAlive(run.workerd)) process.kill(run.workerd.pid, "SIGKILL");
+      rmSync(path, { force: true });
+    },
   };
 }
 
@@ -75,7 +78,7 @@ function readRunFile(path: string): RunFile | null {
   }
 }
 
-async function end(process_: ProcessMark): Promise<void> {
+async function endOrphan(process_: ProcessMark): Promise<void> {
   process.kill(process_.pid, "SIGKILL");
   const giveUp = Date.now() + EXIT_WAIT_MS;
   while (isAlive(process_)) {

@@ -20,6 +20,7 @@ export interface StartOptions {
 
 const READY_WAIT_MS = 30_000;
 const CRON_MS = 60_000;
+const AGAIN_MS = 1_000;
 
 class StartError extends Error {}
 
@@ -37,8 +38,8 @@ async function start(options: StartOptions): Promise<void> {
   checkOptions(options);
   const stateDir = resolve(options.stateDir);
   const run = await takeStateFolder(stateDir, options.port);
+  process.on("exit", () => run.end());
   if (await isTaken(options.port)) {
-    run.clear();
     throw new StartError(`port ${options.port} is taken. Set PORT to another one, as in PORT=8788 npm start.`);
   }
   const sources = withShards(readWorkerSources(), options.shards);
@@ -49,17 +50,16 @@ async function start(options: StartOptions): Promise<void> {
   run.watchSpawns();
   const miniflare = new Miniflare({ ...miniflareOptions, log: new Log(LogLevel.WARN) });
   let demo: ReturnType<typeof spawn> | null = null;
-  let stopping = false;
-  const stop = async (code: number): Promise<never> => {
-    if (stopping) process.exit(code); // The second Ctrl-C does not wait.
-    stopping = true;
+  let stopping = 0;
+  const stop = async (): Promise<void> => {
+    // A Ctrl-C comes twice at once through npm; a later one means that waiting has taken too long.
+    if (stopping > 0) return Date.now() - stopping < AGAIN_MS ? undefined : process.exit(1);
+    stopping = Date.now();
     demo?.kill("SIGTERM");
     await miniflare.dispose().catch(() => {});
-    run.clear();
-    process.exit(code);
+    process.exit(0);
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(0));
-
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop());
   const url = `http://127.0.0.1:${options.port}`;
   await miniflare.ready;
   await untilHealthy(url);

@@ -2,19 +2,13 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import {
-  convertV4MiniflareOptions,
-  type MiniflareOptions,
-  type V4ModuleDefinition,
-  type V4WorkerOptionsShape,
-} from "miniflare";
-import { bundleWorker, type WorkerModule } from "./bundle.ts";
+import { convertV4MiniflareOptions, type MiniflareOptions } from "miniflare";
+import { bundleWorker } from "./bundle.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
+import { QUEUE_WORKER_NAME, queueBinding, queueWorker } from "./queue/queue-worker.ts";
 import { type Chaos, type ConsumerSettings, consumerSettings } from "./queue/settings.ts";
+import { type V4Worker, v4Modules } from "./v4-worker.ts";
 import { ownClasses, ROOT, type WorkerSource } from "./wrangler-config.ts";
-
-type V4Modules = { modules: V4ModuleDefinition[]; modulesRoot: string };
-type V4Worker = V4Modules & V4WorkerOptionsShape;
 
 const LOCAL_VARS = {
   WRITE_KEYS: JSON.stringify({ [LOCAL_WRITE_KEY]: "dev" }),
@@ -25,7 +19,6 @@ const LOCAL_VARS = {
   EVENTPILE_LOCAL: "1",
 };
 
-const QUEUE_WORKER = "eventpile-local";
 const LIMITS = join(ROOT, "scripts/local/limits/entry.ts");
 
 export interface LocalOptions {
@@ -38,7 +31,7 @@ export interface LocalOptions {
 
 export async function localOptions(options: LocalOptions): Promise<MiniflareOptions> {
   const { sources } = options;
-  const workers = await Promise.all([...sources.map((source) => localWorker(source)), queueWorker(options)]);
+  const workers = await Promise.all([...sources.map((source) => localWorker(source)), localQueues(options)]);
   return {
     ...convertV4MiniflareOptions({
       host: "127.0.0.1",
@@ -70,7 +63,7 @@ async function localWorker(source: WorkerSource): Promise<V4Worker> {
     name: config.name,
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: [...(config.compatibility_flags ?? [])],
-    ...modules(
+    ...v4Modules(
       await bundleWorker({
         entry: limitedEntry(source),
         folder: source.folder,
@@ -97,10 +90,8 @@ async function localWorker(source: WorkerSource): Promise<V4Worker> {
       ...Object.fromEntries(
         (config.services ?? []).map(({ binding, service, entrypoint }) => [binding, { name: service, entrypoint }]),
       ),
-      ...Object.fromEntries(
-        producers.map(({ binding, queue }) => [binding, { name: QUEUE_WORKER, entrypoint: "Queue", props: { queue } }]),
-      ),
-      ...(config.assets && { LOCAL_CONTROL: QUEUE_WORKER }),
+      ...Object.fromEntries(producers.map(({ binding, queue }) => [binding, queueBinding(queue)])),
+      ...(config.assets && { LOCAL_CONTROL: QUEUE_WORKER_NAME }),
     },
     ...(config.assets && { assets: localAssets(source) }),
   };
@@ -120,7 +111,7 @@ function localAssets(source: WorkerSource): NonNullable<V4Worker["assets"]> {
 }
 
 /** Delivers each queue to the Worker whose wrangler.toml consumes it, and calls each cron. */
-async function queueWorker({ sources, chaos }: LocalOptions): Promise<V4Worker> {
+function localQueues({ sources, chaos }: LocalOptions): Promise<V4Worker> {
   const bindingOf = (source: WorkerSource) => `WORKER_${sources.indexOf(source)}`;
   const consumers: Record<string, ConsumerSettings> = {};
   const names = new Set<string>();
@@ -133,36 +124,12 @@ async function queueWorker({ sources, chaos }: LocalOptions): Promise<V4Worker> 
   }
   const scheduled = sources.filter((source) => source.config.triggers?.crons?.length);
   const called = sources.filter((source) => source.config.queues?.consumers?.length || scheduled.includes(source));
-  const entry = join(ROOT, "scripts/local/queue/worker.ts");
-  return {
-    name: QUEUE_WORKER,
+  return queueWorker({
+    queues: [...names],
+    consumers,
+    crons: Object.fromEntries(scheduled.map((source) => [bindingOf(source), [...source.config.triggers!.crons!]])),
+    services: Object.fromEntries(called.map((source) => [bindingOf(source), source.config.name])),
+    chaos,
     compatibilityDate: sources[0]!.config.compatibility_date,
-    compatibilityFlags: ["nodejs_compat", "service_binding_extra_handlers"],
-    ...modules(
-      await bundleWorker({
-        entry: `export * from ${JSON.stringify(entry)};\nexport { default } from ${JSON.stringify(entry)};`,
-        folder: ROOT,
-        name: QUEUE_WORKER,
-      }),
-    ),
-    bindings: {
-      QUEUE_NAMES: [...names],
-      CONSUMERS: json(consumers),
-      CRONS: Object.fromEntries(scheduled.map((source) => [bindingOf(source), [...source.config.triggers!.crons!]])),
-      CHAOS: json(chaos),
-      CONTROL_TOKEN: LOCAL_TOKEN,
-    },
-    // Never evicted: its timers are what delivers.
-    durableObjects: { LOCAL_QUEUES: { className: "LocalQueue", useSQLite: true, unsafePreventEviction: true } },
-    serviceBindings: Object.fromEntries(called.map((source) => [bindingOf(source), source.config.name])),
-  };
+  });
 }
-
-/** Paths are names only: the contents are in memory. */
-const modules = (list: readonly WorkerModule[]): V4Modules => ({
-  modules: list.map((module) => ({ ...module, path: join("/", module.path) })),
-  modulesRoot: "/",
-});
-
-/** A JSON binding's value, from types that TypeScript does not see as JSON. */
-const json = (value: object): Record<string, never> => JSON.parse(JSON.stringify(value));
