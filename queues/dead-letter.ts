@@ -5,8 +5,8 @@
 import { ulid } from "ulidx";
 import { poisonKey } from "../r2-layout/keys.ts";
 
-/** The slice of R2 that parking needs. */
-export interface PoisonStore {
+/** The slice of R2 that writing an object needs. */
+export interface ObjectWriter {
   put(key: string, body: string | Uint8Array, options: R2PutOptions): Promise<unknown>;
 }
 
@@ -23,7 +23,7 @@ export interface Poison {
 const DETAIL_CHARS = 1_000;
 
 /** @returns the key under which the body is kept. */
-export async function park(store: PoisonStore, poison: Poison, nowMs: number): Promise<string> {
+export async function park(store: ObjectWriter, poison: Poison, nowMs: number): Promise<string> {
   const key = poisonKey({ day: new Date(nowMs).toISOString().slice(0, 10), queue: poison.queue, ulid: ulid(nowMs) });
   await store.put(key, bodyBytes(poison.body), {
     customMetadata: {
@@ -36,7 +36,7 @@ export async function park(store: PoisonStore, poison: Poison, nowMs: number): P
 }
 
 /** Consumer of `events-dead`: parks each body, then acks it. What cannot be parked is retried. */
-export async function parkDeadLetters(batch: MessageBatch<unknown>, store: PoisonStore): Promise<void> {
+export async function parkDeadLetters(batch: MessageBatch<unknown>, store: ObjectWriter): Promise<void> {
   for (const message of batch.messages) {
     try {
       const poison = { queue: batch.queue, messageId: message.id, body: message.body, cause: "retries_exhausted" };

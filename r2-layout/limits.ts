@@ -69,6 +69,8 @@ export const LOG = {
   idsPerRow: 4_096,
   /** Packed ids held in memory by one object; older runs are probed in SQLite. */
   idMemoryBytes: 16 * MiB,
+  /** Events in one segment: no more than a sink holds in one step. A batch with more becomes several segments. */
+  segmentEvents: 25_000,
   /** Segments in one answer to a sink. */
   segmentsPerRead: 100,
   /** At most one wake-up per sink in this time. */

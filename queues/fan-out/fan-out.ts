@@ -1,0 +1,119 @@
+/**
+ * The fan-out stage: a queue batch becomes one segment of its shard's log. The object is written first, the commit names
+ * it, then the messages are acked:
+ *
+ *     crash before the object         the batch comes again
+ *     crash between object, commit    the batch comes again under a new key; the object that no row names is swept
+ *     crash between commit, ack       the batch comes again; the log owns every message, nothing is left to commit
+ *     commit's answer lost            the same: the object is never deleted here, for the log may name it
+ *     batch comes twice at once       the second commit is refused with what is owned, drops it and tries again
+ */
+import { monotonicFactory } from "ulidx";
+import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import type { EventMessage } from "../../r2-layout/event-message.ts";
+import { parseMessage } from "../../r2-layout/event-message.ts";
+import { segmentKey, shardName } from "../../r2-layout/keys.ts";
+import { LOG } from "../../r2-layout/limits.ts";
+import { encodeSegment } from "../../r2-layout/segment.ts";
+import type { ObjectWriter } from "../dead-letter.ts";
+import { park } from "../dead-letter.ts";
+import type { CommitPlan, Group } from "./plan-commit.ts";
+import { groupMessages, planCommit, withOwned } from "./plan-commit.ts";
+
+export interface FanOutDeps {
+  readonly logs: ObjectNamespace<Pick<EventLogApi, "filter" | "commit">>;
+  readonly bucket: ObjectWriter;
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+/** Each round makes progress: more is known as owned, the object is fresh, or the epoch is right. */
+const ROUNDS = 8;
+/** A hundred deliveries then span eight hours of outage before a message is parked. */
+const RETRY_SECONDS_MAX = 300;
+
+const nextUlid = monotonicFactory();
+
+/** Consumer of `events-k`. Every message is settled on its own: acked, once the log has it or it is parked, or retried. */
+export async function fanOut(batch: MessageBatch<unknown>, deps: FanOutDeps): Promise<void> {
+  const readable = new Map<EventMessage, Message<unknown>>();
+  for (const message of batch.messages) {
+    const parsed = parseMessage(message.body);
+    if (parsed.ok) readable.set(parsed.value, message);
+    else await parkMalformed(batch.queue, message, parsed.error, deps);
+  }
+  for (const group of groupMessages([...readable.keys()], LOG.segmentEvents)) {
+    const messages = group.messages.map((parsed) => readable.get(parsed)!);
+    try {
+      await commitGroup(group, deps);
+      for (const message of messages) message.ack();
+    } catch (error) {
+      console.error(JSON.stringify({ at: "fan-out", shard: group.shard, error: String(error) }));
+      for (const message of messages) message.retry({ delaySeconds: retrySeconds(message) });
+    }
+  }
+}
+
+/** Makes a group part of the log, once. @throws where log or R2 fail, or the rounds are used up. */
+async function commitGroup(group: Group, deps: FanOutDeps): Promise<void> {
+  const now = deps.now ?? Date.now;
+  const log = deps.logs.getByName(shardName(group.shard));
+  let owned = await log.filter(group.ids, group.messageIds);
+  let epoch = group.messages[0]!.header.epoch;
+  let plan = planCommit(group, owned);
+  let segment = await writeSegment(group.shard, plan, deps.bucket, now());
+  for (let round = 0; round < ROUNDS; round++) {
+    if (plan.messages.length === 0 && plan.redelivered === 0) return;
+    const { ids, messages, redelivered } = plan;
+    const answer = await log.commit({ epoch, segment, ids, messages, redelivered });
+    if (answer.kind === "committed") return;
+    if (answer.kind === "moved") {
+      epoch = answer.epoch;
+      continue;
+    }
+    if (answer.kind === "owned") {
+      owned = withOwned(owned, plan, answer);
+      plan = planCommit(group, owned);
+    }
+    segment = await writeSegment(group.shard, plan, deps.bucket, now());
+  }
+  throw new Error(`shard ${group.shard}: no commit in ${ROUNDS} rounds`);
+}
+
+/** @returns null where the plan has no line. */
+async function writeSegment(shard: number, plan: CommitPlan, bucket: ObjectWriter, nowMs: number) {
+  if (plan.lines.length === 0) return null;
+  const body = encodeSegment(plan.lines);
+  const key = segmentKey({ receivedAtUs: plan.maxReceivedAt, shard, ulid: nextUlid(nowMs) });
+  await bucket.put(key, body, {});
+  return {
+    key,
+    bytes: body.byteLength,
+    events: plan.lines.length,
+    quarantined: plan.quarantined,
+    minReceivedAt: plan.minReceivedAt,
+    maxReceivedAt: plan.maxReceivedAt,
+    writtenAt: nowMs,
+  };
+}
+
+/** A retry would fail the same way, so the body is kept apart, with its cause, and let go. */
+async function parkMalformed(
+  queue: string,
+  message: Message<unknown>,
+  error: { reason: string; detail: string },
+  deps: FanOutDeps,
+): Promise<void> {
+  try {
+    const poison = { queue, messageId: message.id, body: message.body, cause: error.reason, detail: error.detail };
+    const key = await park(deps.bucket, poison, (deps.now ?? Date.now)());
+    console.error(JSON.stringify({ at: "fan-out", reason: error.reason, detail: error.detail, key }));
+    message.ack();
+  } catch (failure) {
+    console.error(JSON.stringify({ at: "fan-out", reason: "store_unavailable", error: String(failure) }));
+    message.retry({ delaySeconds: retrySeconds(message) });
+  }
+}
+
+const retrySeconds = (message: Message<unknown>): number => Math.min(RETRY_SECONDS_MAX, 2 ** message.attempts);
