@@ -6,7 +6,7 @@
 import type { AnyRow } from "./arrow-rows.ts";
 import { TABLES, type TableName } from "./event-columns.ts";
 import { LAKE } from "./limits.ts";
-import type { ParquetFile, ParquetWriter } from "./parquet-writer.ts";
+import type { ParquetFile, ParquetWriter, RowGroup } from "./parquet-writer.ts";
 import { sortedRows } from "./row-order.ts";
 import { type ColumnBounds, fileBounds } from "./statistics.ts";
 import { DAY_US, dayOf } from "./time.ts";
@@ -33,6 +33,9 @@ export interface DataFileFacts {
   readonly schemaVersion: number;
 }
 
+/** What `buildDataFile` reads of a row besides writing it. */
+export const ORDER_COLUMNS = ["event_name", "user_id", "anonymous_id", "event_time", "received_at"] as const;
+
 export interface BuiltDataFile {
   readonly bytes: Uint8Array;
   readonly facts: DataFileFacts;
@@ -44,20 +47,27 @@ export const TIME_COLUMN: Record<TableName, "event_time" | "received_at"> = {
   quarantine: "received_at",
 };
 
-/** @throws RangeError without rows. */
-export async function buildDataFile(
+/**
+ * @param whole makes the row that is written of one that has what sorting and counting need only (`ORDER_COLUMNS`): so
+ *   that rows which exist packed somewhere else need not all be in memory at once.
+ * @throws RangeError without rows.
+ */
+export async function buildDataFile<Row extends AnyRow>(
   writer: ParquetWriter,
   table: TableName,
-  rows: readonly AnyRow[],
+  rows: readonly Row[],
+  whole?: (row: Row) => AnyRow,
 ): Promise<BuiltDataFile> {
-  const file = await writer.write(table, rowGroups(table, rows));
-  return { bytes: file.bytes, facts: factsOf(table, rows, file) };
+  const groups: RowGroup[] = rowGroups(table, rows).map((group) =>
+    whole ? { length: group.length, slice: (from, to) => group.slice(from, to).map(whole) } : group,
+  );
+  return factsOf(table, rows, await writer.write(table, groups));
 }
 
 /** Row groups, in order: one a day, a day of many rows cut up, neighbouring days joined where there are very many. */
-export function rowGroups(table: TableName, rows: readonly AnyRow[]): AnyRow[][] {
+export function rowGroups<Row extends AnyRow>(table: TableName, rows: readonly Row[]): Row[][] {
   const timeColumn = TIME_COLUMN[table];
-  const byDay = new Map<number, AnyRow[]>();
+  const byDay = new Map<number, Row[]>();
   for (const row of rows) {
     const day = Math.floor((row[timeColumn] as number) / DAY_US);
     const same = byDay.get(day);
@@ -66,7 +76,7 @@ export function rowGroups(table: TableName, rows: readonly AnyRow[]): AnyRow[][]
   }
   const days = [...byDay.keys()].sort((a, b) => a - b);
   const daysPerGroup = Math.ceil(days.length / LAKE.rowGroupsPerFile);
-  const groups: AnyRow[][] = [];
+  const groups: Row[][] = [];
   for (let first = 0; first < days.length; first += daysPerGroup) {
     const sorted = sortedRows(days.slice(first, first + daysPerGroup).flatMap((day) => byDay.get(day)!));
     for (let from = 0; from < sorted.length; from += LAKE.rowGroupRows) {
@@ -76,10 +86,10 @@ export function rowGroups(table: TableName, rows: readonly AnyRow[]): AnyRow[][]
   return groups;
 }
 
-function factsOf(table: TableName, rows: readonly AnyRow[], { bytes, footer }: ParquetFile): DataFileFacts {
+function factsOf(table: TableName, rows: readonly AnyRow[], { bytes, footer }: ParquetFile): BuiltDataFile {
   const [minTime, maxTime] = range(rows, TIME_COLUMN[table]);
   const [minReceivedAt, maxReceivedAt] = range(rows, "received_at");
-  return {
+  const facts: DataFileFacts = {
     table,
     bytes: bytes.length,
     rows: rows.length,
@@ -93,6 +103,7 @@ function factsOf(table: TableName, rows: readonly AnyRow[], { bytes, footer }: P
     columns: fileBounds(footer, TABLES[table]),
     schemaVersion: SCHEMA_VERSION,
   };
+  return { bytes, facts };
 }
 
 function range(rows: readonly AnyRow[], column: string): [min: number, max: number] {

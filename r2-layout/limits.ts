@@ -127,6 +127,8 @@ export const LAKE = {
   compactBytes: 8 * MiB,
   compactRows: 100_000,
   compactDecodedBytes: 32 * MiB,
+  /** One invocation compacts this long, then leaves the rest to another. */
+  compactMs: 60 * SECOND_MS,
   /** Keys in one question of a sweep, and objects it looks at in one message. */
   sweepKeys: 1_000,
   sweepObjects: 50_000,

@@ -9,7 +9,7 @@ const MAGIC = new Uint8Array([0x50, 0x41, 0x52, 0x31]); // PAR1
 const TRAILER_BYTES = 8;
 
 const FILE = { numRows: 3, rowGroups: 4, keyValues: 5 } as const;
-const ROW_GROUP = { columns: 1, totalBytes: 2, numRows: 3, fileOffset: 5, ordinal: 7 } as const;
+const ROW_GROUP = { columns: 1, numRows: 3, fileOffset: 5, ordinal: 7 } as const;
 const CHUNK = {
   fileOffset: 2,
   meta: 3,
@@ -27,8 +27,10 @@ const META = {
   dictionaryPageAt: 11,
   statistics: 12,
   bloomFilterAt: 14,
+  sizes: 16,
 } as const;
 const STATISTICS = { nulls: 3, max: 5, min: 6 } as const;
+const SIZES = { textBytes: 1 } as const;
 
 export interface ColumnChunk {
   readonly path: readonly string[];
@@ -41,6 +43,8 @@ export interface ColumnChunk {
   /** Where its pages start in the file, and their bytes. */
   readonly start: number;
   readonly compressedBytes: number;
+  /** Bytes of its texts, decoded; 0 for numbers. */
+  readonly textBytes: number;
 }
 
 /** @throws RangeError where the bytes are no whole Parquet file. */
@@ -60,9 +64,9 @@ export const rowCount = (footer: ThriftStruct): number => int(footer, FILE.numRo
 export const rowGroupRows = (footer: ThriftStruct): number[] =>
   structs(footer, FILE.rowGroups).map((group) => int(group, ROW_GROUP.numRows));
 
-/** Bytes of the row groups before packing: what decoding them takes, by and large. */
-export const unpackedBytes = (footer: ThriftStruct): number =>
-  structs(footer, FILE.rowGroups).reduce((sum, group) => sum + int(group, ROW_GROUP.totalBytes), 0);
+/** Bytes that the rows take in memory once decoded: all text as it is, and eight bytes a value beside it. */
+export const decodedBytes = (footer: ThriftStruct): number =>
+  columnChunks(footer).reduce((sum, chunk) => sum + chunk.textBytes + 8 * chunk.values, 0);
 
 /** Every column chunk of every row group, in file order. */
 export function columnChunks(footer: ThriftStruct): ColumnChunk[] {
@@ -120,6 +124,7 @@ function moved(group: ThriftStruct, by: number, ordinal: number): ThriftStruct {
 function columnChunk(chunk: ThriftStruct): ColumnChunk {
   const meta = struct(chunk, CHUNK.meta);
   const statistics = meta.fields.get(META.statistics);
+  const sizes = meta.fields.get(META.sizes);
   const dictionaryAt = meta.fields.has(META.dictionaryPageAt) ? int(meta, META.dictionaryPageAt) : 0;
   const dataAt = int(meta, META.dataPageAt);
   return {
@@ -127,6 +132,7 @@ function columnChunk(chunk: ThriftStruct): ColumnChunk {
     values: int(meta, META.values),
     start: dictionaryAt > 0 ? Math.min(dictionaryAt, dataAt) : dataAt,
     compressedBytes: int(meta, META.compressedBytes),
+    textBytes: sizes?.type === "struct" && sizes.fields.has(SIZES.textBytes) ? int(sizes, SIZES.textBytes) : 0,
     nulls: null,
     min: null,
     max: null,

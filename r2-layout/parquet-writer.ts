@@ -25,8 +25,11 @@ export interface ParquetFile {
   readonly footer: ThriftStruct;
 }
 
-/** The rows of one row group. */
-export type RowGroup = readonly AnyRow[];
+/** The rows of one row group: an array, or what makes its rows as they are asked for, each once and in order. */
+export interface RowGroup {
+  readonly length: number;
+  slice(from: number, to: number): readonly AnyRow[];
+}
 
 export class ParquetWriter {
   readonly #memory: WebAssembly.Memory;
@@ -75,8 +78,26 @@ function properties(table: TableName): WriterProperties {
 
 function* batches(table: TableName, schema: Schema, rows: RowGroup): Generator<RecordBatch> {
   for (let from = 0; from < rows.length; from += LAKE.batchRows) {
-    yield recordBatch(schema, TABLES[table], rows.slice(from, from + LAKE.batchRows));
+    const page = rows.slice(from, from + LAKE.batchRows);
+    let start = 0;
+    let chars = 0;
+    for (let i = 0; i < page.length; i++) {
+      chars += wideChars(page[i]!);
+      if (chars < LAKE.batchChars && i + 1 < page.length) continue;
+      yield recordBatch(schema, TABLES[table], page.slice(start, i + 1));
+      start = i + 1;
+      chars = 0;
+    }
   }
+}
+
+/** Characters in the columns that can be wide: with them bounded, so is a batch. */
+function wideChars(row: AnyRow): number {
+  let chars = 0;
+  const properties = row.properties as Readonly<Record<string, string>> | null | undefined;
+  for (const key in properties) chars += key.length + properties[key]!.length;
+  for (const text of [row.raw, row.page_url, row.referrer]) if (typeof text === "string") chars += text.length;
+  return chars;
 }
 
 async function encoded(batches: Iterator<RecordBatch>, properties: WriterProperties): Promise<Uint8Array> {

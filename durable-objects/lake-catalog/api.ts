@@ -7,6 +7,8 @@ import type { AppliedCounts, CursorStatus, Lease } from "../sink-cursor/api.ts";
 
 export type { ColumnBounds };
 
+export const LAKE_CATALOG_NAME = "lake";
+
 /** A file to be added: what it holds (`DataFileFacts`) and where it lies. */
 export interface NewDataFile extends DataFileFacts {
   readonly key: string;
@@ -95,8 +97,11 @@ export interface LakeCatalogApi {
   plan(request: PlanRequest): Promise<Plan>;
   /** Which of these keys no live or recently removed file has: the sweep asks before it deletes. */
   unnamed(keys: readonly string[]): Promise<string[]>;
-  /** The most crowded day, null where none has more than `LAKE.compactAboveFiles` small files. */
-  compactionWork(): Promise<CompactionWork | null>;
+  /**
+   * The most crowded day, null where none has more than `LAKE.compactAboveFiles` small files.
+   * @param skip days not to be given again, each `<table>/<day or "mixed">`.
+   */
+  compactionWork(skip?: readonly string[]): Promise<CompactionWork | null>;
   /** Forgets snapshots, and files removed, longer ago than `LAKE.snapshotReachMs`. @returns files forgotten. */
   forget(): Promise<number>;
   status(): Promise<CatalogStatus>;

@@ -111,9 +111,11 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi {
     };
   }
 
-  async compactionWork(): Promise<CompactionWork | null> {
+  async compactionWork(skip: readonly string[] = []): Promise<CompactionWork | null> {
     const { smallFileBytes, smallFileRows } = LAKE;
-    const day = this.#files.crowded(LAKE.compactAboveFiles, smallFileBytes, smallFileRows)[0];
+    const day = this.#files
+      .crowded(LAKE.compactAboveFiles, smallFileBytes, smallFileRows)
+      .find(({ table, day }) => !skip.includes(`${table}/${day ?? "mixed"}`));
     if (!day) return null;
     const files = this.#files.small(day.table, day.day, smallFileBytes, smallFileRows, LAKE.compactInputs);
     return { table: day.table, day: day.day, files };

@@ -1,0 +1,108 @@
+/**
+ * Compaction: the small files of one day become one sorted file. Safe beside appends, which only add, and beside
+ * itself: the catalog takes a replacement only while every input is live, so of two compactions of one file the second
+ * is told "conflict" and plans again; its file is an orphan for the sweep. Snapshots taken before keep reading the
+ * inputs, whose objects stay until no snapshot reaches them.
+ *
+ * Memory: inputs are decoded to Arrow, at most `LAKE.compactDecodedBytes` of it by their footers' own count; rows are
+ * made from it a batch at a time, on their way into the encoder.
+ */
+import { ulid } from "ulidx";
+import type { CompactionWork, DataFile, LakeCatalogApi, NewDataFile } from "../../durable-objects/lake-catalog/api.ts";
+import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
+import { type BuiltDataFile, buildDataFile, ORDER_COLUMNS } from "../../r2-layout/data-file.ts";
+import { dataFileKey } from "../../r2-layout/keys.ts";
+import { LAKE } from "../../r2-layout/limits.ts";
+import { decodedBytes, readFooter } from "../../r2-layout/parquet-footer.ts";
+import { type DecodedRows, decodeParquet } from "../../r2-layout/parquet-reader.ts";
+import { ParquetWriter } from "../../r2-layout/parquet-writer.ts";
+import { inBuildTurn } from "../lake/build-turn.ts";
+import { type DataFileStore, PARQUET_METADATA } from "../lake/sink.ts";
+
+export interface CompactDeps {
+  readonly bucket: DataFileStore & { get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null> };
+  readonly catalog: Pick<LakeCatalogApi, "compactionWork" | "replace">;
+  readonly parquet: WebAssembly.Module;
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+export type Compacted =
+  | { readonly kind: "compacted"; readonly inputs: number; readonly rows: number }
+  /** Another compaction or a deletion was quicker: plan again. */
+  | { readonly kind: "conflict" }
+  /** Fewer than two inputs fit into the bounds: this day stays as it is. */
+  | { readonly kind: "too_large" };
+
+/** Compacts day after day until none is crowded or `untilMs`. @returns whether there may be more to do. */
+export async function compactDays(deps: CompactDeps, untilMs: number): Promise<"done" | "more"> {
+  const now = deps.now ?? Date.now;
+  const skip: string[] = [];
+  while (now() < untilMs) {
+    const work = await deps.catalog.compactionWork(skip);
+    if (!work) return "done";
+    const { kind } = await compactDay(deps, work);
+    if (kind === "too_large") skip.push(`${work.table}/${work.day ?? "mixed"}`);
+  }
+  return "more";
+}
+
+/** One round of one day: as many of its small files as the bounds allow become one. */
+export async function compactDay(deps: CompactDeps, work: CompactionWork): Promise<Compacted> {
+  const { table, day } = work;
+  const inputs = await readInputs(deps, work.files);
+  if (inputs.length < 2) return { kind: "too_large" };
+  const built = await inBuildTurn(() => merged(deps.parquet, table, inputs));
+  const key = dataFileKey({ table, kind: "compact", day, ulid: ulid((deps.now ?? Date.now)()) });
+  await deps.bucket.put(key, built.bytes, PARQUET_METADATA);
+  const add: NewDataFile = { ...built.facts, key, kind: "compact" };
+  const remove = inputs.map(({ file }) => file.id);
+  const answer = await deps.catalog.replace({ remove, add: [add], operation: "compact" });
+  return answer.kind === "committed"
+    ? { kind: "compacted", inputs: inputs.length, rows: built.facts.rows }
+    : { kind: "conflict" };
+}
+
+interface Input {
+  readonly file: DataFile;
+  readonly bytes: Uint8Array;
+}
+
+/** Inputs in order, until one more would break a bound. @throws where an object is missing: the catalog named it. */
+async function readInputs(deps: CompactDeps, files: readonly DataFile[]): Promise<Input[]> {
+  const inputs: Input[] = [];
+  let bytes = 0;
+  let rows = 0;
+  let decoded = 0;
+  for (const file of files) {
+    bytes += file.bytes;
+    rows += file.rows;
+    if (bytes > LAKE.compactBytes || rows > LAKE.compactRows) break;
+    const object = await deps.bucket.get(file.key);
+    if (!object) throw new Error(`data file ${file.key} is missing`);
+    const packed = new Uint8Array(await object.arrayBuffer());
+    decoded += decodedBytes(readFooter(packed));
+    if (decoded > LAKE.compactDecodedBytes) break;
+    inputs.push({ file, bytes: packed });
+  }
+  return inputs;
+}
+
+/** What sorting needs of a row, and where the rest of it is. */
+interface RowRef extends AnyRow {
+  readonly input: DecodedRows;
+  readonly index: number;
+}
+
+function merged(
+  parquet: WebAssembly.Module,
+  table: CompactionWork["table"],
+  inputs: readonly Input[],
+): Promise<BuiltDataFile> {
+  const refs: RowRef[] = [];
+  for (const { bytes } of inputs) {
+    const input = decodeParquet(parquet, table, bytes);
+    for (let index = 0; index < input.length; index++) refs.push({ ...input.row(index, ORDER_COLUMNS), input, index });
+  }
+  return buildDataFile(new ParquetWriter(parquet), table, refs, ({ input, index }) => input.row(index));
+}

@@ -1,0 +1,85 @@
+/** Consumer of the `maintenance` queue: every job can be cut off anywhere and run again. */
+import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
+import { LAKE_CATALOG_NAME, type LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import { parseDataFileKey, parseSegmentKey, shardName } from "../../r2-layout/keys.ts";
+import { LAKE } from "../../r2-layout/limits.ts";
+import { type CompactDeps, compactDays } from "./compact.ts";
+import { type MaintenanceMessage, parseMaintenanceMessage } from "./messages.ts";
+import { type SweptStore, sweep } from "./sweep.ts";
+
+export interface MaintenanceDeps {
+  readonly bucket: SweptStore & CompactDeps["bucket"];
+  readonly logs: ObjectNamespace<Pick<EventLogApi, "unnamed">>;
+  readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "unnamed" | "forget" | "compactionWork" | "replace">>;
+  readonly parquet: WebAssembly.Module;
+  /** Back onto the maintenance queue: what one invocation did not finish. */
+  readonly queue: { send(message: MaintenanceMessage): Promise<unknown> };
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+/** One outcome a message. What fails is retried by the queue; the cron comes again in any case. */
+export async function maintain(batch: MessageBatch<unknown>, deps: MaintenanceDeps): Promise<void> {
+  for (const message of batch.messages) {
+    const job = parseMaintenanceMessage(message.body);
+    if (!job) {
+      console.warn(JSON.stringify({ at: "maintenance", reason: "malformed_message" }));
+      message.ack();
+      continue;
+    }
+    try {
+      const rest = await runJob(job, deps);
+      if (rest) await deps.queue.send(rest);
+      message.ack();
+    } catch (error) {
+      console.error(JSON.stringify({ at: "maintenance", job, error: String(error) }));
+      message.retry();
+    }
+  }
+}
+
+/** Does one job. @returns the job that carries on where this one's bound was met, or null. */
+export async function runJob(job: MaintenanceMessage, deps: MaintenanceDeps): Promise<MaintenanceMessage | null> {
+  const now = deps.now ?? Date.now;
+  switch (job.kind) {
+    case "sweep-log": {
+      const { cursor, ...swept } = await sweep(
+        deps.bucket,
+        `log/dt=${job.day}/`,
+        (keys) => unnamedSegments(keys, deps.logs),
+        now(),
+        job.cursor,
+      );
+      console.log(JSON.stringify({ at: "maintenance", kind: job.kind, day: job.day, ...swept }));
+      return cursor === null ? null : { kind: job.kind, day: job.day, cursor };
+    }
+    case "sweep-lake": {
+      const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
+      const forgotten = job.cursor === undefined ? await catalog.forget() : 0;
+      const { cursor, ...swept } = await sweep(
+        deps.bucket,
+        "lake/",
+        (keys) => catalog.unnamed(keys.filter((key) => parseDataFileKey(key) !== null)),
+        now(),
+        job.cursor,
+      );
+      console.log(JSON.stringify({ at: "maintenance", kind: job.kind, forgotten, ...swept }));
+      return cursor === null ? null : { kind: job.kind, cursor };
+    }
+    case "compact": {
+      const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
+      return (await compactDays({ ...deps, catalog }, now() + LAKE.compactMs)) === "more" ? job : null;
+    }
+  }
+}
+
+/** Each shard's log is asked for the keys that bear its number. */
+async function unnamedSegments(keys: readonly string[], logs: MaintenanceDeps["logs"]): Promise<string[]> {
+  const byShard = Map.groupBy(keys, (key) => parseSegmentKey(key)?.shard);
+  const unnamed: string[] = [];
+  for (const [shard, ofShard] of byShard) {
+    if (shard !== undefined) unnamed.push(...(await logs.getByName(shardName(shard)).unnamed(ofShard)));
+  }
+  return unnamed;
+}

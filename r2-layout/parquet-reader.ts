@@ -1,0 +1,101 @@
+/**
+ * Rows of our own Parquet files, for maintenance: decoded to Arrow a step at a time, and made into rows one by one as
+ * they are asked for. Columns that a file is too old to have are absent from its rows.
+ */
+import { type Data, type RecordBatch, tableFromIPC } from "apache-arrow";
+import { initSync, readParquet } from "parquet-wasm/esm";
+import type { AnyRow } from "./arrow-rows.ts";
+import { type Column, type ColumnType, TABLES, type TableName } from "./event-columns.ts";
+import { LAKE } from "./limits.ts";
+import { readFooter, rowCount } from "./parquet-footer.ts";
+
+/** Decoded rows by number. */
+export interface DecodedRows {
+  readonly length: number;
+  /** @param columns only these, where given. */
+  row(index: number, columns?: readonly string[]): AnyRow;
+}
+
+/** @throws RangeError where the bytes are no Parquet file, Error where it is damaged. */
+export function decodeParquet(module: WebAssembly.Module, table: TableName, file: Uint8Array): DecodedRows {
+  initSync({ module });
+  const rows = rowCount(readFooter(file));
+  const batches: { start: number; read: DecodedRows["row"] }[] = [];
+  let start = 0;
+  // Small steps: the decoder's memory never shrinks, and a step's batches are copied out of it.
+  for (let offset = 0; offset < rows; offset += LAKE.batchRows) {
+    const decoded = readParquet(file, { offset, limit: LAKE.batchRows, batchSize: LAKE.batchRows });
+    for (const batch of tableFromIPC(decoded.intoIPCStream()).batches) {
+      batches.push({ start, read: rowReader(table, batch) });
+      start += batch.numRows;
+    }
+  }
+  if (start !== rows) throw new Error(`decoded ${start} of ${rows} rows`);
+  return {
+    length: rows,
+    row(index, columns) {
+      let i = Math.min(batches.length - 1, Math.floor(index / LAKE.batchRows));
+      while (batches[i]!.start > index) i--;
+      while (i + 1 < batches.length && batches[i + 1]!.start <= index) i++;
+      return batches[i]!.read(index - batches[i]!.start, columns);
+    },
+  };
+}
+
+function rowReader(table: TableName, batch: RecordBatch): DecodedRows["row"] {
+  const readers = new Map<string, (index: number) => unknown>();
+  for (const [name, column] of Object.entries<Column>(TABLES[table])) {
+    const at = batch.schema.fields.findIndex((field) => field.name === name);
+    const data = batch.data.children[at];
+    if (!data) continue;
+    const read = VALUE_READERS[column.type](data);
+    readers.set(name, (index) => (data.getValid(index) ? read(index) : null));
+  }
+  const all = [...readers.keys()];
+  return (index, columns = all) => {
+    const row: Record<string, unknown> = {};
+    for (const name of columns) {
+      const value = readers.get(name)?.(index) ?? null;
+      if (value !== null) row[name] = value;
+    }
+    return row;
+  };
+}
+
+const number = (data: Data) => (index: number) => Number(data.values[index]);
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function text(data: Data): (index: number) => string {
+  const { values, valueOffsets } = data;
+  return (index) => decoder.decode(values.subarray(valueOffsets[index]!, valueOffsets[index + 1]!));
+}
+
+/** Arrow's own accessors give times as milliseconds; these keep the microseconds. */
+const VALUE_READERS: Record<ColumnType, (data: Data) => (index: number) => unknown> = {
+  utf8: text,
+  timestamp_us: number,
+  int64: number,
+  int32: number,
+  float64: number,
+  list_utf8: (data) => {
+    const read = text(data.children[0]!);
+    return (index) => {
+      const list: string[] = [];
+      for (let i = data.valueOffsets[index]!; i < data.valueOffsets[index + 1]!; i++) list.push(read(i));
+      return list;
+    };
+  },
+  map_utf8: (data) => {
+    const [keys, values] = data.children[0]!.children;
+    const key = text(keys!);
+    const value = text(values!);
+    return (index) => {
+      const map: Record<string, string> = {};
+      for (let i = data.valueOffsets[index]!; i < data.valueOffsets[index + 1]!; i++) {
+        // Not an assignment: a key may be named __proto__.
+        Object.defineProperty(map, key(i), { value: value(i), enumerable: true, configurable: true, writable: true });
+      }
+      return map;
+    };
+  },
+};
