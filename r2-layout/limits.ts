@@ -93,8 +93,6 @@ export const SINK = {
 export const SESSIONS = {
   /** At most two calls an event (its user, its device), so that a step of several segments fits one invocation. */
   stepEvents: 2_000,
-  /** A larger segment is applied in parts of about this many calls. */
-  callsPerPart: 4_000,
   /** Timelines written at once. */
   callsAtOnce: 16,
 } as const;

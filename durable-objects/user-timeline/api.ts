@@ -12,7 +12,7 @@ export interface TimelineAppend {
   readonly shard: number;
   readonly from: number;
   readonly to: number;
-  /** In log order. For a device these are only events without a user. */
+  /** In log order; those at or below the last log_seq applied from this shard are skipped. For a device only events without a user. */
   readonly events: readonly EventRow[];
   /** For a device: users that were seen on it in this flush, with the newest event_time of each in microseconds. */
   readonly users?: readonly { readonly id: string; readonly lastSeen: number }[];
@@ -22,8 +22,11 @@ export interface EventsRequest {
   /** Half-open range of event_time, microseconds. */
   readonly from?: number;
   readonly to?: number;
+  /** 1 to `TIMELINE.pageLimitMax`; what lies outside is brought inside. */
   readonly limit: number;
-  /** As the last page gave it. */
+  /** Packed bytes of the answer: at most and by default `TIMELINE.pageBytes`. */
+  readonly maxBytes?: number;
+  /** As the last page gave it; `parseCursor` in event-order.ts tells whether a text from outside is one. */
   readonly cursor?: string;
   /** Only events of this device. */
   readonly anonymousId?: string;
@@ -32,12 +35,15 @@ export interface EventsRequest {
 /** Newest first, by (event_time, event_id). */
 export interface EventsPage {
   readonly events: EventRow[];
-  /** Pass it back for the next page; null at the end. */
+  /** Pass it back for the next page; null at the end. A page may hold less than its limit, even nothing, and have one. */
   readonly next: string | null;
 }
 
 export interface SessionSummary {
-  /** The sender's session id where it has one, else one minted from subject and start. */
+  /**
+   * A label: the sender's session id where an event has one, else one minted from subject and start. The 30-minute rule alone
+   * makes sessions, so two may have one sender's id; with `start` it is unique.
+   */
   readonly id: string;
   /** Microseconds. */
   readonly start: number;
@@ -49,16 +55,20 @@ export interface SessionSummary {
   readonly referrer: string | null;
   readonly device_type: string | null;
   readonly country: string | null;
+  /** All currencies together. */
   readonly revenue: number;
 }
 
 export interface Profile {
   readonly first_seen: number | null;
   readonly last_seen: number | null;
+  /** All there ever were, kept or not. */
   readonly events: number;
+  /** By event name, largest first; names beyond `TIMELINE.eventNames` (bounded-counts.ts says which) under `(other)`. */
   readonly counts: Readonly<Record<string, number>>;
+  /** By currency, `` where none was given. */
   readonly revenue: Readonly<Record<string, number>>;
-  /** Newest value of each trait and of chosen columns, with its time in microseconds. */
+  /** Newest value of some columns, by their name, and of each trait, as `traits.<name>`, with its time in microseconds. */
   readonly last_values: Readonly<Record<string, { readonly value: string; readonly at: number }>>;
   readonly devices: readonly {
     readonly anonymous_id: string;
@@ -75,7 +85,9 @@ export interface UserTimelineApi {
    * at for a day, and, when the append was applied before, all of them: a crash may have come between the two.
    */
   append(append: TimelineAppend): Promise<{ pointers: string[] }>;
+  /** @throws RangeError for a cursor that no page gave. */
   events(request: EventsRequest): Promise<EventsPage>;
+  /** Newest first, at most `TIMELINE.sessionsPerAnswer`. */
   sessions(limit: number): Promise<SessionSummary[]>;
   profile(): Promise<Profile>;
   /** For a device: its newest users, at most `TIMELINE.usersPerDevice`; `cut` says that there were more. */

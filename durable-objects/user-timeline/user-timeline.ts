@@ -1,4 +1,53 @@
+/** One subject's timeline: joins RPC, storage and alarm. What it does stands in timeline.ts. */
 import { DurableObject } from "cloudflare:workers";
+import { DAY_MS, TIMELINE } from "../../r2-layout/limits.ts";
+import type { EventsPage, EventsRequest, Profile, SessionSummary, TimelineAppend, UserTimelineApi } from "./api.ts";
+import { Timeline } from "./timeline.ts";
 
-/** Placeholder: the class that implements ./api.ts. */
-export class UserTimeline extends DurableObject {}
+/** The first expiry; later ones are known when the alarm goes off. One alarm a month costs a row written, too. */
+const FIRST_EXPIRY_MS = (TIMELINE.daysKept + 1) * DAY_MS;
+
+export class UserTimeline extends DurableObject implements UserTimelineApi {
+  #timeline: Timeline;
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env);
+    this.#timeline = new Timeline(ctx.storage.sql);
+  }
+
+  async append(append: TimelineAppend): Promise<{ pointers: string[] }> {
+    const answer = this.#transaction((timeline) => timeline.append(append, Date.now()));
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + FIRST_EXPIRY_MS);
+    return answer;
+  }
+
+  async events(request: EventsRequest): Promise<EventsPage> {
+    return this.#timeline.events(request);
+  }
+
+  async sessions(limit: number): Promise<SessionSummary[]> {
+    return this.#timeline.sessions(limit);
+  }
+
+  async profile(): Promise<Profile> {
+    return this.#timeline.profile();
+  }
+
+  async users(): Promise<{ users: { id: string; lastSeen: number }[]; cut: boolean }> {
+    return this.#timeline.users();
+  }
+
+  override async alarm(): Promise<void> {
+    const next = this.#transaction((timeline) => timeline.expire(Date.now()));
+    if (next !== null) await this.ctx.storage.setAlarm(next);
+  }
+
+  #transaction<T>(work: (timeline: Timeline) => T): T {
+    try {
+      return this.ctx.storage.transactionSync(() => work(this.#timeline));
+    } catch (error) {
+      this.#timeline = new Timeline(this.ctx.storage.sql);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,48 @@
+/** The users of a device, the newest by event_time. Their lastSeen only rises, so that telling twice is telling once. */
+import { TIMELINE } from "../../r2-layout/limits.ts";
+
+export interface KnownUser {
+  readonly id: string;
+  /** Microseconds. */
+  readonly lastSeen: number;
+}
+
+export interface EncodedUsers {
+  readonly users: readonly (readonly [id: string, lastSeen: number])[];
+  readonly cut: boolean;
+}
+
+export class KnownUsers {
+  readonly #lastSeen: Map<string, number>;
+  #cut: boolean;
+
+  constructor(encoded: EncodedUsers = { users: [], cut: false }) {
+    this.#lastSeen = new Map(encoded.users);
+    this.#cut = encoded.cut;
+  }
+
+  /** @returns whether anything changed. */
+  fold(user: KnownUser): boolean {
+    const known = this.#lastSeen.get(user.id);
+    if (known !== undefined && known >= user.lastSeen) return false;
+    this.#lastSeen.set(user.id, user.lastSeen);
+    if (this.#lastSeen.size > TIMELINE.usersPerDevice) {
+      const oldest = this.list().users.at(-1)!.id;
+      this.#lastSeen.delete(oldest);
+      if (oldest === user.id && this.#cut) return false;
+      this.#cut = true;
+    }
+    return true;
+  }
+
+  /** Newest first; `cut` says that there were more than are kept. */
+  list(): { users: KnownUser[]; cut: boolean } {
+    const users = [...this.#lastSeen].map(([id, lastSeen]) => ({ id, lastSeen }));
+    users.sort((a, b) => b.lastSeen - a.lastSeen || (a.id < b.id ? -1 : 1));
+    return { users, cut: this.#cut };
+  }
+
+  encode(): EncodedUsers {
+    return { users: [...this.#lastSeen], cut: this.#cut };
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * The sessions sink: each event goes to the timeline of its user, else of its device. One call for each subject and
+ * step; then devices learn of their users; then the cursor moves. Events that name neither are applied and are in no
+ * timeline: the lake has them.
+ */
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
+import type { Sink, SinkStep } from "../sink.ts";
+import { sinkWithCursor } from "../sink.ts";
+import { applyParts } from "./part-progress.ts";
+import { callsNeeded, groupBySubject, partOf, subjectOf } from "./subjects.ts";
+import type { TimelineWriterDeps } from "./timeline-writer.ts";
+import { writeTimelines } from "./timeline-writer.ts";
+
+export interface SessionsDeps extends TimelineWriterDeps {
+  readonly cursors: ObjectNamespace<SinkCursorApi>;
+}
+
+export function createSessionsSink(deps: SessionsDeps): Sink {
+  return sinkWithCursor("sessions", deps.cursors, (step) => apply(step, deps), undefined, SESSIONS.stepEvents);
+}
+
+/** "unfinished" where the calls of this invocation do not suffice: what was done stays done. */
+async function apply(step: SinkStep, deps: SessionsDeps): Promise<"unfinished" | undefined> {
+  const calls = step.calls ?? { left: SINK.callsPerInvocation };
+  const groups = groupBySubject(step.events);
+  const needed = callsNeeded(groups);
+  if (needed <= calls.left) {
+    await writeTimelines(groups, step, calls, deps);
+    return undefined;
+  }
+  if (needed <= SINK.callsPerInvocation) return "unfinished";
+
+  const parts = Map.groupBy(step.events, (event) => partOf(subjectOf(event) ?? NOBODY));
+  const done = await applyParts(deps.cursors, step, async (part) => {
+    const some = groupBySubject(parts.get(part) ?? []);
+    if (callsNeeded(some) > calls.left) return false;
+    await writeTimelines(some, step, calls, deps);
+    return true;
+  });
+  return done ? undefined : "unfinished";
+}
+
+const NOBODY = { kind: "device", id: "" } as const;

@@ -1,0 +1,72 @@
+/**
+ * Writes groups of events to their timelines: first the users, then the devices, which take their own events and
+ * learn of their users in one call.
+ *
+ *     crash before a user's append          the step comes again
+ *     crash between user's and device's     the step comes again; the user's object skips the events, but names every
+ *                                           device of events it skipped, so the device is pointed at the user then
+ *     crash after the device's              the step comes again and changes nothing
+ *     two drains write one step             both appends are the same; the second is skipped
+ *
+ * A call that only tells a device of a user carries no events and so moves no seq there: the device's own events may
+ * come after it, in another part of the step.
+ */
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import type { Subject, TimelineAppend, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
+import { SESSIONS } from "../../r2-layout/limits.ts";
+import type { CallBudget, SinkStep } from "../sink.ts";
+import { boundedParallel } from "./bounded-parallel.ts";
+import type { SubjectGroups } from "./subjects.ts";
+import { lastSeenOn } from "./subjects.ts";
+
+export interface TimelineWriterDeps {
+  readonly timelines: ObjectNamespace<Pick<UserTimelineApi, "append">>;
+  readonly identityKey: string;
+}
+
+/** @param calls less one for every call made, repeated ones too */
+export async function writeTimelines(
+  groups: SubjectGroups,
+  step: Pick<SinkStep, "shard" | "from" | "to">,
+  calls: CallBudget,
+  { timelines, identityKey }: TimelineWriterDeps,
+): Promise<void> {
+  const append = (subject: Subject, rest: Pick<TimelineAppend, "events" | "users">) =>
+    retried(() => {
+      calls.left--;
+      const { shard, from, to } = step;
+      return timelines
+        .getByName(timelineName(identityKey, subject))
+        .append({ subject, shard, from: from + 1, to, ...rest });
+    });
+
+  const usersOf = new Map<string, { id: string; lastSeen: number }[]>();
+  await boundedParallel(groups.users, SESSIONS.callsAtOnce, async ([id, events]) => {
+    const { pointers } = await append({ kind: "user", id }, { events });
+    for (const [device, lastSeen] of lastSeenOn(pointers, events)) {
+      const users = usersOf.get(device);
+      if (users) users.push({ id, lastSeen });
+      else usersOf.set(device, [{ id, lastSeen }]);
+    }
+  });
+
+  const devices = new Set([...groups.devices.keys(), ...usersOf.keys()]);
+  await boundedParallel(devices, SESSIONS.callsAtOnce, async (id) => {
+    await append({ kind: "device", id }, { events: groups.devices.get(id) ?? [], users: usersOf.get(id) });
+  });
+}
+
+const ATTEMPTS = 3;
+
+/** An object that was just moved or restarted says so; a fresh stub reaches it. An overloaded one needs time, not calls. */
+async function retried<T>(call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
+      if (!retryable || overloaded || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
