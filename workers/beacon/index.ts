@@ -16,6 +16,11 @@ declare global {
   }
 }
 
+/** Of one event, in the edge's answer. */
+interface Outcome {
+  readonly outcome: "ok" | "warning" | "drop" | "retry";
+}
+
 const script = document.currentScript as HTMLScriptElement | null;
 const data = script?.dataset ?? {};
 const options: Options = {
@@ -36,7 +41,10 @@ const url = () => `${options.endpoint}/v1/events?writeKey=${encodeURIComponent(o
 const transport: Transport = {
   async post(body): Promise<Answer> {
     const response = await fetch(url(), { method: "POST", body, keepalive: body.length < 60_000, credentials: "omit" });
-    return { status: response.status, retryAfter: response.headers.get("Retry-After") };
+    const { status } = response;
+    const answer: { outcomes?: Outcome[] } = status === 503 ? await response.json().catch(() => ({})) : {};
+    const again = answer.outcomes?.flatMap(({ outcome }, index) => (outcome === "retry" ? index : []));
+    return { status, retryAfter: response.headers.get("Retry-After"), again };
   },
   beacon: (body) => navigator.sendBeacon(url(), body),
   online: () => navigator.onLine !== false,

@@ -14,7 +14,7 @@ export interface Answer {
   readonly status: number;
   /** The header, seconds or a date. */
   readonly retryAfter: string | null;
-  /** Indexes of events that the server could not take now, out of an accepted request. */
+  /** Indexes of the events that the server could not take now, where it has taken others. */
   readonly again?: readonly number[];
 }
 
@@ -70,10 +70,10 @@ export function createSender(queue: Queue, transport: Transport, clock: Clock, o
       for (const entry of batch) entry.tried = true;
       const answer = await transport.post(body(batch)).catch(() => undefined);
       const status = answer?.status ?? 0;
-      const again = answer?.again ?? [];
+      const again = answer?.again;
       const failed = status < 200 || status === 408 || status === 429 || status > 499;
-      if (!failed) queue.remove(batch.filter((_, index) => !again.includes(index)));
-      if (failed || again.length) {
+      if (again || !failed) queue.remove(batch.filter((_, index) => !again?.includes(index)));
+      if (failed || again?.length) {
         failures++;
         const asked = waitAsked(answer?.retryAfter, clock.now());
         notBefore = clock.now() + asked;

@@ -117,8 +117,8 @@ describe("failures", () => {
     expect(queue.entries).toEqual([]);
   });
 
-  it("sends again only the events that an accepted request could not take", async () => {
-    transport.replies = [{ ...OK, again: [1] }];
+  it("sends again only the events that the server names, where it has taken the others", async () => {
+    transport.replies = [{ status: 503, retryAfter: "5", again: [1] }];
     for (const id of ["a", "b", "c"]) sender.add(event(id));
     await clock.pass(10_000);
     expect(transport.sent.map((request) => request.ids)).toEqual([["a", "b", "c"], ["b"]]);

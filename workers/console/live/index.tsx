@@ -1,0 +1,6 @@
+import "../style/base.css";
+import "../style/live.css";
+import { mount } from "../shell/shell.tsx";
+import { LivePage } from "./live-page.tsx";
+
+mount("live", LivePage);

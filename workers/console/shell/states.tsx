@@ -1,0 +1,53 @@
+/** What a part of a page shows when it has no data: each says what to do next. */
+import type { ComponentChildren } from "preact";
+import type { Problem } from "./problem.ts";
+
+export function Loading({ what }: { what: string }) {
+  return (
+    <div class="state" role="status">
+      <span class="spinner" aria-hidden="true" />
+      <p>Loading {what}…</p>
+    </div>
+  );
+}
+
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="state">
+      <h3>{title}</h3>
+      {children}
+    </div>
+  );
+}
+
+export function Failed({ problem, scope, retry }: { problem: Problem; scope: string; retry?: () => void }) {
+  return (
+    <div class="state failed" role="alert">
+      <h3>{problem.status === 403 ? "This token may not see this" : problem.title}</h3>
+      <p>{advice(problem, scope)}</p>
+      <p class="quiet">
+        <code>{problem.reason}</code>
+        {problem.status > 0 && ` · HTTP ${problem.status}`}
+      </p>
+      {retry && problem.status !== 403 && (
+        <button type="button" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+function advice(problem: Problem, scope: string) {
+  if (problem.status === 403) {
+    return (
+      <>
+        It needs the scope <code>{scope}</code>. Sign in with a token that has it, or ask whoever issues tokens to add
+        it.
+      </>
+    );
+  }
+  if (problem.detail) return problem.detail;
+  if (problem.retryAfterS) return `Try again in ${problem.retryAfterS} s.`;
+  return problem.status >= 500 ? "The fault is on the server's side; trying again in a moment may help." : "";
+}

@@ -1,0 +1,6 @@
+import "../style/base.css";
+import "../style/support.css";
+import { mount } from "../shell/shell.tsx";
+import { SupportPage } from "./support-page.tsx";
+
+mount("support", SupportPage);
