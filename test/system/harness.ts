@@ -55,6 +55,11 @@ export interface Ledger {
   readonly shards: readonly Readonly<Record<string, unknown>>[];
 }
 
+export interface TimelinePage {
+  readonly events: readonly Readonly<Record<string, unknown>>[];
+  readonly next: string | null;
+}
+
 export class RunningSystem {
   readonly url: string;
   readonly token: string = LOCAL_TOKEN;
@@ -97,6 +102,21 @@ export class RunningSystem {
       headers: ORIGIN_HEADERS.write,
       body: JSON.stringify({ batch, ...extra }),
     });
+  }
+
+  /** A page of a user's timeline, newest first. */
+  userEvents(
+    user: string,
+    page: { limit?: number; cursor?: string | null; minutes?: number } = {},
+  ): Promise<TimelinePage> {
+    return this.read(`/v1/users/${encodeURIComponent(user)}/events?${query(page)}`);
+  }
+
+  deviceEvents(
+    device: string,
+    page: { limit?: number; cursor?: string | null; minutes?: number } = {},
+  ): Promise<TimelinePage> {
+    return this.read(`/v1/devices/${encodeURIComponent(device)}/events?${query(page)}`);
   }
 
   sql(sql: string): Promise<SqlAnswer> {
@@ -172,6 +192,11 @@ export class RunningSystem {
   again(): Promise<RunningSystem> {
     return startSystem(this.options);
   }
+}
+
+function query(parameters: Readonly<Record<string, unknown>>): string {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null);
+  return String(new URLSearchParams(given.map(([key, value]) => [key, String(value)])));
 }
 
 const TEMPORARY = join(tmpdir(), "eventpile-test-");
