@@ -15,7 +15,7 @@ import { shardMinute } from "./shard-minute.ts";
 
 export class LivePublisher {
   readonly #hub: () => Pick<LiveHubApi, "publish">;
-  readonly #store: RollupStore;
+  readonly #store: Pick<RollupStore, "position" | "minutes">;
   readonly #shards: number;
   /** Null: all of them. A minute ahead of the window waits here until the clock has come to it. */
   #unpublished: Set<number> | null = null;
@@ -23,7 +23,11 @@ export class LivePublisher {
   #sending = false;
   #again = false;
 
-  constructor(hub: () => Pick<LiveHubApi, "publish">, store: RollupStore, shards: number) {
+  constructor(
+    hub: () => Pick<LiveHubApi, "publish">,
+    store: Pick<RollupStore, "position" | "minutes">,
+    shards: number,
+  ) {
     this.#hub = hub;
     this.#store = store;
     this.#shards = shards;

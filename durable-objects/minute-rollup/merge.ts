@@ -46,7 +46,7 @@ export function mergeParts(query: Pick<RollupQuery, "grain" | "by">, shards: rea
       growing.approximate ||= part.approximate;
       for (const value of part.values) {
         const currency = "currency" in value ? value.currency : null;
-        const id = `${currency ?? ""}\n${value.key ?? ""}`;
+        const id = `${currency?.length ?? 0}:${currency ?? ""}${value.key ?? ""}`;
         let known = growing.values.get(id);
         if (!known) {
           known = { key: value.key, currency, events: 0, micro: 0n };
