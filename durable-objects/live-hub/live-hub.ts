@@ -78,6 +78,7 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
     this.ctx.acceptWebSocket(server, [TAG]);
     server.serializeAttachment({ since: Date.now(), messages: 0 } satisfies SocketAttachment);
     this.#sendSnapshot(server, board, first);
+    this.#schedule();
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -110,8 +111,8 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
       if (this.#restoring !== restoring) return this.#board ?? this.#restored();
       this.#board = board;
       this.#restoring = null;
+      // Whoever hibernated may have missed some of it. Not sent yet: what woke the hub comes along in the same frames.
       for (const minute of board.starts(Date.now())) this.#changed.add(minute);
-      this.#schedule();
       return board;
     } catch (error) {
       if (this.#restoring === restoring) this.#restoring = null;
@@ -151,7 +152,6 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
     const board = this.#board;
     if (!board) return;
     const now = Date.now();
-    this.#flushedAt = now;
     board.prune(now);
     const changed = [...this.#changed].sort((one, other) => one - other);
     this.#changed.clear();
@@ -165,6 +165,7 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
       if (minute && seq !== null) frames.push(encode({ type: "minute", seq, at, ...minute }));
     }
     if (frames.length === 0) return;
+    this.#flushedAt = now;
     this.#sent.save(liveWindow(now).from);
     for (const socket of sockets) for (const frame of frames) send(socket, frame);
   }
