@@ -36,7 +36,7 @@ const ARROW_TYPES: Record<ColumnType, (id: number) => DataType> = {
   map_utf8: (id) =>
     new Map_(
       new Field(
-        "key_value",
+        "entries", // Arrow gives it this name whatever we say.
         new Struct<{ key: Utf8; value: Utf8 }>([
           field("key", id + 1, new Utf8(), false),
           field("value", id + 2, new Utf8(), true),
