@@ -15,6 +15,7 @@ export type Rejection =
   | { reason: "missing_scope"; scope: Scope }
   | { reason: "empty_body" }
   | { reason: "body_too_large"; limit_bytes: number }
+  | { reason: "body_cut_off" }
   | { reason: "bad_gzip" }
   | { reason: "bad_json"; detail: string }
   | { reason: "json_too_complex"; limit: string }
@@ -39,6 +40,7 @@ const PROBLEMS = {
   missing_scope: { status: 403, title: "This token may not do that" },
   empty_body: { status: 400, title: "The body is empty" },
   body_too_large: { status: 413, title: "The body is too large" },
+  body_cut_off: { status: 400, title: "The body ended early" },
   bad_gzip: { status: 400, title: "The body is not whole gzip" },
   bad_json: { status: 400, title: "The body cannot be read" },
   json_too_complex: { status: 413, title: "The body nests too deep or holds too many values" },

@@ -13,7 +13,13 @@ export interface BodyLimits {
 }
 
 export async function readBytes(request: Request, limits: BodyLimits): Promise<Result<Uint8Array, Rejection>> {
-  const sent = await readBounded(request, limits.bodyBytes);
+  let sent: Uint8Array | null;
+  try {
+    sent = await readBounded(request, limits.bodyBytes);
+  } catch {
+    // The sender hung up: the answer is for the log.
+    return err({ reason: "body_cut_off" });
+  }
   if (sent === null) return tooLarge(limits.bodyBytes);
   return inflate(sent, limits.inflatedBytes);
 }
@@ -45,8 +51,8 @@ export function inflate(bytes: Uint8Array, limit: number): Result<Uint8Array, Re
   try {
     return ok(gunzipSync(bytes, { maxOutputLength: limit }));
   } catch (error) {
-    // Node's zlib and workerd's both name it so.
-    return (error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE" ? tooLarge(limit) : err({ reason: "bad_gzip" });
+    // What Node and workerd both throw for `maxOutputLength`, under different names.
+    return error instanceof RangeError ? tooLarge(limit) : err({ reason: "bad_gzip" });
   }
 }
 

@@ -1,6 +1,6 @@
 /** Browser, system and kind of device from a user agent. Parsing takes some 20 µs, so answers are kept by text. */
 import { isbot } from "isbot";
-import { UAParser } from "ua-parser-js";
+import UAParser from "ua-parser-js";
 
 export interface Device {
   readonly browser: string | undefined;

@@ -1,0 +1,64 @@
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+import { SHARDS, TEST_TOKENS, TEST_WRITE_KEYS } from "./workers/edge/edge-config.ts";
+
+const object = (className: string) => ({ className, useSQLite: true });
+const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
+
+/** The HTTP edge in workerd, with real queues (their consumer keeps what it is handed) and the real objects. */
+export default defineConfig({
+  plugins: [
+    cloudflareTest({
+      main: new URL("workers/edge/edge-main.ts", import.meta.url).pathname,
+      miniflare: {
+        compatibilityDate: "2026-08-15",
+        compatibilityFlags: ["nodejs_compat"],
+        bindings: {
+          SHARDS: String(SHARDS),
+          IDENTITY_KEY: "test-identity-key",
+          WRITE_KEYS: TEST_WRITE_KEYS,
+          TOKENS: TEST_TOKENS,
+        },
+        durableObjects: {
+          EVENT_LOG: object("EventLog"),
+          SINK_CURSOR: object("SinkCursor"),
+          LAKE_CATALOG: object("LakeCatalog"),
+          USER_TIMELINE: object("UserTimeline"),
+          MINUTE_ROLLUP: object("MinuteRollup"),
+          LIVE_HUB: object("LiveHub"),
+        },
+        queueProducers: {
+          ...Object.fromEntries(shards.map((shard) => [`EVENTS_${shard}`, `events-${shard}`])),
+          // The objects' own: consumed by nobody here.
+          WAKE_LAKE: "lake",
+          WAKE_SESSIONS: "sessions",
+          WAKE_ROLLUPS: "rollups",
+        },
+        queueConsumers: Object.fromEntries(
+          shards.map((shard) => [`events-${shard}`, { maxBatchSize: 100, maxBatchTimeout: 0 }]),
+        ),
+        serviceBindings: {
+          /** Says back what it was asked, as the edge must have passed it on. */
+          QUERY: async (request: Request) =>
+            Response.json({
+              path: new URL(request.url).pathname,
+              token: request.headers.get("x-eventpile-token"),
+              authorization: request.headers.get("authorization"),
+              body: await request.text(),
+            }),
+          ASSETS: (request: Request) => {
+            const { pathname } = new URL(request.url);
+            const known = ["/live", "/support", "/sql", "/beacon.js"].includes(pathname);
+            return new Response(`asset ${pathname}`, { status: known ? 200 : 404 });
+          },
+        },
+      },
+    }),
+  ],
+  test: {
+    name: "edge",
+    root: new URL("..", import.meta.url).pathname,
+    include: ["test/workers/edge/**/*.workerd.test.ts"],
+    testTimeout: 20_000,
+  },
+});
