@@ -11,6 +11,8 @@ export default defineConfig({
       miniflare: {
         compatibilityDate: "2026-08-15",
         compatibilityFlags: ["nodejs_compat"],
+        // As wrangler does it; without, vite would take the module's imports for files.
+        modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
         bindings: { SHARDS: "1", IDENTITY_KEY: "test-identity-key" },
         r2Buckets: { BUCKET: "eventpile" },
         durableObjects: {
