@@ -12,7 +12,7 @@ const SQL_TYPES = {
   map_utf8: "MAP(VARCHAR, VARCHAR)",
 } as const satisfies Record<Column["type"], string>;
 
-const path = new URL("../r2-layout/README.md", import.meta.url);
+const path = new URL("../r2-layout/README.md", import.meta.url).pathname;
 const text = readFileSync(path, "utf8");
 const tables = Object.entries(TABLES).map(([name, columns]) => tableOf(name, columns));
 const next = text.replace(

@@ -46,7 +46,7 @@ export function limitBinding(value: unknown, isQueue: boolean): unknown {
 const connection: Wrap =
   (target, name, method) =>
   async (...args) => {
-    const result = await invocation().connected<unknown>(() => method.apply(target, args));
+    const result = await invocation().connected<unknown>(() => Reflect.apply(method, target, args));
     return name === "createMultipartUpload" ? proxy(result as object, connection) : result;
   };
 
@@ -54,7 +54,7 @@ const connection: Wrap =
 const namespace: Wrap =
   (target, name, method) =>
   (...args) => {
-    const result = method.apply(target, args);
+    const result = Reflect.apply(method, target, args);
     if (name === "jurisdiction") return proxy(result, namespace);
     return name === "get" || name === "getByName" ? proxy(result, rpc) : result;
   };
@@ -64,9 +64,9 @@ const rpc: Wrap =
   (target, name, method) =>
   async (...args) => {
     invocation().countSubrequest();
-    if (name === "fetch" || name === "connect") return method.apply(target, args);
+    if (name === "fetch" || name === "connect") return Reflect.apply(method, target, args);
     checkRpcBytes(name, "arguments", args);
-    const result: unknown = await method.apply(target, args);
+    const result: unknown = await Reflect.apply(method, target, args);
     checkRpcBytes(name, "result", result);
     return result;
   };
@@ -87,7 +87,10 @@ export function checkRpcBytes(method: string, part: "arguments" | "result", valu
   }
 }
 
-/** Runtime objects check their `this`, so methods are called on the target, not on the proxy. */
+/**
+ * Runtime objects check their `this`, so methods are called on the target, not on the proxy; with Reflect.apply,
+ * because on a method of a stub `.apply` is one more remote name.
+ */
 function proxy(target: object, wrap: Wrap): object {
   return new Proxy(target, {
     get(_, property) {
