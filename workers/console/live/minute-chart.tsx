@@ -10,7 +10,7 @@ export interface ChartMinute {
   readonly minute: LiveMinute | null;
 }
 
-const HEIGHT = 260;
+const HEIGHT = 250;
 
 export function MinuteChart({ minutes }: { minutes: readonly ChartMinute[] }) {
   const box = useRef<HTMLDivElement>(null);
@@ -120,7 +120,9 @@ function chartOptions(
     ticks: { show: false },
     border: { show: false },
   };
-  const bars = uPlot.paths.bars!({ align: 1, size: [0.82, 40, 1], radius: 0.15 });
+  // On a phone a minute is four pixels wide.
+  const gap = element.clientWidth < 500 ? 1 : 3;
+  const bars = uPlot.paths.bars!({ align: 1, size: [1, 40, 1], gap, radius: 0.15 });
   return {
     width: element.clientWidth,
     height: HEIGHT,
@@ -132,7 +134,13 @@ function chartOptions(
       y: { range: (_, __, max) => [0, Math.max(4, (max ?? 0) * 1.1)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 64, values: (_, splits) => splits.map((s) => formatMinute(s * 1_000)) },
+      {
+        ...axis,
+        grid: { show: false },
+        size: 28,
+        space: 64,
+        values: (_, splits) => splits.map((s) => formatMinute(s * 1_000)),
+      },
       {
         ...axis,
         grid: { stroke: color("--line"), width: 1 },

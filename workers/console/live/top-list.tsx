@@ -1,5 +1,5 @@
 /** The largest values of one dimension, with a bar behind each for its share of the largest. */
-import { formatCount } from "../shell/format.ts";
+import { formatCount, formatShare } from "../shell/format.ts";
 
 export interface TopListProps {
   title: string;
@@ -24,7 +24,7 @@ export function TopList({ title, values, total, label = (value) => value }: TopL
                 {value === "" ? "(none)" : label(value)}
               </span>
               <span class="number">{formatCount(events)}</span>
-              <span class="number quiet">{total > 0 ? `${Math.round((100 * events) / total)}%` : ""}</span>
+              <span class="number quiet">{total > 0 ? formatShare(events / total) : ""}</span>
             </li>
           ))}
         </ol>

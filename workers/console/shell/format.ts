@@ -8,6 +8,10 @@ export const formatCount = (value: number): string => whole.format(value);
 export const formatShort = (value: number): string =>
   Math.abs(value) < 1e6 ? whole.format(value) : short.format(value);
 
+/** Whole percents; what is there is never 0%. */
+export const formatShare = (share: number): string =>
+  share > 0 && share < 0.005 ? "<1%" : `${Math.round(100 * share)}%`;
+
 export function formatRate(perSecond: number): string {
   const digits = perSecond >= 100 ? 0 : 1;
   return new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(

@@ -24,7 +24,11 @@ export function Failed({ problem, scope, retry }: { problem: Problem; scope: str
   return (
     <div class="state failed" role="alert">
       <h3>{problem.status === 403 ? "This token may not see this" : problem.title}</h3>
-      <p>{advice(problem, scope)}</p>
+      {problem.detail?.includes("\n") && problem.status !== 403 ? (
+        <pre>{problem.detail}</pre>
+      ) : (
+        <p>{advice(problem, scope)}</p>
+      )}
       <p class="quiet">
         <code>{problem.reason}</code>
         {problem.status > 0 && ` · HTTP ${problem.status}`}
