@@ -94,14 +94,15 @@ export function planCommit(group: Group, owned: Owned): CommitPlan {
   group.messages.forEach(({ header, lines: given }, i) => {
     const first = place;
     place += header.events;
-    if (owned.messages[i] === 1 || !seenMessages.add(messageWords, i)) {
+    // Seen before asked whether owned: the log names one place of an id that stands in several.
+    if (!seenMessages.add(messageWords, i) || owned.messages[i] === 1) {
       redelivered++;
       return;
     }
     const before = lines.length;
     const marked = header.quarantined && new Set(header.quarantined);
     for (let line = 0; line < header.events; line++) {
-      if (owned.ids[first + line] === 1 || !seen.add(words, first + line)) continue;
+      if (!seen.add(words, first + line) || owned.ids[first + line] === 1) continue;
       lines.push(given[line]!);
       idPlaces.push(first + line);
       if (marked?.has(line)) quarantined++;
