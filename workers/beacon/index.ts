@@ -40,7 +40,14 @@ const now = () => Date.now();
 const url = () => `${options.endpoint}/v1/events?writeKey=${encodeURIComponent(options.writeKey)}`;
 const transport: Transport = {
   async post(body): Promise<Answer> {
-    const response = await fetch(url(), { method: "POST", body, keepalive: body.length < 60_000, credentials: "omit" });
+    const response = await fetch(url(), {
+      method: "POST",
+      body,
+      keepalive: body.length < 60_000,
+      credentials: "omit",
+      // One request at a time: one that hangs would hold up all that follow. Older browsers do without.
+      signal: AbortSignal.timeout?.(30_000),
+    });
     const { status } = response;
     const answer: { outcomes?: Outcome[] } = status === 503 ? await response.json().catch(() => ({})) : {};
     const again = answer.outcomes?.flatMap(({ outcome }, index) => (outcome === "retry" ? index : []));

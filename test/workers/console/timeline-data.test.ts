@@ -4,6 +4,8 @@ import {
   groupBySession,
   lookupQuery,
   parseLookup,
+  type Session,
+  summaryOf,
   type TimelineEvent,
 } from "../../../workers/console/support/timeline-data.ts";
 
@@ -48,6 +50,20 @@ describe("sessions", () => {
     expect(groups.flatMap((group) => group.events).toSorted(byId)).toEqual(events.toSorted(byId));
     expect(new Set(groups.map((group) => group.key)).size).toBe(groups.length);
   });
+});
+
+it("finds the summary of a session by its name, else by its time", () => {
+  const session = (id: string, from: number, to: number) =>
+    ({ id, start: event(from).event_time, end: event(to).event_time }) as Session;
+  const sessions = [session("minted", 40, 5), session("named", 100, 80)];
+  const [unnamed] = groupBySession([event(6), event(10)]);
+  const [named] = groupBySession([event(6, { session_id: "named" })]);
+  const [unknown] = groupBySession([event(6, { session_id: "other" })]);
+  expect([unnamed, named, unknown].map((group) => summaryOf(group!, sessions)?.id)).toEqual([
+    "minted",
+    "named",
+    undefined,
+  ]);
 });
 
 const byId = (a: TimelineEvent, b: TimelineEvent) => (a.event_id < b.event_id ? -1 : 1);

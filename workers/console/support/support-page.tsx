@@ -4,7 +4,7 @@ import { Empty, Failed, Loading } from "../shell/states.tsx";
 import { LookupForm } from "./lookup-form.tsx";
 import { Profile } from "./profile.tsx";
 import { SessionTimeline } from "./session-timeline.tsx";
-import { groupBySession, type Lookup } from "./timeline-data.ts";
+import { groupBySession, type Lookup, lookupQuery, summaryOf, usersOf } from "./timeline-data.ts";
 import { useAddress, useTimeline } from "./use-lookup.ts";
 
 export function SupportPage() {
@@ -46,12 +46,13 @@ function Found({ lookup, refresh, go }: { lookup: Lookup; refresh(): void; go(lo
             Refresh
           </button>
         </div>
+        {lookup.kind === "device" && <UsersHere users={usersOf(events)} minutes={lookup.minutes} />}
         {events.length === 0 && <NoEvents lookup={lookup} isKnown={isKnown} go={go} />}
         {groupBySession(events).map((group) => (
           <SessionTimeline
             key={group.key}
             group={group}
-            summary={group.sessionId === null ? undefined : timeline.sessions.get(group.sessionId)}
+            summary={summaryOf(group, timeline.sessions)}
             minutes={lookup.minutes}
           />
         ))}
@@ -64,6 +65,20 @@ function Found({ lookup, refresh, go }: { lookup: Lookup; refresh(): void; go(lo
       </div>
       {isKnown && <Profile profile={profile} minutes={lookup.minutes} />}
     </div>
+  );
+}
+
+function UsersHere({ users, minutes }: { users: readonly string[]; minutes: number }) {
+  if (users.length === 0) return null;
+  return (
+    <p class="card users">
+      {users.length === 1 ? "User on this device:" : "Users on this device:"}
+      {users.map((id) => (
+        <a key={id} href={lookupQuery({ kind: "user", id, minutes })}>
+          {id}
+        </a>
+      ))}
+    </p>
   );
 }
 

@@ -112,6 +112,17 @@ export function groupBySession(events: readonly TimelineEvent[]): SessionGroup[]
   return groups;
 }
 
+/** The store's summary of a group's session: of the same name, or, where the sender named none, of the same time. */
+export function summaryOf(group: SessionGroup, sessions: readonly Session[]): Session | undefined {
+  if (group.sessionId !== null) return sessions.find((session) => session.id === group.sessionId);
+  return sessions.find((session) => Date.parse(session.start) <= group.end && Date.parse(session.end) >= group.start);
+}
+
+/** Who was signed in on a device, the newest first. */
+export function usersOf(events: readonly TimelineEvent[]): string[] {
+  return [...new Set(events.flatMap((event) => (typeof event.user_id === "string" ? [event.user_id] : [])))];
+}
+
 /** What tells an event from its like at a glance: the page, or the properties that people look for first. */
 export function eventHint(event: TimelineEvent): string {
   const properties = event.properties ?? {};

@@ -24,7 +24,7 @@ export interface Timeline {
   readonly problem: Problem | null;
   /** Of a user only; null while they load or where they could not be had. */
   readonly profile: UserProfile | null;
-  readonly sessions: ReadonlyMap<string, Session>;
+  readonly sessions: readonly Session[];
   /** When the first page came and how long it took, milliseconds. */
   readonly loadedAt: number | null;
   readonly tookMs: number;
@@ -36,7 +36,7 @@ const NOTHING: Timeline = {
   loading: true,
   problem: null,
   profile: null,
-  sessions: new Map(),
+  sessions: [],
   loadedAt: null,
   tookMs: 0,
 };
@@ -89,10 +89,7 @@ async function load(lookup: Lookup, signal: AbortSignal, change: (part: Partial<
       .then((answer) => answer.ok && change({ profile: answer.value }))
       .catch(ignoreAbort);
     void request<{ sessions: Session[] }>(sessionsPath(lookup), init)
-      .then(
-        (answer) =>
-          answer.ok && change({ sessions: new Map(answer.value.sessions.map((session) => [session.id, session])) }),
-      )
+      .then((answer) => answer.ok && change({ sessions: answer.value.sessions }))
       .catch(ignoreAbort);
   }
   const page = await request<TimelinePage>(eventsPath(lookup, null), init);
