@@ -1,5 +1,5 @@
 /** Starts everything, tells when it is ready, runs the cron, and stops. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
@@ -49,7 +49,7 @@ async function start(options: StartOptions): Promise<void> {
   ]);
   run.watchSpawns();
   const miniflare = new Miniflare({ ...miniflareOptions, log: new Log(LogLevel.WARN) });
-  let demo: ReturnType<typeof spawn> | null = null;
+  let demo: ChildProcess | null = null;
   let stopping = 0;
   const stop = async (): Promise<void> => {
     // A Ctrl-C comes twice at once through npm; a later one means that waiting has taken too long.
@@ -120,12 +120,11 @@ async function untilHealthy(url: string): Promise<void> {
   throw new StartError(`not ready after ${READY_WAIT_MS / 1_000} s: ${last}`);
 }
 
-function startDemo(port: number): ReturnType<typeof spawn> | null {
-  const script = join(ROOT, "scripts/demo.ts");
-  if (!existsSync(script)) return null;
-  return spawn(process.execPath, [script, "--quiet"], {
+/** Its standard input is a pipe that nobody writes to: closed when this process is gone, even killed, it ends the demo. */
+function startDemo(port: number): ChildProcess {
+  return spawn(process.execPath, [join(ROOT, "scripts/demo.ts"), "--child"], {
     env: { ...process.env, PORT: String(port), EVENTPILE_URL: "" },
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["pipe", "ignore", "inherit"],
   });
 }
 
