@@ -26,7 +26,7 @@ export type Rejection =
   | { reason: "not_found" }
   | { reason: "method_not_allowed"; allow: string }
   | { reason: "upgrade_required" }
-  | { reason: "not_implemented"; detail: string }
+  | { reason: "not_implemented" }
   | { reason: "store_unavailable"; retry_after_s: number }
   | { reason: "upstream_unavailable"; retry_after_s: number }
   | { reason: "misconfigured" }

@@ -3,17 +3,18 @@
  *
  * Promise 1: an event counts as accepted when the queue has its message. Promise 3: each message carries this
  * instance's name, its running number in the shard and how many events went before, so that the log sees a gap where a
- * message was lost. Number and count are taken before the send, and sends overlap, so a send that fails leaves a hole
- * that later messages have counted over. It is named in the `void` list of the next messages until one that
- * carries it is on the queue; then the log will know, and it is forgotten here.
+ * message was lost. Number and count are taken at the moment of the send, in one step with it, so messages leave in
+ * the order of their numbers; but sends overlap, so one that fails leaves a hole that later messages have counted
+ * over. It is named in the `void` list of the next messages until one that carries it is on the queue; then the log
+ * will know, and it is forgotten here.
  *
- *     n=4 taken (before 90, 10 events) ---- send fails ----> void [4,10] waits
- *     n=5 taken (before 100) -- on the queue, says nothing of 4: the log sees a gap and waits for its word
- *     n=6 taken (before 120, void [4,10]) -- on the queue: the log knows that 4 is not owed; forgotten here
+ *     n=4 leaves (before 90, 10 events) ---- send fails ----> void [4,10] waits
+ *     n=5 leaves (before 100) -- on the queue, says nothing of 4: the log sees a gap and waits for its word
+ *     n=6 leaves (before 120, void [4,10]) -- on the queue: the log knows that 4 is not owed; forgotten here
  *
- * A send that failed here may have reached the queue all the same. Its events then arrive although they were
- * declared void, and the sender's retry comes as well: the ids make one of them a duplicate. If the instance dies with a void
- * unsaid, the gap stays and shows: the ledger says "owed" of what was never acknowledged, not the other way round.
+ * A send that failed here may have reached the queue all the same. Its events then arrive although they were declared
+ * void, and so do those of the sender's retry: the ids make one of them a duplicate. If the instance dies before a void
+ * is said, the gap stays and shows: the ledger says "owed" of what was never acknowledged, not the other way round.
  */
 import { idHash } from "../../r2-layout/event-id.ts";
 import { encodeMessage, packIds } from "../../r2-layout/event-message.ts";
@@ -34,10 +35,16 @@ interface Outbox {
   readonly voids: Map<number, number>;
 }
 
-interface Message {
+/** The events of one message, and an upper bound of its bytes. */
+interface Part {
   readonly shard: number;
-  readonly number: number;
   readonly events: readonly KeptEvent[];
+  readonly bytes: number;
+}
+
+interface Message {
+  readonly number: number;
+  readonly events: number;
   readonly voids: readonly (readonly [number, number])[];
   readonly body: string;
 }
@@ -47,8 +54,6 @@ const EPOCH = 0;
 /** Bytes an event adds to a message's header: its id in base64 and, quarantined, its index. */
 const HEADER_BYTES_PER_EVENT = 28;
 const HEADER_BYTES = 1_024 + INGEST.voidsPerMessage * 16;
-/** Two full messages. */
-const SEND_BYTES = Math.min(2 * INGEST.messageBytes, PLATFORM.queueSendBatchBytes);
 
 export class EventSender {
   readonly edge: string;
@@ -64,41 +69,37 @@ export class EventSender {
 
   /** @returns the events that no queue has: the request must be sent again. Never throws for a failing queue. */
   async send(events: readonly KeptEvent[], source: string, receivedAt: number): Promise<readonly KeptEvent[]> {
-    const sends = this.#plan(events, source, receivedAt);
+    const calls = planCalls(byShard(events, this.queues.length));
     const unsent: KeptEvent[] = [];
     let next = 0;
     const worker = async () => {
-      for (let send = sends[next++]; send !== undefined; send = sends[next++]) {
-        if (!(await this.#deliver(send))) for (const message of send) unsent.push(...message.events);
+      for (let parts = calls[next++]; parts !== undefined; parts = calls[next++]) {
+        if (!(await this.#deliver(parts, source, receivedAt))) for (const part of parts) unsent.push(...part.events);
       }
     };
-    await Promise.all(Array.from({ length: Math.min(INGEST.simultaneousSends, sends.length) }, worker));
+    await Promise.all(Array.from({ length: Math.min(INGEST.simultaneousSends, calls.length) }, worker));
     return unsent;
   }
 
-  /** Messages of one shard that go in one call. */
-  #plan(events: readonly KeptEvent[], source: string, receivedAt: number): Message[][] {
-    const sends: Message[][] = [];
-    for (const [shard, ofShard] of byShard(events, this.queues.length)) {
-      let send: Message[] = [];
-      let sendBytes = 0;
-      for (const part of split(ofShard)) {
-        const message = this.#message(shard, part, source, receivedAt);
-        const bytes = Buffer.byteLength(message.body);
-        if (send.length > 0 && (sendBytes + bytes > SEND_BYTES || send.length === PLATFORM.queueSendBatchMessages)) {
-          sends.push(send);
-          send = [];
-          sendBytes = 0;
-        }
-        send.push(message);
-        sendBytes += bytes;
-      }
-      sends.push(send);
+  async #deliver(parts: readonly Part[], source: string, receivedAt: number): Promise<boolean> {
+    const { shard } = parts[0]!;
+    const { voids } = this.#outboxes[shard]!;
+    const queue = this.queues[shard]!;
+    const messages = parts.map((part) => this.#message(part, source, receivedAt));
+    try {
+      if (messages.length === 1) await queue.send(messages[0]!.body, { contentType: "text" });
+      else await queue.sendBatch(messages.map(({ body }) => ({ body, contentType: "text" })));
+    } catch (error) {
+      for (const message of messages) voids.set(message.number, message.events);
+      const lost = { shard, messages: messages.length, error: String(error) };
+      console.error(JSON.stringify({ reason: "store_unavailable", ...lost }));
+      return false;
     }
-    return sends;
+    for (const message of messages) for (const [number] of message.voids) voids.delete(number);
+    return true;
   }
 
-  #message(shard: number, events: readonly KeptEvent[], source: string, receivedAt: number): Message {
+  #message({ shard, events }: Part, source: string, receivedAt: number): Message {
     const outbox = this.#outboxes[shard]!;
     const number = ++outbox.lastNumber;
     const before = outbox.events;
@@ -123,25 +124,7 @@ export class EventSender {
       },
       lines: events.map((event) => event.line),
     });
-    return { shard, number, events, voids, body };
-  }
-
-  async #deliver(send: readonly Message[]): Promise<boolean> {
-    const { shard } = send[0]!;
-    const { voids } = this.#outboxes[shard]!;
-    const queue = this.queues[shard]!;
-    try {
-      if (send.length === 1) await queue.send(send[0]!.body, { contentType: "text" });
-      else await queue.sendBatch(send.map(({ body }) => ({ body, contentType: "text" })));
-    } catch (error) {
-      for (const message of send) voids.set(message.number, message.events.length);
-      console.error(
-        JSON.stringify({ reason: "store_unavailable", shard, messages: send.length, error: String(error) }),
-      );
-      return false;
-    }
-    for (const message of send) for (const [number] of message.voids) voids.delete(number);
-    return true;
+    return { number, events: events.length, voids, body };
   }
 }
 
@@ -157,22 +140,40 @@ function byShard(events: readonly KeptEvent[], shards: number): Iterable<[number
   return groups;
 }
 
+/** Which messages go in one call: as many of a shard as a call may carry. */
+function planCalls(shards: Iterable<[number, readonly KeptEvent[]]>): Part[][] {
+  const calls: Part[][] = [];
+  for (const [shard, events] of shards) {
+    let call: Part[] = [];
+    let bytes = 0;
+    for (const part of split(shard, events)) {
+      const isFull =
+        bytes + part.bytes > PLATFORM.queueSendBatchBytes || call.length === PLATFORM.queueSendBatchMessages;
+      if (call.length === 0 || isFull) {
+        call = [];
+        bytes = 0;
+        calls.push(call);
+      }
+      call.push(part);
+      bytes += part.bytes;
+    }
+  }
+  return calls;
+}
+
 /** Cuts a shard's events, in order, where a message is full. A line alone always fits: its parts are bounded. */
-function split(events: readonly KeptEvent[]): readonly (readonly KeptEvent[])[] {
-  const room = INGEST.messageBytes - HEADER_BYTES;
-  const parts: KeptEvent[][] = [];
+function* split(shard: number, events: readonly KeptEvent[]): Generator<Part> {
   let part: KeptEvent[] = [];
-  let bytes = 0;
+  let bytes = HEADER_BYTES;
   for (const event of events) {
     const eventBytes = Buffer.byteLength(event.line) + 1 + HEADER_BYTES_PER_EVENT;
-    if (part.length > 0 && bytes + eventBytes > room) {
-      parts.push(part);
+    if (part.length > 0 && bytes + eventBytes > INGEST.messageBytes) {
+      yield { shard, events: part, bytes };
       part = [];
-      bytes = 0;
+      bytes = HEADER_BYTES;
     }
     part.push(event);
     bytes += eventBytes;
   }
-  if (part.length > 0) parts.push(part);
-  return parts;
+  if (part.length > 0) yield { shard, events: part, bytes };
 }

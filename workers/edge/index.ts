@@ -12,28 +12,29 @@ type App = ReturnType<typeof createApp>;
 const apps = new WeakMap<Env, App>();
 
 const random = () => crypto.randomUUID().replaceAll("-", "");
+/** Microseconds. */
+const now = () => Date.now() * 1_000;
 
 function appOf(env: Env): App {
-  let app = apps.get(env);
-  if (app === undefined) {
-    app = createApp({
-      env,
-      tokens: parseTokens(env.TOKENS),
-      ingest: {
-        writeKeys: parseWriteKeys(env.WRITE_KEYS),
-        sender: new EventSender(random(), eventQueues(env)),
-        local: env.EVENTPILE_LOCAL === "1",
-        now: () => Date.now() * 1_000,
-        random,
-      },
-    });
-    apps.set(env, app);
-  }
+  const known = apps.get(env);
+  if (known !== undefined) return known;
+  const queues = eventQueues(env);
+  const app = createApp(
+    {
+      writeKeys: parseWriteKeys(env.WRITE_KEYS),
+      sender: new EventSender(random(), queues),
+      local: env.EVENTPILE_LOCAL === "1",
+      now,
+      random,
+    },
+    { env, shards: queues.length, tokens: parseTokens(env.TOKENS), now },
+  );
+  apps.set(env, app);
   return app;
 }
 
 export default {
-  fetch(request, env) {
+  fetch(request, env, ctx) {
     let app: App;
     try {
       app = appOf(env);
@@ -42,6 +43,6 @@ export default {
       console.error(JSON.stringify({ reason: "misconfigured", error: String(error) }));
       return problem({ reason: "misconfigured" });
     }
-    return app.fetch(request);
+    return app.fetch(request, env, ctx);
   },
 } satisfies ExportedHandler<Env>;

@@ -26,7 +26,10 @@ export type Outcome = { readonly index: number; readonly event_id: string | null
   | { readonly outcome: "retry"; readonly cause: "store_unavailable" }
 );
 
-export async function ingest(request: Request, call: Call, parts: Ingest): Promise<Response> {
+/** What keeps a request's work alive when its sender hangs up. */
+export type WaitUntil = (work: Promise<unknown>) => void;
+
+export async function ingest(request: Request, call: Call, parts: Ingest, waitUntil: WaitUntil): Promise<Response> {
   const receivedAt = parts.now();
   const early = writeKeyOf(request, new URL(request.url).searchParams);
   // Before the body is read: strangers cost nothing.
@@ -42,7 +45,10 @@ export async function ingest(request: Request, call: Call, parts: Ingest): Promi
 
   const facts = requestFacts(request, { source, call, receivedAt, local: parts.local });
   const parsed = parseEvents(body.value, facts, parts.sender.queues.length, parts.random);
-  const unsent = await parts.sender.send(parsed.kept, source, receivedAt);
+  const sending = parts.sender.send(parsed.kept, source, receivedAt);
+  // Cut off in the middle, a message would be numbered and its fate unknown: a gap in the ledger for good.
+  waitUntil(sending);
+  const unsent = await sending;
   return answer(call, parsed, new Set(unsent));
 }
 

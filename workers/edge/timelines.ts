@@ -1,68 +1,38 @@
-/** What support asks: the last hour of a user or a device, a user's sessions and profile. */
-import type { EventsPage, EventsRequest, Subject, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+/** What support asks: the last hour of a user or a device, a user's sessions and profile. Times leave as text. */
+import type { EventsPage, EventsRequest, Profile, SessionSummary } from "../../durable-objects/user-timeline/api.ts";
+import { parseCursor } from "../../durable-objects/user-timeline/event-order.ts";
 import { EVENT_COLUMNS, type EventRow } from "../../r2-layout/event-columns.ts";
 import { MINUTE_MS, TIMELINE } from "../../r2-layout/limits.ts";
 import { isoMicros, MICROS_PER_MS } from "../../r2-layout/time.ts";
-import type { Parameters } from "./parameters.ts";
+import { badParameter, countParameter } from "./parameters.ts";
 
 const MINUTES_DEFAULT = 60;
 /** Sixty years: whatever is kept. */
 const MINUTES_MAX = 60 * 24 * 366 * 60;
-const CURSOR_CHARS = 1_000;
+const SESSIONS_DEFAULT = 50;
 
-/** @param now microseconds. */
-export function eventsRequest(parameters: Parameters, now: number): EventsRequest {
-  const minutes = parameters.count("minutes", { fallback: MINUTES_DEFAULT, max: MINUTES_MAX });
-  const cursor = parameters.text("cursor", CURSOR_CHARS);
-  return {
-    from: now - minutes * MINUTE_MS * MICROS_PER_MS,
-    limit: parameters.count("limit", { fallback: TIMELINE.pageLimitDefault, max: TIMELINE.pageLimitMax }),
-    ...(cursor !== undefined && { cursor }),
-  };
+/** @param now microseconds. @throws Refused */
+export function eventsRequest(query: URLSearchParams, now: number): EventsRequest {
+  const minutes = countParameter(query, "minutes", { fallback: MINUTES_DEFAULT, max: MINUTES_MAX });
+  const limit = countParameter(query, "limit", { fallback: TIMELINE.pageLimitDefault, max: TIMELINE.pageLimitMax });
+  const cursor = query.get("cursor") || undefined;
+  if (cursor !== undefined && parseCursor(cursor) === null) throw badParameter("cursor", "as the last page gave it");
+  return { from: now - minutes * MINUTE_MS * MICROS_PER_MS, limit, ...(cursor !== undefined && { cursor }) };
 }
 
-export type TimelineOf = (subject: Subject) => UserTimelineApi;
+/** @throws Refused */
+export const sessionsLimit = (query: URLSearchParams): number =>
+  countParameter(query, "limit", { fallback: SESSIONS_DEFAULT, max: TIMELINE.pageLimitMax });
 
-export async function userEvents(timelines: TimelineOf, id: string, request: EventsRequest): Promise<unknown> {
-  return eventsJson(await timelines({ kind: "user", id }).events(request));
-}
-
-export async function userSessions(timelines: TimelineOf, id: string, parameters: Parameters): Promise<unknown> {
-  const limit = parameters.count("limit", { fallback: TIMELINE.sessionsInHead, max: TIMELINE.pageLimitMax });
-  const sessions = await timelines({ kind: "user", id }).sessions(limit);
-  return {
-    sessions: sessions.map((session) => ({
-      ...session,
-      start: isoMicros(session.start),
-      end: isoMicros(session.end),
-    })),
-  };
-}
-
-export async function userProfile(timelines: TimelineOf, id: string): Promise<unknown> {
-  const profile = await timelines({ kind: "user", id }).profile();
-  const time = (us: number | null) => (us === null ? null : isoMicros(us));
-  return {
-    user_id: id,
-    ...profile,
-    first_seen: time(profile.first_seen),
-    last_seen: time(profile.last_seen),
-    last_values: Object.fromEntries(
-      Object.entries(profile.last_values).map(([key, { value, at }]) => [key, { value, at: isoMicros(at) }]),
-    ),
-    devices: profile.devices.map((device) => ({ ...device, last_seen: isoMicros(device.last_seen) })),
-  };
-}
-
-export function eventsJson(page: EventsPage): { events: Record<string, unknown>[]; next: string | null } {
-  return { events: page.events.map(eventJson), next: page.next };
+/** Keeps what a page says besides its events. */
+export function eventsJson<P extends EventsPage>(page: P): Omit<P, "events"> & { events: Record<string, unknown>[] } {
+  return { ...page, events: page.events.map(eventJson) };
 }
 
 const TIME_COLUMNS = Object.entries(EVENT_COLUMNS).flatMap(([name, { type }]) =>
   type === "timestamp_us" ? [name as keyof EventRow] : [],
 );
 
-/** A row with its times as text. */
 export function eventJson(row: EventRow): Record<string, unknown> {
   const json: Record<string, unknown> = { ...row };
   for (const column of TIME_COLUMNS) {
@@ -70,4 +40,22 @@ export function eventJson(row: EventRow): Record<string, unknown> {
     if (typeof time === "number") json[column] = isoMicros(time);
   }
   return json;
+}
+
+export const sessionsJson = (sessions: readonly SessionSummary[]) => ({
+  sessions: sessions.map((session) => ({ ...session, start: isoMicros(session.start), end: isoMicros(session.end) })),
+});
+
+export function profileJson(userId: string, profile: Profile): Record<string, unknown> {
+  const time = (us: number | null) => (us === null ? null : isoMicros(us));
+  return {
+    user_id: userId,
+    ...profile,
+    first_seen: time(profile.first_seen),
+    last_seen: time(profile.last_seen),
+    last_values: Object.fromEntries(
+      Object.entries(profile.last_values).map(([name, { value, at }]) => [name, { value, at: isoMicros(at) }]),
+    ),
+    devices: profile.devices.map((device) => ({ ...device, last_seen: isoMicros(device.last_seen) })),
+  };
 }

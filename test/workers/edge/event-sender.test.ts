@@ -96,7 +96,7 @@ describe("a request's messages", () => {
         );
         expect(await senderTo(...queues).send(events, "shop", 5)).toEqual([]);
         queues.forEach((queue, shard) => {
-          const messages = [...queue.messages].sort((a, b) => a.header.n - b.header.n);
+          const { messages } = queue;
           expect(messages.flatMap(({ lines }) => lines)).toEqual(
             events.filter((e) => e.shard === shard).map(({ line }) => line),
           );

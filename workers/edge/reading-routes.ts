@@ -1,0 +1,106 @@
+/** Addresses that answer questions. Each takes a token with its scope, reads its parameters, and asks one party. */
+import type { Hono } from "hono";
+import { readLedger } from "../../durable-objects/event-log/ledger.ts";
+import { readRollups } from "../../durable-objects/minute-rollup/read.ts";
+import { readDeviceEvents } from "../../durable-objects/user-timeline/device-view.ts";
+import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
+import { readUserEvents } from "../../durable-objects/user-timeline/user-view.ts";
+import { SQL } from "../../r2-layout/limits.ts";
+import { problem, type Scope } from "../problem.ts";
+import { authorize, type Tokens, tokenOf } from "../tokens.ts";
+import { readBytes } from "./body.ts";
+import type { Env } from "./env.ts";
+import { prometheusText } from "./metrics.ts";
+import { Refused } from "./parameters.ts";
+import { eventsJson, eventsRequest, profileJson, sessionsJson, sessionsLimit } from "./timelines.ts";
+
+export interface Reading {
+  readonly env: Env;
+  readonly shards: number;
+  readonly tokens: Tokens;
+  /** Microseconds. */
+  readonly now: () => number;
+}
+
+/** The JSON around a statement, and its escapes. */
+const SQL_BODY = { bodyBytes: 2 * SQL.statementBytes, inflatedBytes: 2 * SQL.statementBytes };
+
+export function addReading(app: Hono, { env, shards, tokens, now }: Reading): void {
+  /** @returns the hash of the token. @throws Refused */
+  const allow = (request: Request, scope: Scope, query?: URLSearchParams): string => {
+    const allowed = authorize(tokens, tokenOf(request, query), scope);
+    if (!allowed.ok) throw new Refused(allowed.error);
+    return allowed.value;
+  };
+  const queryOf = (request: Request) => new URL(request.url).searchParams;
+
+  const reader = { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY };
+  const user = (id: string) => env.USER_TIMELINE.getByName(timelineName(env.IDENTITY_KEY, { kind: "user", id }));
+
+  app.get("/v1/users/:id/events", async (c) => {
+    allow(c.req.raw, "support");
+    const request = eventsRequest(queryOf(c.req.raw), now());
+    return c.json(eventsJson(await readUserEvents(reader, c.req.param("id"), request)));
+  });
+  app.get("/v1/users/:id/sessions", async (c) => {
+    allow(c.req.raw, "support");
+    return c.json(sessionsJson(await user(c.req.param("id")).sessions(sessionsLimit(queryOf(c.req.raw)))));
+  });
+  app.get("/v1/users/:id/profile", async (c) => {
+    allow(c.req.raw, "support");
+    const id = c.req.param("id");
+    return c.json(profileJson(id, await user(id).profile()));
+  });
+  app.get("/v1/devices/:id/events", async (c) => {
+    allow(c.req.raw, "support");
+    const request = eventsRequest(queryOf(c.req.raw), now());
+    return c.json(eventsJson(await readDeviceEvents(reader, c.req.param("id"), request)));
+  });
+
+  app.post("/v1/sql", async (c) => {
+    const token = allow(c.req.raw, "sql");
+    const body = await readBytes(c.req.raw, SQL_BODY);
+    if (!body.ok) {
+      const { error } = body;
+      return problem(error.reason === "body_too_large" ? { ...error, reason: "statement_too_large" } : error);
+    }
+    const headers = new Headers({ "content-type": "application/json", "x-eventpile-token": token });
+    return env.QUERY.fetch(new Request(c.req.url, { method: "POST", headers, body: body.value }));
+  });
+
+  app.get("/v1/rollups", async (c) => {
+    allow(c.req.raw, "live");
+    const answer = await readRollups(env.MINUTE_ROLLUP, shards, queryOf(c.req.raw), now() / 1_000);
+    return answer.ok ? c.json(answer.value) : problem(answer.error);
+  });
+
+  app.get("/v1/live", (c) => {
+    const url = new URL(c.req.url);
+    allow(c.req.raw, "live", url.searchParams);
+    if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return problem({ reason: "upgrade_required" });
+    url.searchParams.delete("token");
+    return env.LIVE_HUB.getByName("live").fetch(new Request(url, c.req.raw));
+  });
+
+  const ledger = () => readLedger({ logs: env.EVENT_LOG, cursors: env.SINK_CURSOR, catalog: env.LAKE_CATALOG, shards });
+  app.get("/v1/ledger", async (c) => {
+    allow(c.req.raw, "admin");
+    return c.json(await ledger());
+  });
+  app.get("/metrics", async (c) => {
+    allow(c.req.raw, "admin");
+    return c.text(prometheusText(await ledger()), 200, { "content-type": "text/plain; version=0.0.4" });
+  });
+  app.get("/healthz", (c) => c.json({ ok: true }));
+
+  for (const [path, scope] of [
+    ["/v1/replays", "admin"],
+    ["/v1/replays/:id", "admin"],
+    ["/iceberg/*", "sql"],
+  ] as const) {
+    app.all(path, (c) => {
+      allow(c.req.raw, scope);
+      return problem({ reason: "not_implemented" });
+    });
+  }
+}
