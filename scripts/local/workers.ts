@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, type MiniflareOptions } from "miniflare";
 import { bundleWorker } from "./bundle.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
+import { limitedEntry } from "./limits/limited-entry.ts";
 import { QUEUE_WORKER_NAME, queueBinding, queueWorker } from "./queue/queue-worker.ts";
 import { type Chaos, type ConsumerSettings, consumerSettings } from "./queue/settings.ts";
 import { type V4Worker, v4Modules } from "./v4-worker.ts";
-import { ownClasses, ROOT, type WorkerSource } from "./wrangler-config.ts";
+import { ownClasses, type WorkerSource } from "./wrangler-config.ts";
 
 const LOCAL_VARS = {
   WRITE_KEYS: JSON.stringify({ [LOCAL_WRITE_KEY]: "dev" }),
@@ -18,8 +19,6 @@ const LOCAL_VARS = {
   IDENTITY_KEY: "local-identity-key",
   EVENTPILE_LOCAL: "1",
 };
-
-const LIMITS = join(ROOT, "scripts/local/limits/entry.ts");
 
 export interface LocalOptions {
   readonly sources: readonly WorkerSource[];
@@ -44,17 +43,6 @@ export async function localOptions(options: LocalOptions): Promise<MiniflareOpti
   };
 }
 
-/** The entry module of a Worker, wrapped to obey the platform's limits. */
-function limitedEntry(source: WorkerSource): string {
-  const edge = source.config.assets !== undefined;
-  return [
-    `import * as worker from ${JSON.stringify(source.main)};`,
-    `import { limitEdge, limitHandlers, limitObject } from ${JSON.stringify(LIMITS)};`,
-    `export default ${edge ? "limitEdge" : "limitHandlers"}(worker.default);`,
-    ...ownClasses(source.config).map((name) => `export const ${name} = limitObject(worker.${name});`),
-  ].join("\n");
-}
-
 async function localWorker(source: WorkerSource): Promise<V4Worker> {
   const { config } = source;
   const producers = config.queues?.producers ?? [];
@@ -65,7 +53,7 @@ async function localWorker(source: WorkerSource): Promise<V4Worker> {
     compatibilityFlags: [...(config.compatibility_flags ?? [])],
     ...v4Modules(
       await bundleWorker({
-        entry: limitedEntry(source),
+        entry: limitedEntry({ main: source.main, classes: [...own], isEdge: config.assets !== undefined }),
         folder: source.folder,
         name: config.name,
         ...(config.alias && { alias: config.alias }),

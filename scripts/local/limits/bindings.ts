@@ -1,7 +1,5 @@
 /** Wraps a Worker's bindings so that each call counts in the invocation that makes it. */
-import { PLATFORM } from "../../../r2-layout/limits.ts";
 import { invocation } from "./invocation.ts";
-import { structuredBytes } from "./structured-bytes.ts";
 
 /** Names that only the local run uses; the Worker's own code does not see them. */
 export interface LocalBindings {
@@ -59,16 +57,12 @@ const namespace: Wrap =
     return name === "get" || name === "getByName" ? proxy(result, rpc) : result;
   };
 
-/** A call over a service binding or to an object: a subrequest, no connection, at most 32 MiB each way. */
+/** A call over a service binding or to an object: a subrequest, but no connection. Its 32 MiB the runtime checks. */
 const rpc: Wrap =
-  (target, name, method) =>
+  (target, _, method) =>
   async (...args) => {
     invocation().countSubrequest();
-    if (name === "fetch" || name === "connect") return Reflect.apply(method, target, args);
-    checkRpcBytes(name, "arguments", args);
-    const result: unknown = await Reflect.apply(method, target, args);
-    checkRpcBytes(name, "result", result);
-    return result;
+    return Reflect.apply(method, target, args);
   };
 
 /** As a Queue: `sendBatch` takes any iterable, which an RPC would not carry. */
@@ -77,14 +71,6 @@ function limitQueue(queue: Queue): Pick<Queue, "send" | "sendBatch"> {
     send: (body, options) => invocation().connected(() => queue.send(body, options)),
     sendBatch: (messages, options) => invocation().connected(() => queue.sendBatch([...messages], options)),
   };
-}
-
-/** @throws RangeError beyond the platform's limit. */
-export function checkRpcBytes(method: string, part: "arguments" | "result", value: unknown): void {
-  const bytes = structuredBytes(value);
-  if (bytes > PLATFORM.rpcBytes) {
-    throw new RangeError(`${part} of RPC ${method}: ${bytes} bytes exceed the limit of ${PLATFORM.rpcBytes}`);
-  }
 }
 
 /**

@@ -36,14 +36,14 @@ export function limitEdge(worker: Any): Any {
 }
 
 /** A subclass whose methods, alarm and socket handlers each run as an invocation. */
-export function limitObject(Base: Any): Any {
-  if (Base === undefined) return class {};
+export function limitObject(Base: Any, name: string): Any {
+  if (Base === undefined) throw new TypeError(`the Worker exports no class ${name}, which its wrangler.toml declares`);
   const Limited = class extends Base {
     constructor(ctx: DurableObjectState, env: object) {
       super(ctx, limitEnv(env));
     }
   };
-  Object.defineProperty(Limited, "name", { value: Base.name });
+  Object.defineProperty(Limited, "name", { value: name });
   for (const name of methodNames(Base.prototype)) {
     Object.defineProperty(Limited.prototype, name, {
       configurable: true,

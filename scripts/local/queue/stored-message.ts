@@ -1,6 +1,6 @@
 /** A message on its way into a local queue: checked against the platform's limits, in the form that SQLite keeps. */
 import { PLATFORM } from "../../../r2-layout/limits.ts";
-import { structuredBytes } from "../limits/structured-bytes.ts";
+import { structuredBytes } from "./structured-bytes.ts";
 
 export type ContentType = "text" | "json" | "bytes" | "v8";
 

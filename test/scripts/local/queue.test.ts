@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { PLATFORM } from "../../../r2-layout/limits.ts";
 import type { ConsumerSettings } from "../../../scripts/local/queue/settings.ts";
 import { type Decide, type Delivered, type QueueRig, startQueueRig, until } from "./queue-rig.ts";
@@ -23,13 +23,15 @@ async function start(decide: Decide, settings?: Partial<ConsumerSettings>, persi
   );
 }
 
-beforeAll(() => () => rmSync(folder, { recursive: true, force: true }));
-afterEach(async () => {
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const stop = async () => {
   batches.length = 0;
   await rig.stop();
-});
+};
 
 describe("the local queue delivers", () => {
+  afterEach(stop);
+
   it("each message once when all is well, whatever its content type", async () => {
     await start(() => ({}));
     await rig.send("a", [
@@ -97,6 +99,8 @@ describe("the local queue delivers", () => {
 });
 
 describe("the local queue retries", () => {
+  afterEach(stop);
+
   it("what the consumer did not take, counting attempts, and nothing else", async () => {
     await start((_, messages) => ({ retry: messages.filter((m) => m.body === 1 && m.attempts < 3).map((m) => m.id) }));
     await rig.send("b", numbers(3));
@@ -134,6 +138,8 @@ describe("the local queue retries", () => {
 });
 
 describe("the local queue survives", () => {
+  afterEach(stop);
+
   it("the end of its process: what was sent and not acked comes after the restart (promise 1)", async () => {
     let stall = true;
     await start(async () => (stall ? new Promise(() => {}) : {}), { concurrency: 2 }, folder);
@@ -149,6 +155,8 @@ describe("the local queue survives", () => {
 });
 
 describe("chaos, switched on", () => {
+  afterEach(stop);
+
   it.each([
     ["twice", { twice: 1, seed: 7 }, 2],
     ["dropAcks", { dropAcks: 1, seed: 7 }, 2],
@@ -174,6 +182,9 @@ describe("chaos, switched on", () => {
 });
 
 describe("promise 9: the local queue refuses what production would, and takes what it takes", () => {
+  beforeAll(() => start(() => ({})));
+  afterAll(stop);
+
   const text = (bytes: number) => ({ body: "x".repeat(bytes), contentType: "text" });
 
   it.each([
@@ -186,7 +197,6 @@ describe("promise 9: the local queue refuses what production would, and takes wh
     ["a day of delay", [{ body: 1, delaySeconds: 86_400 }], "sent"],
     ["a second more", [{ body: 1, delaySeconds: 86_401 }], "delaySeconds"],
   ])("%s", async (_, messages, answer) => {
-    await start(() => ({}));
     expect(await (await rig.send("a", messages)).text()).toContain(answer);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * About how many bytes a value takes when it is cloned for an RPC or a queue: V8 writes a byte or two of tags per
- * value, one byte per Latin-1 character and two per other character. Close enough for a limit of megabytes.
+ * About how many bytes a value takes when it is cloned into a queue: V8 writes a byte or two of tags per value, one
+ * byte per Latin-1 character and two per other character. Production counts about as roughly.
  */
 export function structuredBytes(value: unknown): number {
   let bytes = 0;
