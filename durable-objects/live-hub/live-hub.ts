@@ -39,7 +39,7 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
   readonly #changed = new Set<number>();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #flushedAt = 0;
-  #snapshot: { readonly of: string; readonly frame: string } | null = null;
+  #snapshot: { readonly of: string; readonly minutes: string } | null = null;
 
   constructor(ctx: DurableObjectState, env: LiveHubEnv) {
     super(ctx, env);
@@ -178,14 +178,17 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
       this.#sent.replace(board.starts(now).map((start) => [start, signature(board.minute(start)!)]));
       this.#sent.save(from);
     }
-    // Encoded once for all who come while nothing changes: after a network failure everybody comes at once.
-    const of = `${board.revision} ${this.#sent.seq} ${from}`;
+    // Encoded once for all who come while nothing changes: after a network failure everybody comes at once. `at` is theirs.
+    const of = `${board.revision} ${from}`;
     if (this.#snapshot?.of !== of) {
-      const minutes = board.starts(now).map((start) => board.minute(start)!);
-      const frame = encode({ type: "snapshot", seq: this.#sent.seq, at: new Date(now).toISOString(), minutes });
-      this.#snapshot = { of, frame };
+      this.#snapshot = { of, minutes: JSON.stringify(board.starts(now).map((start) => board.minute(start))) };
     }
-    send(socket, this.#snapshot.frame);
+    const head = {
+      type: "snapshot",
+      seq: this.#sent.seq,
+      at: new Date(now).toISOString(),
+    } satisfies Partial<LiveFrame>;
+    send(socket, `${JSON.stringify(head).slice(0, -1)},"minutes":${this.#snapshot.minutes}}`);
   }
 }
 
