@@ -109,13 +109,15 @@ export class RollupStore {
 
   /** Minutes with starts in from..to (ms, half open) or only those of them that are named, oldest first. */
   minutes(from: number, to: number, only?: ReadonlySet<number>): StoredMinute[] {
-    const starts = this.#sql
-      .exec<{ start: number }>("SELECT start FROM minutes WHERE start >= ? AND start < ? ORDER BY start", from, to)
-      .toArray();
-    const wanted = only ? starts.filter(({ start }) => only.has(start)) : starts;
-    return wanted.map(({ start }) => {
-      const { version, state } = this.#recent.get(rowKey("minute", start)) ?? this.#read("minute", start)!;
-      return { minute: start, version, state };
+    const starts = only
+      ? [...only].filter((start) => start >= from && start < to).sort((one, other) => one - other)
+      : this.#sql
+          .exec<{ start: number }>("SELECT start FROM minutes WHERE start >= ? AND start < ? ORDER BY start", from, to)
+          .toArray()
+          .map(({ start }) => start);
+    return starts.flatMap((start) => {
+      const row = this.#recent.get(rowKey("minute", start)) ?? this.#read("minute", start);
+      return row ? [{ minute: start, version: row.version, state: row.state }] : [];
     });
   }
 
