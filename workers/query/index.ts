@@ -1,2 +1,43 @@
-/** The query Worker. */
-export default { fetch: () => new Response("eventpile query\n") } satisfies ExportedHandler;
+/** The query Worker: SQL over the lake. Reached from the edge only, which has checked the token and its scope. */
+import { proxyDurable } from "itty-durable";
+import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import type { QueryBudgetApi } from "../../durable-objects/query-budget/api.ts";
+import parserModule from "../../node_modules/@guanmingchiu/sqlparser-ts/wasm/sqlparser_rs_wasm_bg.wasm?module";
+import { SQL } from "../../r2-layout/limits.ts";
+import { answerSql } from "./answer-sql.ts";
+import type { QueryEngineApi } from "./engine/statement.ts";
+import { EngineChoice } from "./engine-choice.ts";
+import { sqlParser } from "./plan/sql-parser.ts";
+import { problem } from "./problem.ts";
+
+export { QueryEngine } from "./query-engine.ts";
+
+interface Env {
+  readonly BUCKET: R2Bucket;
+  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
+  readonly QUERY_ENGINE: ObjectNamespace<QueryEngineApi>;
+  readonly QUERY_BUDGET: DurableObjectNamespace;
+}
+
+const parse = sqlParser(parserModule);
+const choice = new EngineChoice(SQL.engines);
+
+export default {
+  async fetch(request, env, ctx): Promise<Response> {
+    if (new URL(request.url).pathname !== "/v1/sql") return problem({ reason: "not_found" });
+    if (request.method !== "POST") return problem({ reason: "method_not_allowed", allow: "POST" });
+    const budgets = proxyDurable(env.QUERY_BUDGET, { name: "QUERY_BUDGET", parse: true });
+    return answerSql(
+      {
+        parse,
+        choice,
+        catalog: env.LAKE_CATALOG.getByName("lake"),
+        engine: (number) => env.QUERY_ENGINE.getByName(`engine-${number}`),
+        budget: (name) => budgets.get(name) as unknown as QueryBudgetApi,
+        later: (work) => ctx.waitUntil(work),
+      },
+      request,
+    );
+  },
+} satisfies ExportedHandler<Env>;

@@ -1,0 +1,145 @@
+/** POST /v1/sql: read the request, plan the statement, ask the catalog for files, let an engine run it. */
+
+import type { LakeCatalogApi, PlanRequest } from "../../durable-objects/lake-catalog/api.ts";
+import { budgetName, type QueryBudgetApi } from "../../durable-objects/query-budget/api.ts";
+import { SQL } from "../../r2-layout/limits.ts";
+import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import type { EngineStatement, EngineTable, QueryEngineApi, StatementStats } from "./engine/statement.ts";
+import type { EngineChoice } from "./engine-choice.ts";
+import { type ParseSql, planStatement, type TableNeed } from "./plan/plan-statement.ts";
+import { problem, StatementFailed } from "./problem.ts";
+import { readSqlRequest } from "./sql-request.ts";
+
+export interface QueryParts {
+  readonly parse: ParseSql;
+  readonly choice: EngineChoice;
+  readonly catalog: Pick<LakeCatalogApi, "plan">;
+  readonly engine: (number: number) => QueryEngineApi;
+  /** The budget of a token, by `budgetName`. */
+  readonly budget: (name: string) => QueryBudgetApi;
+  /** Keeps work going after the answer. */
+  readonly later: (work: Promise<unknown>) => void;
+}
+
+export async function answerSql(parts: QueryParts, request: Request): Promise<Response> {
+  const startedAt = Date.now();
+  const body = await readSqlRequest(request);
+  if (!body.ok) return problem(body.error);
+  const { sql, format, as_of, explain } = body.value;
+  const budget = parts.budget(budgetName(request.headers.get("x-eventpile-token") ?? "none"));
+  const allowed = await budget.begin(startedAt);
+  if (!allowed.allowed) {
+    const detail = allowed.bound === "bytes" ? "bytes read today" : "statements in the last minute";
+    return problem({ reason: "budget_exceeded", detail, retry_after_s: allowed.retry_after_s });
+  }
+  const plan = planStatement(parts.parse, sql, startedAt * MICROS_PER_MS);
+  if (!plan.ok) return problem(plan.error);
+  let tables: PlannedTables;
+  try {
+    tables = await planTables(parts.catalog, plan.value.tables, as_of);
+  } catch (error) {
+    if (error instanceof StatementFailed) return problem(error.problem);
+    if (error instanceof RangeError) return problem({ reason: "unknown_snapshot", detail: error.message });
+    console.error("catalog failed", error);
+    return problem({ reason: "store_unavailable", detail: "the catalog does not answer", retry_after_s: 2 });
+  }
+  const statement: EngineStatement = {
+    id: crypto.randomUUID(),
+    sql: plan.value.sql,
+    format,
+    explain,
+    startedAt,
+    timeoutMs: SQL.timeoutMs,
+    snapshot: tables.snapshot,
+    tables: tables.tables,
+  };
+  const answer = await runSomewhere(parts, statement, request.signal);
+  const bytes = bytesRead(answer);
+  if (bytes > 0) parts.later(budget.spend(Date.now(), bytes));
+  return answer;
+}
+
+interface PlannedTables {
+  readonly snapshot: number;
+  readonly tables: EngineTable[];
+}
+
+/** Every table at the same snapshot: the first answer names it for the others. @throws RangeError for an unknown one. */
+async function planTables(
+  catalog: Pick<LakeCatalogApi, "plan">,
+  needs: readonly TableNeed[],
+  asOf: number | undefined,
+): Promise<PlannedTables> {
+  // A statement without a table still says which snapshot it stood on.
+  const asked = needs.length > 0 ? needs : [{ table: "events" as const, columns: null, values: NOTHING_ASKED }];
+  let snapshot = asOf;
+  const tables: EngineTable[] = [];
+  for (const need of asked) {
+    const plan = await catalog.plan(planRequest(need, snapshot));
+    snapshot = plan.snapshot;
+    if (plan.files.length > SQL.filesPerStatement) {
+      throw new StatementFailed({
+        reason: "too_many_files",
+        detail: "narrow event_time; maintenance will merge small files",
+        files: plan.files.length,
+        limit: SQL.filesPerStatement,
+      });
+    }
+    tables.push({
+      table: need.table,
+      files: plan.files,
+      tableFiles: plan.tableFiles,
+      tableBytes: plan.tableBytes,
+      columns: need.columns && [...need.columns],
+      from: need.from,
+      to: need.to,
+      eventNames: need.values.get("event_name"),
+    });
+  }
+  return { snapshot: snapshot ?? 0, tables: needs.length > 0 ? tables : [] };
+}
+
+const NOTHING_ASKED: ReadonlyMap<string, readonly string[]> = new Map([["event_name", ["-"]]]);
+
+function planRequest({ table, from, to, values }: TableNeed, asOf: number | undefined): PlanRequest {
+  const equals: Record<string, readonly string[]> = {};
+  for (const [column, texts] of values) {
+    // No value at all passes: rare, and not worth a special case.
+    if (column !== "event_name" && texts.length > 0) equals[column] = texts;
+  }
+  const eventNames = values.get("event_name");
+  return {
+    table,
+    ...(from !== undefined && { from }),
+    ...(to !== undefined && { to }),
+    ...(eventNames && eventNames.length > 0 && { eventNames }),
+    ...(Object.keys(equals).length > 0 && { equals }),
+    ...(asOf !== undefined && { asOf }),
+  };
+}
+
+/** The client's going is passed on, so that the engine is free for others. */
+async function runSomewhere(parts: QueryParts, statement: EngineStatement, signal: AbortSignal): Promise<Response> {
+  let busy: Response | null = null;
+  for (const number of parts.choice.order(statement.sql)) {
+    const engine = parts.engine(number);
+    const gone = () => parts.later(engine.cancel(statement.id));
+    signal.addEventListener("abort", gone);
+    try {
+      const answer = await parts.choice.during(number, () => engine.run(statement));
+      if (answer.status !== 503) return answer;
+      busy = answer;
+    } catch (error) {
+      console.error("engine failed", error);
+      busy = problem({ reason: "engine_busy", retry_after_s: 1 });
+    } finally {
+      signal.removeEventListener("abort", gone);
+    }
+  }
+  return busy ?? problem({ reason: "engine_busy", retry_after_s: 1 });
+}
+
+function bytesRead(answer: Response): number {
+  const stats = answer.headers.get("x-eventpile-stats");
+  return stats ? (JSON.parse(stats) as StatementStats).bytes_read : 0;
+}

@@ -1,0 +1,288 @@
+/**
+ * One instance of DuckDB-wasm 1.28.0 (DuckDB 0.9.1, the last build with Parquet linked in) inside workerd.
+ *
+ * DuckDB is C++ that reads files by blocking calls; R2 answers with promises. JSPI joins them: the file read import
+ * is `Suspending`, the exports that run a statement are `promising`, and while a read is on its way the whole wasm
+ * stack is parked. There is one C stack, so one statement at a time (engine-slot.ts holds the lock).
+ *
+ * Imports and exports have minified names. None is trusted: the file read and the heap's growth are recognised by
+ * what their source calls, the exports by watching which one a named call of the glue ends in, and a probe file is
+ * then read through all of it. A build that differs does not start.
+ */
+import wasm from "@duckdb/duckdb-wasm/dist/duckdb-eh.wasm";
+import type { GlueBindings, GlueModule } from "./duckdb-glue.ts";
+import { glue } from "./duckdb-glue.ts";
+import { hideNode, showNode } from "./hide-node.ts";
+import { bindFiles, FileTable, NO_FILES, RUNTIME, type VirtualFiles } from "./virtual-files.ts";
+
+export interface InstanceLimits {
+  /** The wasm heap never grows past this; DuckDB then reports that it is out of memory. */
+  readonly heapBytes: number;
+  /** DuckDB's own accounting, below the heap. */
+  readonly memoryLimitBytes: number;
+}
+
+type Run = (response: number, connection: number, text: number) => Promise<void>;
+type Step = (response: number, connection: number, unused?: number) => Promise<void>;
+
+/** An error of the statement itself, in DuckDB's words. */
+export class SqlError extends Error {}
+
+export class DuckDbInstance {
+  readonly #mod: GlueModule;
+  readonly #connection: number;
+  readonly #files: FileTable;
+  readonly #bindings: GlueBindings;
+  readonly #exports: StatementExports;
+  /** Set once a call ended in anything but an answer or DuckDB's own error: its C stack can no longer be trusted. */
+  broken = false;
+  /** The definition of each view that exists, so that the same files are not bound again. */
+  readonly views = new Map<string, string>();
+
+  private constructor(bindings: GlueBindings, files: FileTable, connection: number, exports: StatementExports) {
+    this.#bindings = bindings;
+    this.#mod = bindings.mod;
+    this.#files = files;
+    this.#connection = connection;
+    this.#exports = exports;
+  }
+
+  /** @throws if the build is not the one this code knows. */
+  static async boot(limits: InstanceLimits): Promise<DuckDbInstance> {
+    const bindings = await glue.createDuckDB(BUNDLES, new glue.VoidLogger(), RUNTIME);
+    const files = new FileTable();
+    const watched = instantiateWith(bindings, files, limits);
+    let instantiated: Promise<unknown>;
+    hideNode();
+    try {
+      // What looks at globals runs before the first await inside.
+      instantiated = bindings.instantiate();
+    } finally {
+      showNode();
+    }
+    await instantiated;
+    bindFiles(bindings.mod, files);
+    // Interval 0: a poll is one task. Workers' clocks stand still while code runs, so a longer one would never end.
+    bindings.open({ maximumThreads: 1, query: { queryPollingInterval: 0 } });
+    const connection = bindings.connect()._conn;
+    const exports = watched.findExports(bindings.mod, connection);
+    const instance = new DuckDbInstance(bindings, files, connection, exports);
+    await instance.#probe();
+    await instance.run(`SET memory_limit='${Math.floor(limits.memoryLimitBytes / 1_000)}KB'`);
+    await instance.run("SET enable_object_cache=true");
+    await instance.run("SET temp_directory=''");
+    await instance.run("SET lock_configuration=true");
+    return instance;
+  }
+
+  /** Bytes of the wasm heap. It never shrinks. */
+  get heapBytes(): number {
+    return this.#mod.HEAPU8.length;
+  }
+
+  /** The files that statements may see from now on. */
+  show(files: VirtualFiles): void {
+    this.#files.visible = files;
+  }
+
+  /** Runs a statement of our own and drops its answer. @throws SqlError */
+  async run(sql: string): Promise<void> {
+    await this.#withText(sql, (text) => this.#answer((at) => this.#exports.run(at, this.#connection, text)));
+  }
+
+  /** The tables a statement reads, as DuckDB's own parser sees them. @throws SqlError, also for several statements. */
+  tableNames(sql: string): string[] {
+    try {
+      return this.#bindings.getTableNames(this.#connection, sql);
+    } catch (error) {
+      throw new SqlError(messageOf(error));
+    }
+  }
+
+  /**
+   * Runs a statement in steps, giving the caller a turn after each.
+   * @param turn is asked after each step; it may wait, and may throw to end the statement.
+   * @param onBytes gets Arrow IPC messages: the schema, then a record batch each.
+   * @throws SqlError, or what `turn` and `onBytes` throw.
+   */
+  async stream(
+    sql: string,
+    turn: () => void | Promise<void>,
+    onBytes: (message: Uint8Array<ArrayBuffer>) => void,
+  ): Promise<void> {
+    let ended = false;
+    try {
+      const first = await this.#withText(sql, (text) =>
+        this.#answer((at) => this.#exports.start(at, this.#connection, text)),
+      );
+      let schema = first;
+      while (schema === null) {
+        await turn();
+        schema = await this.#answer((at) => this.#exports.poll(at, this.#connection, 0));
+      }
+      onBytes(schema);
+      for (;;) {
+        const batch = await this.#answer((at) => this.#exports.fetch(at, this.#connection));
+        if (batch === null) break;
+        onBytes(batch);
+        await turn();
+      }
+      ended = true;
+    } catch (error) {
+      ended = error instanceof SqlError;
+      throw error;
+    } finally {
+      if (!ended && !this.broken) this.#bindings.cancelPendingQuery(this.#connection);
+    }
+  }
+
+  /** @returns a copy of the answer, null for an empty one. */
+  async #answer(call: (response: number) => Promise<void>): Promise<Uint8Array<ArrayBuffer> | null> {
+    const mod = this.#mod;
+    const stack = mod.stackSave();
+    const response = mod.stackAlloc(24);
+    try {
+      await call(response);
+    } catch (error) {
+      this.broken = true;
+      throw error;
+    }
+    const [status, at, bytes] = mod.HEAPF64.subarray(response >> 3, (response >> 3) + 3) as unknown as number[];
+    mod.stackRestore(stack);
+    try {
+      if (status !== 0) throw new SqlError(glue.readString(mod, at!, bytes!));
+      return at === 0 || bytes === 0 ? null : glue.copyBuffer(mod, at!, bytes!);
+    } finally {
+      glue.dropResponseBuffers(mod);
+    }
+  }
+
+  async #withText<T>(sql: string, use: (text: number) => Promise<T>): Promise<T> {
+    const mod = this.#mod;
+    const bytes = new TextEncoder().encode(`${sql}\0`);
+    const text = mod._malloc(bytes.length);
+    mod.HEAPU8.set(bytes, text);
+    try {
+      return await use(text);
+    } finally {
+      if (!this.broken) mod._free(text);
+    }
+  }
+
+  /** Reads a file of one line, once at hand and once after a wait, through every export found. */
+  async #probe(): Promise<void> {
+    const text = new TextEncoder().encode("eventpile\n42\n");
+    for (const late of [false, true]) {
+      const name = late ? "probe-late.csv" : "probe-now.csv";
+      let reads = 0;
+      this.show({
+        size: (asked) => (asked === name ? text.length : undefined),
+        read(_name, at, length) {
+          reads++;
+          const bytes = text.subarray(at, at + length);
+          return late ? Promise.resolve(bytes) : bytes;
+        },
+      });
+      let bytes = 0;
+      await this.stream(
+        `select eventpile from read_csv('${name}', header=true, columns={'eventpile': 'VARCHAR'})`,
+        () => {},
+        (message) => {
+          bytes += includes(message, "42") || includes(message, "eventpile") ? 1 : 0;
+        },
+      );
+      if (reads === 0 || bytes < 2) throw new Error("DuckDB did not read the probe: not the build this code knows");
+    }
+    this.show(NO_FILES);
+  }
+}
+
+const BUNDLES = { mvp: { mainModule: "", mainWorker: "" }, eh: { mainModule: "", mainWorker: "" } };
+
+interface StatementExports {
+  readonly run: Run;
+  readonly start: Run;
+  readonly poll: Step;
+  readonly fetch: Step;
+}
+
+type Callable = (...values: never[]) => unknown;
+
+/** Gives the glue its instance, with the read import suspending, the heap bounded, and every export watched. */
+function instantiateWith(bindings: GlueBindings, files: FileTable, limits: InstanceLimits) {
+  let called: string | null = null;
+  let real: Record<string, WebAssembly.ExportValue> = {};
+  bindings.instantiateWasm = (imports, done) => {
+    (globalThis as { DUCKDB_RUNTIME?: unknown }).DUCKDB_RUNTIME = RUNTIME;
+    const read = onlyImport(imports.a, /DUCKDB_RUNTIME\.readFile\(/, 4);
+    imports.a[read] = suspending((fileId: number, buffer: number, length: number, at: number | bigint) =>
+      files.read(bindings.mod, fileId, buffer, Number(length), Number(at)),
+    );
+    // Emscripten's own step, 100,663,296 bytes at most, is a constant that no minifier changes.
+    const grow = onlyImport(imports.a, /100663296/, 1);
+    const growHeap = imports.a[grow] as unknown as (bytes: number) => boolean;
+    imports.a[grow] = (bytes: number) => (bytes >>> 0 <= limits.heapBytes / HEAP_STEP ? growHeap(bytes) : false);
+    const instance = new WebAssembly.Instance(wasm, imports);
+    real = instance.exports;
+    const watched: Record<string, WebAssembly.ExportValue> = {};
+    for (const [name, value] of Object.entries(real)) {
+      const isFunction = typeof value === "function";
+      watched[name] = isFunction
+        ? (...values: unknown[]) => {
+            called = name;
+            return (value as (...values: unknown[]) => unknown)(...values);
+          }
+        : value;
+    }
+    return done({ exports: watched } as WebAssembly.Instance, wasm);
+  };
+  return {
+    /** Calls each of the glue's functions once on something harmless and sees which export ran. */
+    findExports(mod: GlueModule, connection: number): StatementExports {
+      const find = (name: `_duckdb_web_${string}`, parameters: number, sql?: string): Callable => {
+        const stack = mod.stackSave();
+        const response = mod.stackAlloc(24);
+        const bytes = new TextEncoder().encode(`${sql ?? ""}\0`);
+        const text = mod._malloc(bytes.length);
+        mod.HEAPU8.set(bytes, text);
+        called = null;
+        mod[name]?.(response, connection, text);
+        const found = called;
+        mod._free(text);
+        glue.dropResponseBuffers(mod);
+        mod.stackRestore(stack);
+        const value = found === null ? undefined : real[found];
+        if (typeof value !== "function" || value.length !== parameters)
+          throw new Error(`DuckDB's ${name} is not there`);
+        return value as Callable;
+      };
+      return {
+        run: WebAssembly.promising(find("_duckdb_web_query_run", 3, "select 42")) as Run,
+        start: WebAssembly.promising(find("_duckdb_web_pending_query_start", 3, "select 42")) as Run,
+        poll: WebAssembly.promising(find("_duckdb_web_pending_query_poll", 3)) as Step,
+        fetch: WebAssembly.promising(find("_duckdb_web_query_fetch_results", 2)) as Step,
+      };
+    },
+  };
+}
+
+/** Emscripten grows by a fifth more than asked. */
+const HEAP_STEP = 1.2;
+
+function onlyImport(imports: Record<string, unknown>, source: RegExp, parameters: number): string {
+  const found = Object.entries(imports).filter(
+    ([, value]) => typeof value === "function" && value.length === parameters && source.test(String(value)),
+  );
+  if (found.length !== 1) throw new Error(`DuckDB's import ${source} was found ${found.length} times`);
+  return found[0]![0];
+}
+
+function includes(bytes: Uint8Array, text: string): boolean {
+  return new TextDecoder("latin1").decode(bytes).includes(text);
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** A wasm import like any other to the types, though it is an object. */
+const suspending = (call: (...values: never[]) => number | Promise<number>) =>
+  new WebAssembly.Suspending(call) as unknown as WebAssembly.ImportValue;

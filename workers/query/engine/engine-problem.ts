@@ -1,0 +1,31 @@
+/** DuckDB's errors in words for the client: without names of files, without advice about the engine. */
+import { StatementFailed } from "../problem.ts";
+import { type DuckDbInstance, SqlError } from "./duckdb-instance.ts";
+import { FileRefused } from "./virtual-files.ts";
+
+export function engineProblem(error: unknown, instance: DuckDbInstance): unknown {
+  if (error instanceof FileRefused) {
+    return new StatementFailed({ reason: "table_not_allowed", detail: "the tables are events and quarantine" });
+  }
+  if (!(error instanceof SqlError)) return error;
+  const { message } = error;
+  // After these DuckDB answers nothing else until it is opened anew.
+  if (/^(FATAL|INTERNAL) Error|database has been invalidated/i.test(message)) instance.broken = true;
+  if (/^Out of Memory|bad_alloc|Allocation failure/i.test(withoutKind(message))) {
+    instance.broken = true;
+    const detail = "narrow the time range, group by fewer values, or sort less";
+    return new StatementFailed({ reason: "memory_exceeded", detail });
+  }
+  return new StatementFailed({ reason: "sql_error", detail: cleaned(message) });
+}
+
+const withoutKind = (message: string): string => message.replace(/^Invalid( Input)? Error: /, "");
+
+/** @returns the message without keys of data files and without hints that mean nothing here. */
+export function cleaned(message: string): string {
+  return message
+    .replaceAll(/["']?lake\/[\w/=.-]+\.parquet["']?/g, "a data file")
+    .replace(/\n+(Please try installing|Alternatively, consider|Launch the database|Database is launched)[\s\S]*$/, "")
+    .replace(/\n+\tCandidate functions:[\s\S]*?(?=\nLINE |$)/, "")
+    .trim();
+}

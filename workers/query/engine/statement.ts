@@ -1,0 +1,60 @@
+/** A planned statement on its way to an engine, and what the engine counts while it runs. */
+import type { PlannedFile } from "../../../durable-objects/lake-catalog/api.ts";
+import type { TableName } from "../../../r2-layout/event-columns.ts";
+import type { ResultFormat } from "../results/encode.ts";
+
+export interface EngineStatement {
+  /** Names this run, so that it can be cancelled. */
+  readonly id: string;
+  readonly sql: string;
+  readonly format: ResultFormat;
+  /** Answer with the plan instead of running it. */
+  readonly explain: boolean;
+  /** Milliseconds, when the request came. */
+  readonly startedAt: number;
+  readonly timeoutMs: number;
+  readonly snapshot: number;
+  readonly tables: readonly EngineTable[];
+}
+
+export interface EngineTable {
+  readonly table: TableName;
+  readonly files: readonly PlannedFile[];
+  /** Files and bytes of the whole table at that snapshot. */
+  readonly tableFiles: number;
+  readonly tableBytes: number;
+  /** Columns that the statement may read; null for all. */
+  readonly columns: readonly string[] | null;
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  readonly eventNames?: readonly string[] | undefined;
+}
+
+export interface StatementStats {
+  /** From the request's coming to the result's last row; of that, the engine's share, and waiting for its turn. */
+  elapsed_ms: number;
+  engine_ms: number;
+  wait_ms: number;
+  /** Starting the engine, where it had to be. */
+  boot_ms: number;
+  /** Whether the engine was started, or a byte was read, for this statement. */
+  cold: boolean;
+  rows: number;
+  snapshot: number;
+  files: number;
+  table_files: number;
+  bytes_read: number;
+  bytes_needed: number;
+  requests: number;
+  waves: number;
+  fallback_reads: number;
+  heap_bytes: number;
+  page_bytes: number;
+}
+
+export interface QueryEngineApi {
+  /** The answer as it goes to the client, a problem document included. */
+  run(statement: EngineStatement): Promise<Response>;
+  /** Ends a statement that runs or waits; nothing where it is over. */
+  cancel(id: string): Promise<void>;
+}

@@ -1,0 +1,45 @@
+/**
+ * The tables as DuckDB sees them: a view over the planned files, with every column of the table in its order, whatever
+ * the files have. A file older than a column reads null (promise 6). Files are grouped by the columns they have, a scan
+ * each, instead of `union_by_name`, which opens every file when the statement is bound and keeps all footers in memory.
+ */
+import { type Column, type ColumnType, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
+
+const SQL_TYPES: Record<ColumnType, string> = {
+  utf8: "VARCHAR",
+  timestamp_us: "TIMESTAMP",
+  int32: "INTEGER",
+  int64: "BIGINT",
+  float64: "DOUBLE",
+  list_utf8: "VARCHAR[]",
+  map_utf8: "MAP(VARCHAR, VARCHAR)",
+};
+
+export interface ViewFile {
+  readonly key: string;
+  /** Columns the file has. */
+  readonly columns: readonly string[];
+}
+
+/** @returns the SELECT of the view; with no file, an empty table of the right types. */
+export function tableView(table: TableName, files: readonly ViewFile[]): string {
+  const columns: [string, Column][] = Object.entries(TABLES[table]);
+  const groups = new Map<string, string[]>();
+  for (const file of files) {
+    const has = new Set(file.columns);
+    const list = columns
+      .map(([name, column]) => (has.has(name) ? name : `NULL::${SQL_TYPES[column.type]} AS ${name}`))
+      .join(", ");
+    const keys = groups.get(list);
+    if (keys) keys.push(file.key);
+    else groups.set(list, [file.key]);
+  }
+  if (groups.size === 0) {
+    return `SELECT ${columns.map(([name, column]) => `NULL::${SQL_TYPES[column.type]} AS ${name}`).join(", ")} WHERE false`;
+  }
+  return [...groups]
+    .map(([list, keys]) => `SELECT ${list} FROM read_parquet([${keys.map(quoted).join(", ")}])`)
+    .join(" UNION ALL ");
+}
+
+const quoted = (key: string): string => `'${key.replaceAll("'", "''")}'`;

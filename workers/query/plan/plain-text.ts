@@ -1,0 +1,208 @@
+/**
+ * The statement, written plainly: comments and odd white space gone, no construct left that two parsers could cut up
+ * differently (dollar quotes, escape strings, nested comments, parameters). Our parser and DuckDB's then see the same
+ * tokens, so what was checked is what runs.
+ *
+ * `now()`, `current_timestamp`, `current_date` and `today()` become literals: planner and engine agree on the moment,
+ * files can be pruned by it, and the answer is a TIMESTAMP in UTC like every time column (DuckDB 0.9.1 without its ICU
+ * extension cannot even subtract an interval from its own `now()`).
+ */
+import { SQL } from "../../../r2-layout/limits.ts";
+import { isoMicros } from "../../../r2-layout/time.ts";
+import { Refused } from "./refusal.ts";
+
+const SPACE = /[ \t\n\r]/;
+const WORD = /[A-Za-z0-9_]/;
+const OPERATOR = /[-+*/%<>=!~&|^.,()[\]{}:]/;
+/** Words that make one expression a part of the next, as operators do. */
+const CHAIN_WORD =
+  /^(and|or|not|is|in|like|ilike|between|similar|collate|at|union|except|intersect|case|interval|struct)$/i;
+/** Words after which a new expression begins, at the same depth. */
+const CLAUSE_WORD = /^(select|from|where|having|qualify|on|limit)$/i;
+/** Words that, set before a quote, make it another kind of string. */
+const STRING_PREFIX = /^(e|b|x|n|u)$/i;
+
+/** @throws Refused */
+export function plainText(sql: string, nowUs: number): string {
+  if (new TextEncoder().encode(sql).length > SQL.statementBytes) {
+    throw new Refused("statement_too_large", `a statement may have ${SQL.statementBytes} bytes`);
+  }
+  const out: string[] = [];
+  const shape = new Shape();
+  let ended = false;
+  for (let at = 0; at < sql.length; ) {
+    const char = sql[at]!;
+    const after = blankEnd(sql, at);
+    if (after > at) {
+      if (out.length > 0 && out.at(-1) !== " ") out.push(" ");
+      at = after;
+      continue;
+    }
+    if (ended) throw new Refused("several_statements", "one statement at a time");
+    if (char === ";") {
+      ended = true;
+      at++;
+    } else if (char === "'" || char === '"') {
+      if (char === "'" && STRING_PREFIX.test(out.at(-1) ?? "")) unsupported(`${out.at(-1)}'...'`);
+      const end = quoteEnd(sql, at);
+      out.push(sql.slice(at, end));
+      shape.operand();
+      at = end;
+    } else if (WORD.test(char)) {
+      let end = at + 1;
+      while (end < sql.length && WORD.test(sql[end]!)) end++;
+      out.push(sql.slice(at, end));
+      shape.word(sql.slice(at, end));
+      at = end;
+    } else if (OPERATOR.test(char)) {
+      out.push(char);
+      shape.operator(char);
+      at++;
+    } else {
+      unsupported(`the character ${JSON.stringify(char)} outside quotes`);
+    }
+  }
+  if (out.at(-1) === " ") out.pop();
+  if (out.length === 0) throw new Refused("empty_statement", "there is no statement");
+  return withLiteralNow(out, nowUs).join("");
+}
+
+/**
+ * Counts what makes a tree deep, before any parser builds it: brackets, and operators in a row. A chain of a few
+ * thousand is a few kilobytes of text and half a gigabyte of tree.
+ */
+class Shape {
+  #tokens = 0;
+  /** Operators so far in each open bracket's current expression. */
+  readonly #chains: number[] = [0];
+  #sum = 0;
+  #inOperator = false;
+
+  operand(): void {
+    this.#inOperator = false;
+    if (++this.#tokens > SQL.statementTokens) tooComplex(`a statement has at most ${SQL.statementTokens} words`);
+  }
+
+  word(word: string): void {
+    this.operand();
+    if (CHAIN_WORD.test(word)) this.#link();
+    else if (CLAUSE_WORD.test(word)) this.#cut();
+  }
+
+  operator(char: string): void {
+    const continues = this.#inOperator;
+    this.operand();
+    if ("([{".includes(char)) {
+      if (char !== "(") this.#link();
+      this.#chains.push(0);
+      if (this.#chains.length > SQL.statementDepth) tooComplex(`brackets nest at most ${SQL.statementDepth} deep`);
+    } else if (")]}".includes(char)) {
+      this.#cut();
+      if (this.#chains.length > 1) this.#chains.pop();
+    } else if (char === ",") {
+      this.#cut();
+    } else {
+      // `::` and `>=` are one.
+      if (!continues) this.#link();
+      this.#inOperator = true;
+    }
+  }
+
+  #link(): void {
+    this.#chains[this.#chains.length - 1]!++;
+    if (++this.#sum > SQL.statementChain) tooComplex(`at most ${SQL.statementChain} operators in a row`);
+  }
+
+  #cut(): void {
+    this.#sum -= this.#chains.at(-1) ?? 0;
+    this.#chains[this.#chains.length - 1] = 0;
+  }
+}
+
+function tooComplex(detail: string): never {
+  throw new Refused("statement_too_complex", detail);
+}
+
+function unsupported(what: string): never {
+  throw new Refused("unsupported_syntax", `${what} is not supported here`);
+}
+
+/** Where white space or a comment that starts at `at` ends; `at` itself where there is none. */
+function blankEnd(sql: string, at: number): number {
+  if (SPACE.test(sql[at]!)) return at + 1;
+  if (sql.startsWith("--", at)) {
+    const end = /[\n\r]/.exec(sql.slice(at));
+    return end ? at + end.index : sql.length;
+  }
+  if (!sql.startsWith("/*", at)) return at;
+  const end = sql.indexOf("*/", at + 2);
+  if (end < 0) unsupported("a comment without an end");
+  if (sql.slice(at + 2, end).includes("/*")) unsupported("a comment inside a comment");
+  return end + 2;
+}
+
+function quoteEnd(sql: string, at: number): number {
+  const quote = sql[at]!;
+  for (let i = at + 1; i < sql.length; i++) {
+    if (sql[i] === "\0") unsupported("a zero character");
+    if (sql[i] !== quote) continue;
+    if (sql[i + 1] !== quote) return i + 1;
+    i++;
+  }
+  return unsupported("a quote without an end");
+}
+
+/** Tokens, with the moment put in for the words that ask for it. */
+function withLiteralNow(tokens: readonly string[], nowUs: number): string[] {
+  const text = isoMicros(nowUs).replace("T", " ").replace("Z", "");
+  const timestamp = `(TIMESTAMP '${text}')`;
+  const date = `(DATE '${text.slice(0, 10)}')`;
+  const out: string[] = [];
+  for (let i = 0; i < tokens.length; i++) {
+    const word = tokens[i]!.toLowerCase();
+    const literal = NOW_WORDS[word];
+    const before = lastWord(out);
+    if (!literal || before === "." || before === "as") {
+      out.push(tokens[i]!);
+      continue;
+    }
+    let end = i + 1;
+    if (literal.call) {
+      const call = callEnd(tokens, i + 1);
+      if (call === null) {
+        out.push(tokens[i]!);
+        continue;
+      }
+      end = call;
+    }
+    out.push(literal.kind === "timestamp" ? timestamp : date);
+    i = end - 1;
+  }
+  return out;
+}
+
+const NOW_WORDS: Readonly<Record<string, { kind: "timestamp" | "date"; call: boolean }>> = {
+  __proto__: null as never,
+  now: { kind: "timestamp", call: true },
+  get_current_timestamp: { kind: "timestamp", call: true },
+  transaction_timestamp: { kind: "timestamp", call: true },
+  today: { kind: "date", call: true },
+  current_timestamp: { kind: "timestamp", call: false },
+  current_date: { kind: "date", call: false },
+};
+
+function lastWord(tokens: readonly string[]): string | undefined {
+  const last = tokens.at(-1) === " " ? tokens.at(-2) : tokens.at(-1);
+  return last?.toLowerCase();
+}
+
+/** The index after `()` from `at` on, blanks allowed, or null where there is no empty call. */
+function callEnd(tokens: readonly string[], at: number): number | null {
+  let i = at;
+  for (const bracket of ["(", ")"]) {
+    if (tokens[i] === " ") i++;
+    if (tokens[i] !== bracket) return null;
+    i++;
+  }
+  return i;
+}

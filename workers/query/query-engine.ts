@@ -1,0 +1,50 @@
+/**
+ * A QueryEngine object: a place to run statements, one at a time. What it runs on belongs to the isolate, which it may
+ * share with its like (engine/engine-slot.ts), so it keeps nothing but the ids of what it was asked to cancel.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { MiB, SQL } from "../../r2-layout/limits.ts";
+import { EngineSlot } from "./engine/engine-slot.ts";
+import { PageCache } from "./engine/page-cache.ts";
+import { type EngineParts, runStatement } from "./engine/run-statement.ts";
+import type { EngineStatement, QueryEngineApi } from "./engine/statement.ts";
+import { FooterCache } from "./prefetch/footer-cache.ts";
+import { problem, StatementFailed } from "./problem.ts";
+
+const parts: EngineParts = {
+  slot: new EngineSlot({
+    heapBytes: SQL.engineBytes - 8 * MiB,
+    memoryLimitBytes: SQL.engineBytes - SQL.prefetchBytes,
+    recycleBytes: SQL.engineBytes - 20 * MiB,
+  }),
+  pages: new PageCache(),
+  footers: new FooterCache(4 * MiB),
+};
+
+interface Env {
+  readonly BUCKET: R2Bucket;
+}
+
+export class QueryEngine extends DurableObject<Env> implements QueryEngineApi {
+  readonly #running = new Map<string, { cancelled: boolean }>();
+
+  async run(statement: EngineStatement): Promise<Response> {
+    if (parts.slot.waiting >= SQL.waiting) return problem({ reason: "engine_busy", retry_after_s: 2 });
+    const state = { cancelled: false };
+    this.#running.set(statement.id, state);
+    try {
+      return await runStatement(parts, this.env.BUCKET, statement, () => state.cancelled);
+    } catch (error) {
+      if (error instanceof StatementFailed) return problem(error.problem);
+      console.error("statement failed", error);
+      return problem({ reason: "internal", detail: "the engine failed and was replaced" });
+    } finally {
+      this.#running.delete(statement.id);
+    }
+  }
+
+  async cancel(id: string): Promise<void> {
+    const state = this.#running.get(id);
+    if (state) state.cancelled = true;
+  }
+}
