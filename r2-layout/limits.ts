@@ -191,6 +191,11 @@ export const LIVE = {
 
 export const SQL = {
   statementBytes: 64 * KiB,
+  /** Words, numbers, quotes and operators: what the parser's memory follows. */
+  statementTokens: 10_000,
+  /** Brackets within brackets, and operators in a row on the way to the innermost: both parsers recurse on them. */
+  statementDepth: 60,
+  statementChain: 200,
   resultRows: 1_000_000,
   resultBytes: 32 * MiB,
   timeoutMs: 60 * SECOND_MS,
@@ -200,4 +205,10 @@ export const SQL = {
   scanBytes: 4 * 1_024 * MiB,
   filesPerStatement: 5_000,
   engines: 2,
+  /** A statement waits this long for its turn at an engine, behind at most so many others. */
+  waitMs: 30 * SECOND_MS,
+  waiting: 16,
+  /** Per token. */
+  statementsPerMinute: 600,
+  bytesPerDay: 200 * 1_024 * MiB,
 } as const;
