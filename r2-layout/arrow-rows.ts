@@ -14,9 +14,10 @@ export function recordBatch(
   columns: Readonly<Record<string, Column>>,
   rows: readonly AnyRow[],
 ): RecordBatch {
-  const children = schema.fields.map(({ name, type }) => {
+  const values = valuesByColumn(schema, rows);
+  const children = schema.fields.map(({ name, type }, at) => {
     const column = columns[name]!;
-    const data = COLUMN_DATA[column.type](type, name, rows);
+    const data = COLUMN_DATA[column.type](type, values[at]!);
     if (column.required && data.nullCount > 0) throw new TypeError(`${name} is required and missing in a row`);
     return data;
   });
@@ -24,15 +25,32 @@ export function recordBatch(
   return new RecordBatch(schema, struct);
 }
 
-type ColumnData = (type: DataType, name: string, rows: readonly AnyRow[]) => Data;
+/**
+ * The values of each column, undefined or null where a row has none. Each row is walked once, by the properties it has:
+ * to ask every row for every column by name takes a fifth longer over all.
+ */
+function valuesByColumn(schema: Schema, rows: readonly AnyRow[]): unknown[][] {
+  const position = new Map(schema.fields.map(({ name }, at) => [name, at]));
+  const values: unknown[][] = schema.fields.map(() => new Array(rows.length));
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    for (const name in row) {
+      const at = position.get(name);
+      if (at !== undefined) values[at]![i] = row[name];
+    }
+  }
+  return values;
+}
+
+type ColumnData = (type: DataType, values: readonly unknown[]) => Data;
 
 const COLUMN_DATA: Record<ColumnType, ColumnData> = {
-  utf8: (type, name, rows) => {
-    const validity = new Validity(rows.length);
-    const lengths = new Int32Array(rows.length + 1);
+  utf8: (type, values) => {
+    const validity = new Validity(values.length);
+    const lengths = new Int32Array(values.length + 1);
     const texts: string[] = [];
-    for (let i = 0; i < rows.length; i++) {
-      const value = rows[i]![name];
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
       if (value === null || value === undefined) validity.null(i);
       else {
         const text = typeof value === "string" ? value : String(value);
@@ -40,39 +58,39 @@ const COLUMN_DATA: Record<ColumnType, ColumnData> = {
         lengths[i + 1] = text.length;
       }
     }
-    return makeData({ type, length: rows.length, ...validity.props, ...textBuffers(texts, lengths, rows.length) });
+    return makeData({ type, length: values.length, ...validity.props, ...textBuffers(texts, lengths, values.length) });
   },
-  timestamp_us: (type, name, rows) => int64Data(type, name, rows),
-  int64: (type, name, rows) => int64Data(type, name, rows),
-  int32: (type, name, rows) => numberData(type, name, rows, new Int32Array(rows.length)),
-  float64: (type, name, rows) => numberData(type, name, rows, new Float64Array(rows.length)),
-  list_utf8: (type, name, rows) => {
-    const validity = new Validity(rows.length);
-    const valueOffsets = new Int32Array(rows.length + 1);
+  timestamp_us: (type, values) => int64Data(type, values),
+  int64: (type, values) => int64Data(type, values),
+  int32: (type, values) => numberData(type, values, new Int32Array(values.length)),
+  float64: (type, values) => numberData(type, values, new Float64Array(values.length)),
+  list_utf8: (type, values) => {
+    const validity = new Validity(values.length);
+    const valueOffsets = new Int32Array(values.length + 1);
     const texts: string[] = [];
-    for (let i = 0; i < rows.length; i++) {
-      const value = rows[i]![name] as readonly string[] | null | undefined;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] as readonly string[] | null | undefined;
       if (value === null || value === undefined) validity.null(i);
       else for (const text of value) texts.push(text);
       valueOffsets[i + 1] = texts.length;
     }
     const child = textData(type.children![0]!.type, texts);
-    return makeData({ type, length: rows.length, ...validity.props, valueOffsets, child } as Parameters<
+    return makeData({ type, length: values.length, ...validity.props, valueOffsets, child } as Parameters<
       typeof makeData
     >[0]);
   },
-  map_utf8: (type, name, rows) => {
-    const validity = new Validity(rows.length);
-    const valueOffsets = new Int32Array(rows.length + 1);
+  map_utf8: (type, values) => {
+    const validity = new Validity(values.length);
+    const valueOffsets = new Int32Array(values.length + 1);
     const keys: string[] = [];
-    const values: string[] = [];
-    for (let i = 0; i < rows.length; i++) {
-      const value = rows[i]![name] as Readonly<Record<string, string>> | null | undefined;
+    const texts: string[] = [];
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] as Readonly<Record<string, string>> | null | undefined;
       if (value === null || value === undefined) validity.null(i);
       else
         for (const key of Object.keys(value)) {
           keys.push(key);
-          values.push(value[key]!);
+          texts.push(value[key]!);
         }
       valueOffsets[i + 1] = keys.length;
     }
@@ -81,9 +99,9 @@ const COLUMN_DATA: Record<ColumnType, ColumnData> = {
       type: entries,
       length: keys.length,
       nullCount: 0,
-      children: [textData(entries.children[0]!.type, keys), textData(entries.children[1]!.type, values)],
+      children: [textData(entries.children[0]!.type, keys), textData(entries.children[1]!.type, texts)],
     });
-    return makeData({ type, length: rows.length, ...validity.props, valueOffsets, child } as Parameters<
+    return makeData({ type, length: values.length, ...validity.props, valueOffsets, child } as Parameters<
       typeof makeData
     >[0]);
   },
@@ -113,34 +131,33 @@ class Validity {
 const WORD = 0x1_0000_0000;
 
 /** Whole numbers below 2^53 as 64 bits, little-endian like every machine this runs on. */
-function int64Data(type: DataType, name: string, rows: readonly AnyRow[]): Data {
-  const validity = new Validity(rows.length);
-  const data = new BigInt64Array(rows.length);
+function int64Data(type: DataType, values: readonly unknown[]): Data {
+  const validity = new Validity(values.length);
+  const data = new BigInt64Array(values.length);
   const words = new Int32Array(data.buffer);
-  for (let i = 0; i < rows.length; i++) {
-    const value = rows[i]![name] as number | null | undefined;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number | null | undefined;
     if (value === null || value === undefined) validity.null(i);
     else {
       words[2 * i] = value; // Modulo 2^32, by the rules of typed arrays.
       words[2 * i + 1] = Math.floor(value / WORD);
     }
   }
-  return makeData({ type, length: rows.length, ...validity.props, data } as Parameters<typeof makeData>[0]);
+  return makeData({ type, length: values.length, ...validity.props, data } as Parameters<typeof makeData>[0]);
 }
 
 function numberData(
   type: DataType,
-  name: string,
-  rows: readonly AnyRow[],
+  values: readonly unknown[],
   data: Int32Array<ArrayBuffer> | Float64Array<ArrayBuffer>,
 ): Data {
-  const validity = new Validity(rows.length);
-  for (let i = 0; i < rows.length; i++) {
-    const value = rows[i]![name] as number | null | undefined;
+  const validity = new Validity(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number | null | undefined;
     if (value === null || value === undefined) validity.null(i);
     else data[i] = value;
   }
-  return makeData({ type, length: rows.length, ...validity.props, data } as Parameters<typeof makeData>[0]);
+  return makeData({ type, length: values.length, ...validity.props, data } as Parameters<typeof makeData>[0]);
 }
 
 function textData(type: DataType, texts: string[]): Data {

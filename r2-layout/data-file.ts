@@ -67,13 +67,7 @@ export async function buildDataFile<Row extends AnyRow>(
 /** Row groups, in order: one a day, a day of many rows cut up, neighbouring days joined where there are very many. */
 export function rowGroups<Row extends AnyRow>(table: TableName, rows: readonly Row[]): Row[][] {
   const timeColumn = TIME_COLUMN[table];
-  const byDay = new Map<number, Row[]>();
-  for (const row of rows) {
-    const day = Math.floor((row[timeColumn] as number) / DAY_US);
-    const same = byDay.get(day);
-    if (same) same.push(row);
-    else byDay.set(day, [row]);
-  }
+  const byDay = Map.groupBy(rows, (row) => Math.floor((row[timeColumn] as number) / DAY_US));
   const days = [...byDay.keys()].sort((a, b) => a - b);
   const daysPerGroup = Math.ceil(days.length / LAKE.rowGroupsPerFile);
   const groups: Row[][] = [];

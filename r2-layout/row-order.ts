@@ -33,8 +33,12 @@ function ranks(rows: readonly AnyRow[], textOf: (row: AnyRow) => unknown): { of:
   for (let i = 0; i < rows.length; i++) {
     const text = textOf(rows[i]!);
     const key = typeof text === "string" ? text : "";
-    if (!seen.has(key)) seen.set(key, seen.size);
-    of[i] = seen.get(key)!;
+    let number = seen.get(key);
+    if (number === undefined) {
+      number = seen.size;
+      seen.set(key, number);
+    }
+    of[i] = number;
   }
   const texts = [...seen.keys()].sort();
   const rank = new Uint32Array(texts.length);
