@@ -11,6 +11,7 @@ import { err, ok, type Result } from "../../r2-layout/result.ts";
 import { isLongerThan } from "../../r2-layout/utf8.ts";
 import type { Rejection } from "../problem.ts";
 import { deriveEvent } from "./derive/derive-event.ts";
+import { readTime } from "./derive/event-times.ts";
 import { isDeeperThan, isObject, type JsonObject } from "./derive/json.ts";
 import { carriesTime, givenId, type Mint, minting } from "./event-ids.ts";
 import { holdsMoreValues } from "./json-bounds.ts";
@@ -64,25 +65,35 @@ export function readBody(bytes: Uint8Array, call: RequestFacts["call"]): Result<
 export function parseEvents(body: ReadBody, facts: RequestFacts, shards: number, random: () => string): ParsedRequest {
   const { items, envelope } = body.list;
   const hasTime = () => carriesTime(envelope) || items.some((item) => isObject(item) && carriesTime(item));
-  const mint = minting(facts, body.bytes, hasTime, random);
+  const request: ReadRequest = {
+    facts,
+    shards,
+    envelope,
+    sentAt: readTime(envelope.sentAt ?? envelope.sent_at) ?? undefined,
+    mint: minting(facts, body.bytes, hasTime, random),
+  };
   const kept: KeptEvent[] = [];
   const dropped: DroppedEvent[] = [];
   items.forEach((item, index) => {
-    const result = parseEvent(item, index, envelope, facts, shards, mint);
+    const result = parseEvent(item, index, request);
     if ("line" in result) kept.push(result);
     else dropped.push(result);
   });
   return { count: items.length, kept, dropped };
 }
 
-function parseEvent(
-  item: unknown,
-  index: number,
-  envelope: JsonObject,
-  facts: RequestFacts,
-  shards: number,
-  mint: Mint,
-): KeptEvent | DroppedEvent {
+/** What the events of one request share. */
+interface ReadRequest {
+  readonly facts: RequestFacts;
+  readonly shards: number;
+  readonly envelope: JsonObject;
+  /** Of the envelope, microseconds. */
+  readonly sentAt: number | undefined;
+  readonly mint: Mint;
+}
+
+function parseEvent(item: unknown, index: number, request: ReadRequest): KeptEvent | DroppedEvent {
+  const { facts, shards, envelope, sentAt, mint } = request;
   if (item === undefined) return { index, event_id: null, cause: "not_json" };
   if (!isObject(item)) return { index, event_id: null, cause: "not_an_object" };
   const given = givenId(item, facts.call === "events");
@@ -92,8 +103,9 @@ function parseEvent(
   if (isDeeperThan(item, INGEST.jsonDepth)) return { index, event_id, cause: "event_too_deep" };
 
   const raw = withSharedContext(item, envelope);
-  const { row, quarantine } = deriveEvent(raw, event_id, envelope.sentAt ?? envelope.sent_at, facts);
-  const rawText = JSON.stringify(withoutPrivate(raw));
+  const { row, quarantine } = deriveEvent(raw, event_id, sentAt, facts);
+  hidePrivate(raw);
+  const rawText = JSON.stringify(raw);
   if (isLongerThan(rawText, INGEST.eventBytes)) return { index, event_id, cause: "event_too_large" };
   return { index, event_id, shard: shardOf(row, shards), quarantine, line: logLine(rawText, row, quarantine) };
 }
@@ -105,12 +117,18 @@ function withSharedContext(item: JsonObject, envelope: JsonObject): JsonObject {
   return { ...item, context: { ...envelope.context, ...item.context } };
 }
 
-/** Addresses, user agents and write keys are not kept: what is derived from them is in the row. */
-function withoutPrivate(raw: JsonObject): JsonObject {
-  const { ip, userAgent, user_agent, writeKey, write_key, ...kept } = raw;
-  if (!isObject(kept.context)) return kept;
-  const { ip: _ip, userAgent: _agent, userAgentData: _hints, ...context } = kept.context;
-  return { ...kept, context };
+const PRIVATE = ["ip", "userAgent", "user_agent", "writeKey", "write_key"] as const;
+const PRIVATE_IN_CONTEXT = ["ip", "userAgent", "userAgentData"] as const;
+
+/**
+ * Addresses, user agents and write keys are not kept: what is derived from them is in the row. The event was parsed for
+ * this request and is written down next, so it is changed in place: undefined members are left out of JSON.
+ */
+function hidePrivate(raw: Record<string, unknown>): void {
+  for (const key of PRIVATE) if (raw[key] !== undefined) raw[key] = undefined;
+  if (!isObject(raw.context)) return;
+  const context = raw.context as Record<string, unknown>;
+  for (const key of PRIVATE_IN_CONTEXT) if (context[key] !== undefined) context[key] = undefined;
 }
 
 /** `formatLogLine`, for a `raw` that is text already. */

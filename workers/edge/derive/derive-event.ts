@@ -23,8 +23,13 @@ export interface Derivation {
 const TYPES: ReadonlySet<string> = new Set<EventType>(["page", "screen", "track", "identify", "group", "alias"]);
 const NO_COLUMNS: OwnColumns = Object.freeze({});
 
-/** @param sentAt of the request as a whole, as the sender wrote it; an event's own stands above it. */
-export function deriveEvent(raw: JsonObject, eventId: string, sentAt: unknown, facts: RequestFacts): Derivation {
+/** @param sentAt of the request as a whole, microseconds; an event's own stands above it. */
+export function deriveEvent(
+  raw: JsonObject,
+  eventId: string,
+  sentAt: number | undefined,
+  facts: RequestFacts,
+): Derivation {
   const findings = new Findings();
   const isOwn = facts.call === "events";
   const own = isOwn ? ownColumns(raw, findings) : NO_COLUMNS;
@@ -42,7 +47,7 @@ export function deriveEvent(raw: JsonObject, eventId: string, sentAt: unknown, f
   const anonymousId = readIdentity(raw, isOwn ? ["anonymous_id", "anonymousId"] : ["anonymousId"], findings);
   const times = eventTimes(
     readClientTime(raw, isOwn, findings),
-    readTime(raw.sentAt) ?? (isOwn ? readTime(raw.sent_at) : undefined) ?? readTime(sentAt) ?? undefined,
+    readTime(raw.sentAt) ?? (isOwn ? readTime(raw.sent_at) : undefined) ?? sentAt,
     facts.receivedAt,
   );
 
