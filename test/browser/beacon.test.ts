@@ -164,7 +164,7 @@ describe("beacon.js on a page of another origin", () => {
     await stored(device, 1);
     await context.setOffline(true);
     await track("before the tunnel");
-    await page.close({ runBeforeUnload: true });
+    await Promise.all([page.waitForEvent("close"), page.close({ runBeforeUnload: true })]);
     await context.setOffline(false);
     const [one, two] = await Promise.all([context.newPage(), context.newPage()]);
     await Promise.all([open("/one", one), open("/two", two)]);
