@@ -1,0 +1,114 @@
+/** Every page in light and dark, wide and on a phone, into screenshots/: for eyes. What a program can see is asserted. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type RunningSystem, startSystem, until } from "../system/harness.ts";
+import { launchChromium } from "./chromium.ts";
+
+const FOLDER = join(import.meta.dirname, "../../screenshots");
+const SHOWN_MINUTES = 40;
+
+let system: RunningSystem;
+let browser: Browser;
+
+beforeAll(async () => {
+  mkdirSync(FOLDER, { recursive: true });
+  [system, browser] = await Promise.all([startSystem(), launchChromium()]);
+  await seed();
+});
+afterAll(() => Promise.all([browser?.close(), system?.stop()]));
+
+const LOOKS = [
+  { name: "wide-light", width: 1360, height: 900, colorScheme: "light" },
+  { name: "wide-dark", width: 1360, height: 900, colorScheme: "dark" },
+  { name: "phone-light", width: 390, height: 844, colorScheme: "light" },
+  { name: "phone-dark", width: 390, height: 844, colorScheme: "dark" },
+] as const;
+
+const PAGES: Readonly<Record<string, (page: Page) => Promise<void>>> = {
+  async live(page) {
+    await page.goto(`${system.url}/live`);
+    await page.locator(".top-list li").first().waitFor();
+  },
+  async support(page) {
+    await page.goto(`${system.url}/support?user=user-1&minutes=60`);
+    await page.locator(".profile").waitFor();
+    await page.locator(".event", { hasText: "Order Completed" }).first().click();
+  },
+  async "support-start"(page) {
+    await page.goto(`${system.url}/support`);
+    await page.getByText("Whom do you have").waitFor();
+  },
+  async sql(page) {
+    await page.goto(`${system.url}/sql`);
+    await page.getByRole("button", { name: /^Run/ }).click();
+    await page.locator(".results").waitFor();
+  },
+  async "sql-mistake"(page) {
+    await page.goto(`${system.url}/sql?sql=SELECT+nonsense+FROM+events`);
+    await page.getByRole("button", { name: /^Run/ }).click();
+    await page.locator(".failed").waitFor();
+  },
+  async "sign-in"(page) {
+    await page.goto(`${system.url}/live`);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Access token").waitFor();
+  },
+};
+
+it.each(LOOKS)("pages fit the screen and log no error: $name", async ({ name, width, height, colorScheme }) => {
+  for (const [title, open] of Object.entries(PAGES)) {
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme });
+    const page = await context.newPage();
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(String(error)));
+    await open(page);
+    await page.screenshot({ path: join(FOLDER, `${title}-${name}.png`) });
+    const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect({ title, tooWide: Math.max(0, tooWide), errors }).toEqual({ title, tooWide: 0, errors: [] });
+    await context.close();
+  }
+});
+
+/** An hour of a small shop, the same each time but for its clock. */
+async function seed(): Promise<void> {
+  const countries = ["US", "DE", "GB", "FR", "IN", "BR"];
+  const paths = ["/", "/products/blue-kettle", "/products/a-lamp-with-a-very-long-name-indeed", "/cart", "/checkout"];
+  const names = ["page", "page", "page", "Product Viewed", "page", "Product Added", "search"];
+  const now = Date.now();
+  const events: Record<string, unknown>[] = [];
+  for (let minute = 0; minute < SHOWN_MINUTES; minute++) {
+    const count = Math.round(30 + 20 * Math.sin(minute / 5));
+    for (let i = 0; i < count; i++) {
+      const ordered = i % 17 === 5;
+      const user = (minute * 7 + i) % 23;
+      events.push({
+        event_name: ordered ? "Order Completed" : names[(minute + i) % names.length],
+        user_id: `user-${user}`,
+        anonymous_id: `device-${user}-${i % 2}`,
+        session_id: `session-${user}-${Math.floor(minute / 20)}`,
+        client_time: new Date(now - minute * 60_000 - i * 500).toISOString(),
+        page_url: `https://shop.example${paths[(minute * 3 + i) % paths.length]}`,
+        country: countries[(i * i) % countries.length],
+        device_type: i % 3 ? "desktop" : "mobile",
+        browser: "Firefox",
+        os: "Linux",
+        properties: ordered
+          ? { order_id: `o-${minute}-${i}`, revenue: 12.5 + i, currency: "EUR" }
+          : { product_id: `p-${i}`, name: "Blue kettle" },
+      });
+    }
+  }
+  const response = await fetch(`${system.url}/v1/events?writeKey=${system.writeKey}`, {
+    method: "POST",
+    body: JSON.stringify({ events, sent_at: new Date().toISOString() }),
+  });
+  expect(response.ok).toBe(true);
+  await system.settled();
+  await until("the hour in the rollups", 10_000, async () => {
+    const range = { from: new Date(now - 3_600_000).toISOString(), to: new Date(now + 60_000).toISOString() };
+    const points = await system.rollups({ metric: "events", grain: "minute", ...range });
+    return points.reduce((sum, point) => sum + point.value, 0) === events.length;
+  });
+}
