@@ -75,12 +75,14 @@ export const LOG = {
   segmentsPerRead: 100,
   /** At most one wake-up per sink in this time. */
   wakeIntervalMs: SECOND_MS,
+  /** While nothing moves, the time between two wake-ups doubles up to this: the sink is down, or its lease has to run out. */
+  wakeIntervalMaxMs: 10 * SECOND_MS,
   retentionDays: 30,
 } as const;
 
 export const SINK = {
-  /** A lease without renewal is free again after this. */
-  leaseMs: 60 * SECOND_MS,
+  /** A lease without renewal is free again after this: how long a drain that was killed holds up its shard. One step takes less. */
+  leaseMs: 20 * SECOND_MS,
   /** Events and inflated bytes that one step of a sink holds in memory. */
   stepEvents: 25_000,
   stepBytes: 24 * MiB,

@@ -1,10 +1,10 @@
 /**
  * When to wake which sink. A sink that is behind is woken at once if it was not woken in the last second, else as soon
- * as that second is over. While nothing moves, neither head nor cursor, the wait doubles up to a minute: a sink that is
- * down does not fill its queue. Pure; lost with the memory, it errs towards one wake-up too many.
+ * as that second is over. While nothing moves, neither head nor cursor, the wait doubles up to ten seconds: a sink that
+ * is down does not fill its queue. Pure; lost with the memory, it errs towards one wake-up too many.
  */
 
-import { LOG, MINUTE_MS } from "../../r2-layout/limits.ts";
+import { LOG } from "../../r2-layout/limits.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
 
 interface Woken {
@@ -35,7 +35,7 @@ export class WakeSchedule {
   sent(sink: SinkName, head: number, cursor: number, nowMs: number): void {
     const before = this.#woken.get(sink);
     const still = before !== undefined && before.head === head && before.cursor === cursor;
-    const waitMs = still ? Math.min(MINUTE_MS, before.waitMs * 2) : LOG.wakeIntervalMs;
+    const waitMs = still ? Math.min(LOG.wakeIntervalMaxMs, before.waitMs * 2) : LOG.wakeIntervalMs;
     this.#woken.set(sink, { atMs: nowMs, head, cursor, waitMs });
   }
 }
