@@ -18,7 +18,8 @@ import { EMPTY_PROFILE, SubjectState } from "./subject-state.ts";
 import type { Entry } from "./timeline-entry.ts";
 import { entryOf, entryOfLine, oldestFirst, sizeOf } from "./timeline-entry.ts";
 
-const KEPT_US = TIMELINE.daysKept * DAY_US;
+/** What a timeline keeps at most; tests keep less. */
+type Kept = Readonly<Record<"eventsKept" | "bytesKept" | "daysKept", number>>;
 
 type EncodedHead = EncodedState & {
   /** Sessions whose events have expired, at most `TIMELINE.sessionsInHead`. */
@@ -27,6 +28,7 @@ type EncodedHead = EncodedState & {
 
 export class Timeline {
   readonly #sql: SqlStorage;
+  readonly #kept: Kept;
   readonly #chunks: ChunkStore;
   /** Null before the first append. */
   #state: SubjectState | null = null;
@@ -34,8 +36,9 @@ export class Timeline {
   /** The head's events, in no order. */
   #open: Entry[] = [];
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: SqlStorage, kept: Kept = TIMELINE) {
     this.#sql = sql;
+    this.#kept = kept;
     sql.exec("CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, state TEXT NOT NULL, events TEXT NOT NULL)");
     this.#chunks = new ChunkStore(sql);
     const head = sql.exec<{ state: string; events: string }>("SELECT state, events FROM head").toArray()[0];
@@ -99,7 +102,8 @@ export class Timeline {
    * old history is not history to delete. @returns when to come again, milliseconds; null when no event is left
    */
   expire(nowMs: number): number | null {
-    const cutoff = nowMs * MICROS_PER_MS - KEPT_US;
+    const keptUs = this.#kept.daysKept * DAY_US;
+    const cutoff = nowMs * MICROS_PER_MS - keptUs;
     const chunks = this.#chunks.receivedBefore(cutoff);
     for (const chunk of chunks) this.#chunks.drop(chunk);
     const expired = this.#open.filter(({ event }) => event.received_at < cutoff);
@@ -112,7 +116,7 @@ export class Timeline {
     const first = this.#chunks.firstReceivedUntil();
     if (first !== null) times.push(first);
     if (times.length === 0) return null;
-    const expiresMs = Math.ceil((Math.min(...times) + KEPT_US) / MICROS_PER_MS) + 1;
+    const expiresMs = Math.ceil((Math.min(...times) + keptUs) / MICROS_PER_MS) + 1;
     return Math.max(expiresMs, nowMs + DAY_MS);
   }
 
@@ -121,8 +125,8 @@ export class Timeline {
     const dropped: SessionPart[] = [];
     for (let chunk = this.#chunks.oldest(); chunk; chunk = this.#chunks.oldest()) {
       const { events, bytes } = this.#chunks.totals();
-      const tooMany = events + this.#open.length - chunk.events >= TIMELINE.eventsKept;
-      if (!tooMany && bytes <= TIMELINE.bytesKept) break;
+      const tooMany = events + this.#open.length - chunk.events >= this.#kept.eventsKept;
+      if (!tooMany && bytes <= this.#kept.bytesKept) break;
       dropped.push(...chunk.sessions);
       this.#chunks.drop(chunk);
     }

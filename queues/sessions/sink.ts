@@ -15,6 +15,8 @@ import { writeTimelines } from "./timeline-writer.ts";
 
 export interface SessionsDeps extends TimelineWriterDeps {
   readonly cursors: ObjectNamespace<SinkCursorApi>;
+  /** `SINK.callsPerInvocation`, unless a test wants less. */
+  readonly callsPerInvocation?: number;
 }
 
 export function createSessionsSink(deps: SessionsDeps): Sink {
@@ -23,14 +25,15 @@ export function createSessionsSink(deps: SessionsDeps): Sink {
 
 /** "unfinished" where the calls of this invocation do not suffice: what was done stays done. */
 async function apply(step: SinkStep, deps: SessionsDeps): Promise<"unfinished" | undefined> {
-  const calls = step.calls ?? { left: SINK.callsPerInvocation };
+  const callsMax = deps.callsPerInvocation ?? SINK.callsPerInvocation;
+  const calls = step.calls ?? { left: callsMax };
   const groups = groupBySubject(step.events);
   const needed = callsNeeded(groups);
   if (needed <= calls.left) {
     await writeTimelines(groups, step, calls, deps);
     return undefined;
   }
-  if (needed <= SINK.callsPerInvocation) return "unfinished";
+  if (needed <= callsMax) return "unfinished";
 
   const parts = Map.groupBy(step.events, (event) => partOf(subjectOf(event) ?? NOBODY));
   const done = await applyParts(deps.cursors, step, async (part) => {
