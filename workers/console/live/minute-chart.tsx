@@ -139,7 +139,8 @@ function chartOptions(
         grid: { show: false },
         size: 28,
         space: 64,
-        values: (_, splits) => splits.map((s) => formatMinute(s * 1_000)),
+        // None at the very end, where it would be cut.
+        values: (plot, splits) => splits.map((s) => (s > plot.scales.x!.max! - 120 ? "" : formatMinute(s * 1_000))),
       },
       {
         ...axis,

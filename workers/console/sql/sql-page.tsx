@@ -135,15 +135,15 @@ function Result({ result }: { result: FinishedQuery }) {
   const facts = [
     `${formatCount(rows.length)} ${rows.length === 1 ? "row" : "rows"}`,
     `${(tookMs / 1_000).toFixed(tookMs < 1_000 ? 3 : 2)} s`,
-    stats.bytes_read !== undefined && `${formatBytes(stats.bytes_read)} read`,
-    stats.files !== undefined && `${formatCount(stats.files)} ${stats.files === 1 ? "file" : "files"}`,
-    stats.cached && "from the cache",
-    stats.truncated && "cut at the limit",
-  ].filter(Boolean);
+    `${formatBytes(stats.bytes_read)} read`,
+    `${formatCount(stats.files)} of ${formatCount(stats.table_files)} ${stats.table_files === 1 ? "file" : "files"}`,
+  ];
   return (
     <section class="card outcome" aria-label="Result of the statement">
       <div class="title">
-        <p role="status">{facts.join(" · ")}</p>
+        <p role="status" title={`${Math.round(stats.elapsed_ms)} ms of it on the server`}>
+          {facts.join(" · ")}
+        </p>
         {rows.length > 0 && (
           <button type="button" onClick={() => download(result)}>
             Download CSV

@@ -12,14 +12,13 @@ export interface ResultColumn {
 export type Cell = string | number | boolean | null | readonly Cell[] | { readonly [key: string]: Cell };
 
 export interface QueryStats {
-  /** Milliseconds on the server. */
-  readonly elapsed_ms?: number;
-  readonly bytes_read?: number;
-  readonly files?: number;
-  readonly files_pruned?: number;
-  readonly rows?: number;
-  readonly cached?: boolean;
-  readonly truncated?: boolean;
+  /** From the request's coming to the last row, milliseconds on the server. */
+  readonly elapsed_ms: number;
+  /** Fetched from storage for this statement; what was in memory already is not counted. */
+  readonly bytes_read: number;
+  /** Files read, of all that the tables have. */
+  readonly files: number;
+  readonly table_files: number;
 }
 
 export interface QueryResult {

@@ -31,7 +31,7 @@ function Found({ lookup, refresh, go }: { lookup: Lookup; refresh(): void; go(lo
   if (problem && events.length === 0) return <Failed problem={problem} scope="support" retry={refresh} />;
   if (loadedAt === null) return <Loading what="the timeline" />;
 
-  const span = formatDuration(lookup.minutes * 60_000);
+  const span = lookup.minutes === 60 ? "hour" : formatDuration(lookup.minutes * 60_000);
   const isKnown = profile !== null && profile.events > 0;
   return (
     <div class={isKnown ? "found with-profile" : "found"}>
