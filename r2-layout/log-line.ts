@@ -4,6 +4,7 @@
  */
 import type { DerivedEvent, EventRow, QuarantineRow } from "./event-columns.ts";
 import { INGEST } from "./limits.ts";
+import { cutUtf8 } from "./utf8.ts";
 
 export const DERIVATION_VERSION = 1;
 
@@ -65,6 +66,14 @@ export function quarantineRow(line: LogLine, at: LogPosition): QuarantineRow {
   };
 }
 
+/** Members of a call that stand beside its properties: mobile SDKs name a screen only there. Properties stand above them. */
+const BESIDE_PROPERTIES = [
+  ["group_id", "groupId"],
+  ["previous_id", "previousId"],
+  ["name", "name"],
+  ["category", "category"],
+] as const;
+
 /** The sender's properties (traits for identify and group), each value as text; null where there are none. */
 export function propertiesOf(raw: Readonly<Record<string, unknown>>): Record<string, string> | null {
   const given = isObject(raw.properties) ? raw.properties : isObject(raw.traits) ? raw.traits : {};
@@ -74,15 +83,13 @@ export function propertiesOf(raw: Readonly<Record<string, unknown>>): Record<str
     const value = given[key];
     if (value === null || value === undefined) continue;
     if (++count > INGEST.propertiesPerEvent) break;
-    setOwn(out, key, typeof value === "string" ? value : JSON.stringify(value));
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    setOwn(out, key, cutUtf8(text, INGEST.propertyValueBytes));
   }
-  for (const [name, key] of [
-    ["group_id", "groupId"],
-    ["previous_id", "previousId"],
-  ] as const) {
+  for (const [name, key] of BESIDE_PROPERTIES) {
     const value = raw[key];
-    if (typeof value === "string" && value !== "") {
-      out[name] = value;
+    if (typeof value === "string" && value !== "" && out[name] === undefined) {
+      out[name] = cutUtf8(value, INGEST.propertyValueBytes);
       count++;
     }
   }

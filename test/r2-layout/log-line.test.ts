@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
 import { EVENT_COLUMNS, QUARANTINE_COLUMNS } from "../../r2-layout/event-columns.ts";
+import { INGEST } from "../../r2-layout/limits.ts";
 import { formatLogLine, propertiesOf } from "../../r2-layout/log-line.ts";
 import { decodeSegment, encodeSegment } from "../../r2-layout/segment.ts";
 
@@ -56,9 +57,20 @@ describe("properties", () => {
       d: '{"e":[1]}',
     });
     expect(propertiesOf({ traits: { plan: "pro" }, groupId: "g" })).toEqual({ plan: "pro", group_id: "g" });
+    expect(propertiesOf({ name: "Basket", category: "Shop", properties: { category: "x" } })).toEqual({
+      name: "Basket",
+      category: "x",
+    });
     expect(propertiesOf({ properties: [] })).toBeNull();
     expect(JSON.stringify(propertiesOf({ properties: JSON.parse('{"__proto__":"x"}') }))).toBe('{"__proto__":"x"}');
   });
+});
+
+it("a property is as long as its bound allows, cut between characters (promise 9)", () => {
+  const long = "€".repeat(INGEST.propertyValueBytes);
+  const { text, list } = propertiesOf({ properties: { text: long, list: [long] } }) as { text: string; list: string };
+  expect(text).toBe("€".repeat(Math.floor(INGEST.propertyValueBytes / 3)));
+  expect(Buffer.byteLength(list)).toBeLessThanOrEqual(INGEST.propertyValueBytes);
 });
 
 describe("promise 6: the columns", () => {
