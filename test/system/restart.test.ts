@@ -1,0 +1,65 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, expect, it } from "vitest";
+import { freePort, type RunningSystem, startSystem } from "./harness.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "eventpile-restart-"));
+let system: RunningSystem | null = null;
+afterEach(async () => {
+  await system?.stop();
+  system = null;
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const batch = [1, 2, 3].map((i) => ({ type: "track", event: "Kept", messageId: `kept-${i}`, userId: "keeper" }));
+
+it("what was stored is there after a clean stop, and its ids still count as known (promise 2)", async () => {
+  system = await startSystem({ dir });
+  expect((await system.sendBatch(batch)).status).toBe(200);
+  await system.settled();
+  await system.stop();
+  system = await system.again();
+  expect((await system.sql("select count(*) from events")).rows).toEqual([[3]]);
+  expect((await system.sendBatch(batch)).status).toBe(200);
+  const ledger = await system.settled();
+  expect(ledger).toMatchObject({
+    balanced: true,
+    total: { accepted: 6, duplicates: 3, lake: 3, sessions: 3, rollups: 3 },
+  });
+  expect((await system.userEvents("keeper")).events.length).toBe(3);
+
+  expect(await refusal({ dir, port: await freePort() })).toMatch(/already runs on .*eventpile-restart-.*process \d+/);
+});
+
+it("a taken port is told in one line, and nothing is left behind", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const other = mkdtempSync(join(tmpdir(), "eventpile-taken-"));
+  const said = await refusal({ dir: other, port });
+  expect(said).toContain(`port ${port} is taken`);
+  expect(said.trim().split("\n").length).toBe(1);
+  server.close();
+  rmSync(other, { recursive: true, force: true });
+});
+
+/** What a start that must fail prints. */
+async function refusal({ dir, port }: { dir: string; port: number }): Promise<string> {
+  const child = spawn(process.execPath, ["scripts/start.ts", "--no-demo"], {
+    env: { ...process.env, PORT: String(port), EVENTPILE_DIR: dir },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  }
+  const [code] = await once(child, "exit");
+  expect(code).toBe(1);
+  return output;
+}
