@@ -3,6 +3,7 @@
  * has been told. A publish is whole states and therefore safe to repeat; one that is lost is made good:
  *
  *     publish fails               its minutes stay marked, and go with the next batch or tick (at least one a minute)
+ *     hub does not answer         the same, after ten seconds
  *     object evicted              what the hub knows is forgotten with the marks: the next publish tells the whole window
  *     batch while one is sending  its minutes are gathered, and sent when that one has ended: one at a time, no backlog
  */
@@ -12,6 +13,9 @@ import { isFinal } from "./grains.ts";
 import { liveWindow } from "./live-window.ts";
 import type { RollupStore } from "./rollup-store.ts";
 import { shardMinute } from "./shard-minute.ts";
+
+/** A hub that does not answer counts as lost: it must not keep later publishes waiting. */
+const PUBLISH_TIMEOUT_MS = 10_000;
 
 export class LivePublisher {
   readonly #hub: () => Pick<LiveHubApi, "publish">;
@@ -60,7 +64,7 @@ export class LivePublisher {
     this.#unpublished = new Set([...(waiting ?? [])].filter((minute) => minute >= to));
     try {
       const update: ShardUpdate = { shard, shards: this.#shards, lastSeq, completeUntil, minutes };
-      await this.#hub().publish(update);
+      await within(PUBLISH_TIMEOUT_MS, this.#hub().publish(update));
       this.#toldUntil = completeUntil;
     } catch (error) {
       const since: Set<number> = this.#unpublished;
@@ -75,5 +79,17 @@ export class LivePublisher {
     return [newest, newest - MINUTE_MS, newest - 2 * MINUTE_MS].some(
       (start) => isFinal("minute", start, completeUntil) && !isFinal("minute", start, this.#toldUntil),
     );
+  }
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -14,7 +14,8 @@ const { MINUTE_ROLLUP: rollups, LIVE_HUB: hubs } = env as unknown as {
   MINUTE_ROLLUP: DurableObjectNamespace<MinuteRollup>;
   LIVE_HUB: DurableObjectNamespace<LiveHub>;
 };
-const BUDGET_MS = 2_000;
+/** For a condition to come true. How long it takes is measured by `npm run bench:delays`, on a quiet machine. */
+const WAIT_MS = 8_000;
 /** Minutes in the window with room on both sides, should the clock move on during a test. */
 const MINUTE = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - 10 * MINUTE_MS;
 const iso = (minute: number) => new Date(minute).toISOString();
@@ -24,7 +25,9 @@ afterEach(async () => {
   const sockets = open.splice(0);
   for (const socket of sockets) socket.close(1000, "end of test");
   if (sockets.length > 0) {
-    await vi.waitFor(() => runInDurableObject(hub(), (_, state) => expect(state.getWebSockets()).toEqual([])));
+    await vi.waitFor(() => runInDurableObject(hub(), (_, state) => expect(state.getWebSockets()).toEqual([])), {
+      timeout: WAIT_MS,
+    });
   }
   await reset();
 });
@@ -53,9 +56,9 @@ async function connect() {
         if (!found) throw new Error(`no frame of ${iso(start)} with ${events} events in ${texts.join("\n")}`);
         return found;
       },
-      { timeout: BUDGET_MS, interval: 5 },
+      { timeout: WAIT_MS, interval: 5 },
     );
-  await vi.waitFor(() => expect(texts.length).toBeGreaterThan(0), { timeout: BUDGET_MS, interval: 5 });
+  await vi.waitFor(() => expect(texts.length).toBeGreaterThan(0), { timeout: WAIT_MS, interval: 5 });
   return { socket, texts, frames, minutes, frameOf, closed: closed.promise };
 }
 
@@ -84,7 +87,7 @@ function update(shard: number, shards: number, minute: number, events: number, c
 }
 
 describe("a socket", () => {
-  it("gets a snapshot first, then each minute that changes, within two seconds", async () => {
+  it("gets a snapshot first, then each minute that changes", async () => {
     await happen([
       at(MINUTE, {
         country: "DE",
@@ -199,7 +202,7 @@ describe("a socket", () => {
   it("may say ping, and is closed with a code for what it may not", async () => {
     const client = await connect();
     client.socket.send("ping");
-    await vi.waitFor(() => expect(client.texts.at(-1)).toBe("pong"), { timeout: BUDGET_MS });
+    await vi.waitFor(() => expect(client.texts.at(-1)).toBe("pong"), { timeout: WAIT_MS });
     client.socket.send("hello?");
     client.socket.send(new Uint8Array([1]));
     expect(await client.closed).toBe(1003);
@@ -213,7 +216,7 @@ describe("a socket", () => {
     const staying = await connect();
     leaving.socket.close(1000, "bye");
     await vi.waitFor(() => runInDurableObject(hub(), (_, state) => expect(state.getWebSockets()).toHaveLength(1)), {
-      timeout: BUDGET_MS,
+      timeout: WAIT_MS,
     });
     await happen([at(MINUTE)]);
     await staying.frameOf(MINUTE, 1);
@@ -234,7 +237,7 @@ it("adds up four shards, gathers their publishes and sends a minute at most twic
     await hub().publish({ shard, shards: 4, lastSeq: seq, completeUntil: passed, minutes: [] });
   }
   await vi.waitFor(() => expect(client.minutes().at(-1)).toMatchObject({ events: 80, state: "final" }), {
-    timeout: BUDGET_MS,
+    timeout: WAIT_MS,
   });
 });
 

@@ -72,6 +72,25 @@ it("gathers what changes while it is telling, and has one publish under way", as
   expect(minutesTold().slice(1)).toEqual([[MINUTE], [MINUTE - MINUTE_MS, MINUTE]]);
 });
 
+it("does not wait for ever for a hub that does not answer", async () => {
+  vi.useFakeTimers();
+  try {
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const { publish, minutesTold, state } = setting([MINUTE]);
+    state.gate = new Promise<void>(() => {});
+    const stuck = publish([MINUTE]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await stuck;
+    expect(warned).toHaveBeenCalledOnce();
+    warned.mockRestore();
+    state.gate = Promise.resolve();
+    await publish([]);
+    expect(minutesTold()).toEqual([[MINUTE]]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 it("tells that time has passed once a minute, when minutes become final", async () => {
   const { publish, told, position } = setting([]);
   for (let second = 0; second < 180; second++) {
