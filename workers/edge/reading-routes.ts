@@ -1,11 +1,13 @@
 /** Addresses that answer questions. Each takes a token with its scope, reads its parameters, and asks one party. */
-import type { Hono } from "hono";
+import type { Context, Hono } from "hono";
 import { readLedger } from "../../durable-objects/event-log/ledger.ts";
 import { readRollups } from "../../durable-objects/minute-rollup/read.ts";
 import { readDeviceEvents } from "../../durable-objects/user-timeline/device-view.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { readUserEvents } from "../../durable-objects/user-timeline/user-view.ts";
+import { EVENT_COLUMNS } from "../../r2-layout/event-columns.ts";
 import { SQL } from "../../r2-layout/limits.ts";
+import { cutUtf8 } from "../../r2-layout/utf8.ts";
 import { problem, type Scope } from "../problem.ts";
 import { authorize, type Tokens, tokenOf } from "../tokens.ts";
 import { readBytes } from "./body.ts";
@@ -35,26 +37,29 @@ export function addReading(app: Hono, { env, shards, tokens, now }: Reading): vo
   const queryOf = (request: Request) => new URL(request.url).searchParams;
 
   const reader = { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY };
+  /** As the column holds it: a timeline is named by the id after it was cut. */
+  const userId = (c: Context) => cutUtf8(c.req.param("id") ?? "", EVENT_COLUMNS.user_id.maxBytes);
+  const deviceId = (c: Context) => cutUtf8(c.req.param("id") ?? "", EVENT_COLUMNS.anonymous_id.maxBytes);
   const user = (id: string) => env.USER_TIMELINE.getByName(timelineName(env.IDENTITY_KEY, { kind: "user", id }));
 
   app.get("/v1/users/:id/events", async (c) => {
     allow(c.req.raw, "support");
     const request = eventsRequest(queryOf(c.req.raw), now());
-    return c.json(eventsJson(await readUserEvents(reader, c.req.param("id"), request)));
+    return c.json(eventsJson(await readUserEvents(reader, userId(c), request)));
   });
   app.get("/v1/users/:id/sessions", async (c) => {
     allow(c.req.raw, "support");
-    return c.json(sessionsJson(await user(c.req.param("id")).sessions(sessionsLimit(queryOf(c.req.raw)))));
+    return c.json(sessionsJson(await user(userId(c)).sessions(sessionsLimit(queryOf(c.req.raw)))));
   });
   app.get("/v1/users/:id/profile", async (c) => {
     allow(c.req.raw, "support");
-    const id = c.req.param("id");
+    const id = userId(c);
     return c.json(profileJson(id, await user(id).profile()));
   });
   app.get("/v1/devices/:id/events", async (c) => {
     allow(c.req.raw, "support");
     const request = eventsRequest(queryOf(c.req.raw), now());
-    return c.json(eventsJson(await readDeviceEvents(reader, c.req.param("id"), request)));
+    return c.json(eventsJson(await readDeviceEvents(reader, deviceId(c), request)));
   });
 
   app.post("/v1/sql", async (c) => {

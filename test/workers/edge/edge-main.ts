@@ -1,7 +1,12 @@
-/** The Worker under test in the `edge` project: the edge, every object class, and a consumer that keeps its messages. */
+/** The Worker under test in the `edge` project: the edge, the objects it asks, and a consumer that keeps its messages. */
 import edge from "../../../workers/edge/index.ts";
 
-export * from "../../../workers/objects/index.ts";
+export { EventLog } from "../../../durable-objects/event-log/event-log.ts";
+export { LakeCatalog } from "../../../durable-objects/lake-catalog/lake-catalog.ts";
+export { LiveHub } from "../../../durable-objects/live-hub/live-hub.ts";
+export { MinuteRollup } from "../../../durable-objects/minute-rollup/minute-rollup.ts";
+export { SinkCursor } from "../../../durable-objects/sink-cursor/sink-cursor.ts";
+export { UserTimeline } from "../../../durable-objects/user-timeline/user-timeline.ts";
 
 /** Bodies of messages, in the order the queues delivered them. */
 export const delivered: unknown[] = [];

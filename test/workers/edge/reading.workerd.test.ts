@@ -76,7 +76,7 @@ describe("a token's scopes", () => {
 });
 
 describe("users and devices", () => {
-  it.each(["plain", "a/b", 'say "hi"', "😀 & ü?#", "100%", "%2F", "a+b c", "..a", "x".repeat(256), "constructor"])(
+  it.each(["plain", "a/b", 'say "hi"', "😀 & ü?#", "100%", "%2F", "a+b c", "..a", "x".repeat(249), "constructor"])(
     "are found whatever their ids hold: %s",
     async (id) => {
       await keep(id, `${id} device`, [{ event_name: "page", page_path: "/home", event_time: 1_000 * Date.now() + 1 }]);
@@ -95,6 +95,12 @@ describe("users and devices", () => {
       expect(sessions).toMatchObject([{ events: 1, entry: "/home" }]);
     },
   );
+
+  it("are found by an id that was too long for its column", async () => {
+    await keep("é".repeat(128), "long-d", [{}]);
+    const { events } = (await (await get(`/v1/users/${"é".repeat(200)}/events`, TOKEN.support)).json()) as Page;
+    expect(events).toHaveLength(1);
+  });
 
   it("show the last hour unless asked for more, newest first, page by page", async () => {
     const now = Date.now() * 1_000;
