@@ -107,14 +107,19 @@ export class DataFileTable {
   planned(request: PlanRequest, seq: number): PlannedFile[] {
     const { table, from, to, eventNames, equals } = request;
     const asked = Object.entries(equals ?? {});
-    const wide = eventNames !== undefined || asked.length > 0;
+    // Only what is asked for leaves SQLite: a file's statistics are some thousand characters, mostly of other columns.
+    const wanted = [
+      eventNames ? ", event_names" : "",
+      ...asked.map((_, i) => `, json_extract(columns, ?) AS bounds_${i}`),
+    ];
     const files: PlannedFile[] = [];
     for (const spansDays of [0, 1]) {
-      const rows = this.#sql.exec<FileRow>(
-        `SELECT id, key, bytes, row_count, min_time, max_time${wide ? ", event_names, columns" : ""} FROM data_file
+      const rows = this.#sql.exec<FileRow & { [bounds: `bounds_${number}`]: string | null }>(
+        `SELECT id, key, bytes, row_count, min_time, max_time${wanted.join("")} FROM data_file
          WHERE tbl = ? AND spans_days = ? AND min_time >= ? AND min_time < ? AND max_time >= ?
            AND added_seq <= ? AND (removed_seq IS NULL OR removed_seq > ?)
          ORDER BY min_time, id`,
+        ...asked.map(([name]) => `$.${JSON.stringify(name)}`),
         table,
         spansDays,
         from === undefined || spansDays === 1 ? -Number.MAX_SAFE_INTEGER : from - DAY_US,
@@ -124,11 +129,9 @@ export class DataFileTable {
         seq,
       );
       for (const row of rows) {
-        if (wide) {
-          if (eventNames && !mayHoldName(parsed<string[]>(row.event_names), eventNames)) continue;
-          const columns = asked.length > 0 ? parsed<Record<string, ColumnBounds>>(row.columns) : null;
-          if (!asked.every(([name, values]) => mayHold(columns?.[name], row.row_count, values))) continue;
-        }
+        if (eventNames && !mayHoldName(parsed<string[]>(row.event_names), eventNames)) continue;
+        const boundsOf = (i: number) => parsed<ColumnBounds>(row[`bounds_${i}`] ?? null) ?? undefined;
+        if (!asked.every(([, values], i) => mayHold(boundsOf(i), row.row_count, values))) continue;
         files.push({
           id: row.id,
           key: row.key,
