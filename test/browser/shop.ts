@@ -14,7 +14,7 @@ export async function openShop(head: string, scripts: Readonly<Record<string, st
     const path = request.url?.split("?")[0] ?? "/";
     const script = scripts[path];
     if (script !== undefined) return response.setHeader("content-type", "text/javascript").end(script);
-    if (path === "/favicon.ico") return response.writeHead(404).end();
+    if (path === "/favicon.ico") return response.writeHead(204).end();
     response.setHeader("content-type", "text/html");
     response.end(`<!doctype html><html><head><title>Shop ${path}</title>${head}</head><body>${path}</body></html>`);
   });
