@@ -58,7 +58,20 @@ export function readBody(bytes: Uint8Array, call: RequestFacts["call"]): Result<
     return err({ reason: "json_too_complex", limit: `${INGEST.jsonValues} values` });
   }
   const list = readEvents(decoder.decode(bytes), call);
-  return list.ok ? ok({ bytes, list: list.value }) : list;
+  if (!list.ok) return list;
+  const refusal = refusedContext(list.value, bytes.length);
+  return refusal ? err(refusal) : ok({ bytes, list: list.value });
+}
+
+/** A shared context is written down with every event: together they may take no more than if each had brought its own. */
+function refusedContext({ items, envelope }: EventList, bodyBytes: number): Rejection | null {
+  const { context } = envelope;
+  if (!isObject(context) || items[0] === envelope) return null;
+  if (isDeeperThan(context, INGEST.jsonDepth)) {
+    return { reason: "json_too_complex", limit: `nesting of ${INGEST.jsonDepth}` };
+  }
+  const bytes = bodyBytes + items.length * Buffer.byteLength(JSON.stringify(context));
+  return bytes > INGEST.inflatedBytes ? { reason: "body_too_large", limit_bytes: INGEST.inflatedBytes } : null;
 }
 
 /** @param random 32 hexadecimal digits, new with each call. */
@@ -99,10 +112,9 @@ function parseEvent(item: unknown, index: number, request: ReadRequest): KeptEve
   const given = givenId(item, facts.call === "events");
   if (given === null) return { index, event_id: null, cause: "id_too_long" };
   const event_id = given ?? mint(index);
-  // Before anything that recurses without a bound, as JSON.stringify does.
-  if (isDeeperThan(item, INGEST.jsonDepth)) return { index, event_id, cause: "event_too_deep" };
-
   const raw = withSharedContext(item, envelope);
+  // Before anything that recurses without a bound, as JSON.stringify does.
+  if (isDeeperThan(raw, INGEST.jsonDepth)) return { index, event_id, cause: "event_too_deep" };
   const { row, quarantine } = deriveEvent(raw, event_id, sentAt, facts);
   hidePrivate(raw);
   const rawText = JSON.stringify(raw);

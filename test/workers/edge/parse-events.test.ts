@@ -63,6 +63,7 @@ const encoder = new TextEncoder();
 const requestJson = fc.oneof(
   junk.map((value) => JSON.stringify(value) ?? "null"),
   fc.array(junkEvent, { maxLength: 6 }).map((batch) => JSON.stringify({ batch, sentAt: "2026-11-22T12:00:00Z" })),
+  fc.tuple(fc.array(junkEvent, { maxLength: 6 }), junk).map(([batch, context]) => JSON.stringify({ batch, context })),
   fc.array(junkEvent, { maxLength: 6 }).map((events) => JSON.stringify(events)),
   fc.array(junkEvent, { maxLength: 6 }).map((events) => events.map((e) => JSON.stringify(e)).join("\n")),
 );
@@ -215,6 +216,26 @@ describe("hostile JSON", () => {
       parse({ batch: [{ type: "page", userId: "u", properties: { title } }] }).kept[0]!.line,
     );
     expect(row.page_title).toBe("x".repeat(511));
+  });
+});
+
+describe("a shared context", () => {
+  const batch = (calls: number, context: string) =>
+    `{"batch":[${Array(calls).fill('{"type":"track","event":"e"}').join(",")}],"context":${context}}`;
+
+  it("may not make a small body a large one: it counts with every call (promise 9)", () => {
+    const context = JSON.stringify({ text: "x".repeat(10_000) });
+    const most = Math.floor(INGEST.inflatedBytes / (context.length + 30));
+    expect(parse(batch(most, context)).kept).toHaveLength(most);
+    expect(() => parse(batch(most + 10, context))).toThrow("body_too_large");
+  });
+
+  it("is refused when it nests too deep to be written down", () => {
+    expect(() => parse(batch(1, `${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`))).toThrow("json_too_complex");
+    const deepest = `${'{"a":'.repeat(INGEST.jsonDepth - 1)}1${"}".repeat(INGEST.jsonDepth - 1)}`;
+    expect(parse(batch(1, deepest)).kept).toHaveLength(1);
+    // With its event around it, it is one level deeper.
+    expect(parse(batch(1, `{"a":${deepest}}`)).dropped).toMatchObject([{ cause: "event_too_deep" }]);
   });
 });
 

@@ -12,7 +12,7 @@ describe("where a request came from", () => {
   it.each([
     ["is the connection's place", {}, CF, { country: "DE", region: "Hesse", city: "Frankfurt am Main" }],
     ["is unknown where the network says XX", {}, { country: "XX" }, { country: null, region: null, city: null }],
-    ["is unknown where nothing was looked up", {}, undefined, { country: null, region: null, city: null }],
+    ["is unknown where nothing was looked up", {}, null, { country: null, region: null, city: null }],
     ["keeps Tor's code", {}, { country: "T1" }, { country: "T1" }],
   ])("%s", (_, headers, cf, expected) => {
     expect(factsOf(headers, false, cf)).toMatchObject(expected);
