@@ -141,17 +141,18 @@ async function post(path: string, body: string, events: number): Promise<number>
 
 const PATHS = ["baseline", "decode", "build", "lake"] as const;
 
-/** Peaks in bytes. Outside the heap are ArrayBuffers and wasm memories. */
-interface HeapPeak {
-  heap: number;
-  outside: number;
+/** Bytes. Outside the heap are ArrayBuffers and wasm memories. */
+interface Heap {
+  readonly usedSize: number;
+  readonly backingStorageSize: number;
 }
 
 /**
- * The isolate's memory while `work` runs, read over the inspector between its turns. What is garbage is collected before each
- * reading: the machine would let it pile up to what it has, the platform to 128 MB, and neither is what the work needs.
+ * The isolate's live memory while a step of the sink stands still with its rows and its first file in memory, read over the
+ * inspector. Garbage is collected first: this machine would let it pile up to what it has, the platform to 128 MB, and
+ * neither is what the work needs.
  */
-async function heapWhile(inspector: URL, work: () => Promise<void>): Promise<HeapPeak> {
+async function heldHeap(inspector: URL, body: string): Promise<Heap> {
   const list = new URL("/json", `http://${inspector.host}`);
   const [target] = (await (await fetch(list)).json()) as { webSocketDebuggerUrl: string }[];
   const socket = new WebSocket(target!.webSocketDebuggerUrl);
@@ -159,27 +160,24 @@ async function heapWhile(inspector: URL, work: () => Promise<void>): Promise<Hea
     socket.addEventListener("open", resolve);
     socket.addEventListener("error", reject);
   });
-  const peak: HeapPeak = { heap: 0, outside: 0 };
-  let id = 0;
-  const send = (method: string) => socket.send(JSON.stringify({ id: ++id, method }));
-  const sample = () => {
-    send("HeapProfiler.collectGarbage");
-    send("Runtime.getHeapUsage");
-  };
-  let readings = 0;
-  socket.addEventListener("message", ({ data }) => {
-    const { result } = JSON.parse(String(data)) as { result?: { usedSize?: number; backingStorageSize?: number } };
-    if (result?.usedSize === undefined) return;
-    readings++;
-    peak.heap = Math.max(peak.heap, result.usedSize);
-    peak.outside = Math.max(peak.outside, result.backingStorageSize ?? 0);
-    sample();
-  });
-  sample();
-  await work();
+  const call = (id: number, method: string) =>
+    new Promise<unknown>((resolve) => {
+      socket.addEventListener("message", ({ data }) => {
+        const answer = JSON.parse(String(data)) as { id?: number; result?: unknown };
+        if (answer.id === id) resolve(answer.result);
+      });
+      socket.send(JSON.stringify({ id, method }));
+    });
+  const step = post("/hold", body, STEP_EVENTS);
+  const ask = async (path: string) => (await fetch(`http://127.0.0.1:${PORT}${path}`)).text();
+  while ((await ask("/held")) !== "true") await new Promise((resolve) => setTimeout(resolve, 50));
+  await call(1, "HeapProfiler.collectGarbage");
+  const heap = (await call(2, "Runtime.getHeapUsage")) as Heap;
+  // A step may have several files, each of them held.
+  const release = setInterval(() => void ask("/release"), 50);
+  await step.finally(() => clearInterval(release));
   socket.close();
-  if (readings < 3) throw new Error(`only ${readings} readings of the heap`);
-  return peak;
+  return heap;
 }
 
 async function run(miniflare: Miniflare, truth: Truth): Promise<void> {
@@ -199,15 +197,13 @@ async function run(miniflare: Miniflare, truth: Truth): Promise<void> {
   }
   report(times, flat.length / BASELINE_EVENTS, lineBytes);
 
-  const more = await Promise.all([0, 1].map((i) => storedStep(miniflare, WARM_UP + STEPS + i, random, truth)));
-  const peak = await heapWhile(await miniflare.getInspectorURL(), async () => {
-    for (const { body } of more) await post("/lake", body, STEP_EVENTS);
-  });
+  const { body } = await storedStep(miniflare, WARM_UP + STEPS, random, truth);
+  const heap = await heldHeap(await miniflare.getInspectorURL(), body);
   const { wasm } = (await (await fetch(`http://127.0.0.1:${PORT}/memory`)).json()) as { wasm: number };
   const mib = (bytes: number) => `${(bytes / MiB).toFixed(1)} MiB`;
   console.log(
-    `memory: encoder ${mib(wasm)} at its peak, the baseline's one go included; live heap ${mib(peak.heap)}, ` +
-      `buffers ${mib(peak.outside)} (peaks of readings after garbage collection)`,
+    `memory: encoder ${mib(wasm)} at its peak, the baseline's one go included; with a step held, live heap ` +
+      `${mib(heap.usedSize)}, buffers and wasm ${mib(heap.backingStorageSize)}`,
   );
 }
 

@@ -5,7 +5,7 @@ import parquet from "parquet-wasm/esm/parquet_wasm_bg.wasm";
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { drainShard } from "../../queues/drain.ts";
-import { createLakeSink } from "../../queues/lake/sink.ts";
+import { createLakeSink, type DataFileStore } from "../../queues/lake/sink.ts";
 import { arrowSchema } from "../../r2-layout/arrow-columns.ts";
 import { type AnyRow, recordBatch } from "../../r2-layout/arrow-rows.ts";
 import { buildDataFile } from "../../r2-layout/data-file.ts";
@@ -31,9 +31,15 @@ export default {
     const { pathname } = new URL(request.url);
     if (pathname === "/baseline") return Response.json(baseline(await request.text()));
     if (pathname === "/memory") return Response.json({ wasm: new ParquetWriter(parquet).memoryBytes });
+    if (pathname === "/held") return Response.json(held);
+    if (pathname === "/release") {
+      held = false;
+      return new Response();
+    }
     if (pathname === "/plan") return Response.json(await env.LAKE_CATALOG.getByName("lake").plan({ table: "events" }));
     const { segments } = (await request.json()) as BenchStep;
-    if (pathname === "/lake") return Response.json(await lake(env, segments));
+    if (pathname === "/lake") return Response.json(await lake(env, segments, env.BUCKET));
+    if (pathname === "/hold") return Response.json(await lake(env, segments, holding(env.BUCKET)));
     const events: EventRow[] = [];
     for (const { key, seq } of segments) {
       const body = new Uint8Array(await (await env.BUCKET.get(key))!.arrayBuffer());
@@ -45,8 +51,22 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
+/** Set while a step stands still before its first file is stored: its rows and the file are in memory then. */
+let held = false;
+
+function holding(bucket: R2Bucket): DataFileStore {
+  return {
+    async put(key, body, options) {
+      held = true;
+      // Looked at again and again: a promise that another request settles looks to the runtime like one that never will be.
+      while (held) await scheduler.wait(20);
+      return bucket.put(key, body, options);
+    },
+  };
+}
+
 /** The sink as the pipeline runs it; only the log is played, by the list of its segments. */
-async function lake(env: Env, segments: readonly SegmentRef[]): Promise<{ events: number }> {
+async function lake(env: Env, segments: readonly SegmentRef[], bucket: DataFileStore): Promise<{ events: number }> {
   const head = segments.at(-1)!.seq;
   const log = {
     segments: async (after: number) => ({
@@ -56,7 +76,7 @@ async function lake(env: Env, segments: readonly SegmentRef[]): Promise<{ events
     }),
     reached: async () => {},
   };
-  const sink = createLakeSink({ bucket: env.BUCKET, catalog: env.LAKE_CATALOG, parquet });
+  const sink = createLakeSink({ bucket, catalog: env.LAKE_CATALOG, parquet });
   const deps = { sink, logs: { getByName: () => log }, bucket: env.BUCKET };
   const invocation = { calls: { left: SINK.callsPerInvocation }, deadline: Date.now() + SINK.drainMs };
   const drained = await drainShard(0, deps, invocation);
