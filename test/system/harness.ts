@@ -91,7 +91,7 @@ export class RunningSystem {
       ...(body !== undefined && { method: "POST", body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}\n${this.output.slice(-4_000)}`);
     return JSON.parse(text) as Answer;
   }
 
