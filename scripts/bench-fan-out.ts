@@ -28,7 +28,7 @@ const BATCHES_PER_RUN = 5;
 const RUN_EVENTS = EVENTS_PER_MESSAGE * MESSAGES_PER_BATCH * BATCHES_PER_RUN;
 const WARM_UP = 3;
 const RUNS = 10;
-const IDS = 1_000_000;
+const IDS = Number(process.env.BENCH_IDS ?? 1_000_000);
 const MODES: readonly BenchMode[] = ["gzip", "stage", "stage+r2"];
 /** Linux counts processor time in hundredths of a second. */
 const MS_PER_TICK = 10;
@@ -180,7 +180,7 @@ async function measureDedup(): Promise<void> {
   );
   console.log(
     `  ${(figures.commitRows / figures.commits).toFixed(1)} rows a commit; ${count(figures.upkeepRows)} rows of flushes, merges, deletes; ` +
-      `together ${count(rows)} rows, $${(rows / 1e6).toFixed(4)} a million ids`,
+      `together ${count((rows * 1e6) / figures.ids)} rows a million ids, $${(rows / figures.ids).toFixed(4)}`,
   );
   console.log(
     `  ${(figures.memoryBytes / figures.ids).toFixed(1)} bytes of memory an id (${(figures.memoryBytes / 2 ** 20).toFixed(1)} MiB), ` +

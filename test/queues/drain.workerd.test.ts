@@ -334,7 +334,7 @@ describe("draining the log into a sink", () => {
         expect(store.numbers).toEqual(Array.from({ length: next }, (_, i) => i));
         expect((await cursor().status()).applied.events).toBe(next);
       }),
-      { numRuns: 15 },
+      { numRuns: 8 },
     );
     expect(fired).toBeGreaterThan(0);
   });

@@ -233,7 +233,7 @@ describe("the pipeline", () => {
           expect(await stored()).toEqual({ lake: events, quarantine: 0, rollups: events, sessions: events });
         },
       ),
-      { numRuns: 12 },
+      { numRuns: 8 },
     );
     expect(fired).toBeGreaterThan(0);
   });

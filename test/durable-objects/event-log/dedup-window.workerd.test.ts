@@ -71,7 +71,7 @@ describe("the dedup window", () => {
             expect(noneOwned(window, packedIds(0, 50, `${space} absent`))).toBe(true);
           }
         }),
-        { numRuns: 30 },
+        { numRuns: 15 },
       );
       expect(merges).toBeGreaterThan(0);
     });
