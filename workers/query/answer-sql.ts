@@ -17,6 +17,7 @@ export interface QueryParts {
   readonly engine: (number: number) => QueryEngineApi;
   /** The budget of a token, by `budgetName`. */
   readonly budget: (name: string) => QueryBudgetApi;
+  readonly timeoutMs: number;
   /** Keeps work going after the answer. */
   readonly later: (work: Promise<unknown>) => void;
 }
@@ -49,7 +50,7 @@ export async function answerSql(parts: QueryParts, request: Request): Promise<Re
     format,
     explain,
     startedAt,
-    timeoutMs: SQL.timeoutMs,
+    timeoutMs: parts.timeoutMs,
     snapshot: tables.snapshot,
     tables: tables.tables,
   };

@@ -18,6 +18,8 @@ interface Env {
   readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
   readonly QUERY_ENGINE: ObjectNamespace<QueryEngineApi>;
   readonly QUERY_BUDGET: DurableObjectNamespace;
+  /** Milliseconds, where it is to be other than SQL.timeoutMs. */
+  readonly SQL_TIMEOUT_MS?: string;
 }
 
 const parse = sqlParser(parserModule);
@@ -35,6 +37,7 @@ export default {
         catalog: env.LAKE_CATALOG.getByName("lake"),
         engine: (number) => env.QUERY_ENGINE.getByName(`engine-${number}`),
         budget: (name) => budgets.get(name) as unknown as QueryBudgetApi,
+        timeoutMs: Number(env.SQL_TIMEOUT_MS ?? SQL.timeoutMs),
         later: (work) => ctx.waitUntil(work),
       },
       request,

@@ -14,6 +14,7 @@ import type { GlueBindings, GlueModule } from "./duckdb-glue.ts";
 import { glue } from "./duckdb-glue.ts";
 import { hideNode, showNode } from "./hide-node.ts";
 import { bindFiles, FileTable, NO_FILES, RUNTIME, type VirtualFiles } from "./virtual-files.ts";
+import { WasmStack } from "./wasm-stack.ts";
 
 export interface InstanceLimits {
   /** The wasm heap never grows past this; DuckDB then reports that it is out of memory. */
@@ -23,7 +24,7 @@ export interface InstanceLimits {
 }
 
 type Run = (response: number, connection: number, text: number) => Promise<void>;
-type Step = (response: number, connection: number, unused?: number) => Promise<void>;
+type Step = (response: number, connection: number) => Promise<void>;
 
 /** An error of the statement itself, in DuckDB's words. */
 export class SqlError extends Error {}
@@ -31,19 +32,30 @@ export class SqlError extends Error {}
 export class DuckDbInstance {
   readonly #mod: GlueModule;
   readonly #connection: number;
+  /** Sees no views, which belong to the other one. */
+  readonly #bareConnection: number;
   readonly #files: FileTable;
   readonly #bindings: GlueBindings;
   readonly #exports: StatementExports;
+  readonly #stack: WasmStack;
   /** Set once a call ended in anything but an answer or DuckDB's own error: its C stack can no longer be trusted. */
   broken = false;
   /** The definition of each view that exists, so that the same files are not bound again. */
   readonly views = new Map<string, string>();
 
-  private constructor(bindings: GlueBindings, files: FileTable, connection: number, exports: StatementExports) {
+  private constructor(
+    bindings: GlueBindings,
+    files: FileTable,
+    stack: WasmStack,
+    connection: number,
+    exports: StatementExports,
+  ) {
     this.#bindings = bindings;
+    this.#stack = stack;
     this.#mod = bindings.mod;
     this.#files = files;
     this.#connection = connection;
+    this.#bareConnection = bindings.connect()._conn;
     this.#exports = exports;
   }
 
@@ -62,11 +74,12 @@ export class DuckDbInstance {
     }
     await instantiated;
     bindFiles(bindings.mod, files);
+    const stack = new WasmStack(bindings.mod);
     // Interval 0: a poll is one task. Workers' clocks stand still while code runs, so a longer one would never end.
     bindings.open({ maximumThreads: 1, query: { queryPollingInterval: 0 } });
     const connection = bindings.connect()._conn;
-    const exports = watched.findExports(bindings.mod, connection);
-    const instance = new DuckDbInstance(bindings, files, connection, exports);
+    const exports = watched.findExports(bindings.mod);
+    const instance = new DuckDbInstance(bindings, files, stack, connection, exports);
     await instance.#probe();
     await instance.run(`SET memory_limit='${Math.floor(limits.memoryLimitBytes / 1_000)}KB'`);
     await instance.run("SET enable_object_cache=true");
@@ -90,18 +103,26 @@ export class DuckDbInstance {
     await this.#withText(sql, (text) => this.#answer((at) => this.#exports.run(at, this.#connection, text)));
   }
 
-  /** The tables a statement reads, as DuckDB's own parser sees them. @throws SqlError, also for several statements. */
-  tableNames(sql: string): string[] {
+  /**
+   * The tables a statement reads, as DuckDB's own parser sees them, so that it can be held against what ours saw. Asked
+   * on a connection without our views, because to name tables DuckDB binds them with every parameter null.
+   * @returns none where that fails for its own reasons. @throws SqlError for several statements.
+   */
+  async tableNames(sql: string): Promise<string[]> {
     try {
-      return this.#bindings.getTableNames(this.#connection, sql);
+      const names = await this.#withText(sql, (text) =>
+        this.#answer((at) => this.#exports.tableNames(at, this.#bareConnection, text)),
+      );
+      return names ? (JSON.parse(new TextDecoder().decode(names)) as string[]) : [];
     } catch (error) {
-      throw new SqlError(messageOf(error));
+      if (!(error instanceof SqlError) || /single statement/i.test(error.message)) throw error;
+      return [];
     }
   }
 
   /**
-   * Runs a statement in steps, giving the caller a turn after each.
-   * @param turn is asked after each step; it may wait, and may throw to end the statement.
+   * Runs a statement, giving the caller a turn after each task (a stretch of some 100,000 rows) and each batch.
+   * @param turn may wait, and may throw to end the statement.
    * @param onBytes gets Arrow IPC messages: the schema, then a record batch each.
    * @throws SqlError, or what `turn` and `onBytes` throw.
    */
@@ -112,13 +133,12 @@ export class DuckDbInstance {
   ): Promise<void> {
     let ended = false;
     try {
-      const first = await this.#withText(sql, (text) =>
+      let schema = await this.#withText(sql, (text) =>
         this.#answer((at) => this.#exports.start(at, this.#connection, text)),
       );
-      let schema = first;
       while (schema === null) {
         await turn();
-        schema = await this.#answer((at) => this.#exports.poll(at, this.#connection, 0));
+        schema = await this.#answer((at) => this.#exports.poll(at, this.#connection, UNUSED));
       }
       onBytes(schema);
       for (;;) {
@@ -147,6 +167,10 @@ export class DuckDbInstance {
       this.broken = true;
       throw error;
     }
+    if (!this.#stack.isWhole()) {
+      this.broken = true;
+      throw new SqlError("Out of Memory Error: the statement nests too deep");
+    }
     const [status, at, bytes] = mod.HEAPF64.subarray(response >> 3, (response >> 3) + 3) as unknown as number[];
     mod.stackRestore(stack);
     try {
@@ -172,6 +196,7 @@ export class DuckDbInstance {
   /** Reads a file of one line, once at hand and once after a wait, through every export found. */
   async #probe(): Promise<void> {
     const text = new TextEncoder().encode("eventpile\n42\n");
+    let turns = 0;
     for (const late of [false, true]) {
       const name = late ? "probe-late.csv" : "probe-now.csv";
       let reads = 0;
@@ -186,23 +211,31 @@ export class DuckDbInstance {
       let bytes = 0;
       await this.stream(
         `select eventpile from read_csv('${name}', header=true, columns={'eventpile': 'VARCHAR'})`,
-        () => {},
+        () => {
+          turns++;
+          return late ? Promise.resolve() : undefined;
+        },
         (message) => {
           bytes += includes(message, "42") || includes(message, "eventpile") ? 1 : 0;
         },
       );
-      if (reads === 0 || bytes < 2) throw new Error("DuckDB did not read the probe: not the build this code knows");
+      if (reads === 0 || turns < 3 || bytes < 2)
+        throw new Error("DuckDB did not read the probe: not the build this code knows");
     }
     this.show(NO_FILES);
   }
 }
+
+/** A parameter of the poll that nothing reads. */
+const UNUSED = 0;
 
 const BUNDLES = { mvp: { mainModule: "", mainWorker: "" }, eh: { mainModule: "", mainWorker: "" } };
 
 interface StatementExports {
   readonly run: Run;
   readonly start: Run;
-  readonly poll: Step;
+  readonly poll: Run;
+  readonly tableNames: Run;
   readonly fetch: Step;
 }
 
@@ -211,6 +244,7 @@ type Callable = (...values: never[]) => unknown;
 /** Gives the glue its instance, with the read import suspending, the heap bounded, and every export watched. */
 function instantiateWith(bindings: GlueBindings, files: FileTable, limits: InstanceLimits) {
   let called: string | null = null;
+  let listening = false;
   let real: Record<string, WebAssembly.ExportValue> = {};
   bindings.instantiateWasm = (imports, done) => {
     (globalThis as { DUCKDB_RUNTIME?: unknown }).DUCKDB_RUNTIME = RUNTIME;
@@ -229,7 +263,10 @@ function instantiateWith(bindings: GlueBindings, files: FileTable, limits: Insta
       const isFunction = typeof value === "function";
       watched[name] = isFunction
         ? (...values: unknown[]) => {
-            called = name;
+            if (listening) {
+              called = name;
+              return 0;
+            }
             return (value as (...values: unknown[]) => unknown)(...values);
           }
         : value;
@@ -237,29 +274,22 @@ function instantiateWith(bindings: GlueBindings, files: FileTable, limits: Insta
     return done({ exports: watched } as WebAssembly.Instance, wasm);
   };
   return {
-    /** Calls each of the glue's functions once on something harmless and sees which export ran. */
-    findExports(mod: GlueModule, connection: number): StatementExports {
-      const find = (name: `_duckdb_web_${string}`, parameters: number, sql?: string): Callable => {
-        const stack = mod.stackSave();
-        const response = mod.stackAlloc(24);
-        const bytes = new TextEncoder().encode(`${sql ?? ""}\0`);
-        const text = mod._malloc(bytes.length);
-        mod.HEAPU8.set(bytes, text);
+    /** Calls each of the glue's functions with the exports switched off, and sees which one it would have run. */
+    findExports(mod: GlueModule): StatementExports {
+      const find = (name: `_duckdb_web_${string}`, parameters: number): Callable => {
         called = null;
-        mod[name]?.(response, connection, text);
-        const found = called;
-        mod._free(text);
-        glue.dropResponseBuffers(mod);
-        mod.stackRestore(stack);
-        const value = found === null ? undefined : real[found];
-        if (typeof value !== "function" || value.length !== parameters)
-          throw new Error(`DuckDB's ${name} is not there`);
+        listening = true;
+        mod[name]?.();
+        listening = false;
+        const value = called === null ? undefined : real[called];
+        if (typeof value !== "function" || value.length !== parameters) throw new Error(`DuckDB has no ${name}`);
         return value as Callable;
       };
       return {
-        run: WebAssembly.promising(find("_duckdb_web_query_run", 3, "select 42")) as Run,
-        start: WebAssembly.promising(find("_duckdb_web_pending_query_start", 3, "select 42")) as Run,
-        poll: WebAssembly.promising(find("_duckdb_web_pending_query_poll", 3)) as Step,
+        run: WebAssembly.promising(find("_duckdb_web_query_run", 3)) as Run,
+        start: WebAssembly.promising(find("_duckdb_web_pending_query_start", 3)) as Run,
+        poll: WebAssembly.promising(find("_duckdb_web_pending_query_poll", 3)) as Run,
+        tableNames: WebAssembly.promising(find("_duckdb_web_get_tablenames", 3)) as Run,
         fetch: WebAssembly.promising(find("_duckdb_web_query_fetch_results", 2)) as Step,
       };
     },
@@ -280,8 +310,6 @@ function onlyImport(imports: Record<string, unknown>, source: RegExp, parameters
 function includes(bytes: Uint8Array, text: string): boolean {
   return new TextDecoder("latin1").decode(bytes).includes(text);
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A wasm import like any other to the types, though it is an object. */
 const suspending = (call: (...values: never[]) => number | Promise<number>) =>

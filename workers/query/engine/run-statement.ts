@@ -123,11 +123,12 @@ class StatementRun {
       );
       if (instance.views.get(table) === view) continue;
       instance.views.delete(table);
-      await instance.run(`CREATE OR REPLACE VIEW ${table} AS ${view}`);
+      await instance.run(`CREATE OR REPLACE TEMP VIEW ${table} AS ${view}`);
       instance.views.set(table, view);
     }
     const known = new Set<string>(this.#statement.tables.map(({ table }) => table));
-    const foreign = instance.tableNames(this.#statement.sql).find((name) => !known.has(name.toLowerCase()));
+    const names = await instance.tableNames(this.#statement.sql);
+    const foreign = names.find((name) => !known.has(name.toLowerCase()));
     if (foreign !== undefined) {
       throw new StatementFailed({ reason: "table_not_allowed", detail: "the tables are events and quarantine" });
     }

@@ -1,0 +1,30 @@
+/** The objects that the query Worker asks, the real ones, and a door for tests to commit files through. */
+import type { LakeCatalogApi, NewDataFile } from "../../../durable-objects/lake-catalog/api.ts";
+import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
+
+export { LakeCatalog } from "../../../durable-objects/lake-catalog/lake-catalog.ts";
+export { QueryBudget } from "../../../durable-objects/query-budget/query-budget.ts";
+
+interface Env {
+  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
+}
+
+/** POST with a list of data files: one commit, after what shard 0's cursor has. Answers with the snapshot. */
+export default {
+  async fetch(request, env): Promise<Response> {
+    const add = (await request.json()) as NewDataFile[];
+    const catalog = env.LAKE_CATALOG.getByName("lake");
+    const lease = await catalog.lease(0, "rig", 10_000);
+    if (!lease) return new Response("leased", { status: 409 });
+    const answer = await catalog.append({
+      shard: 0,
+      token: lease.token,
+      from: lease.cursor,
+      to: lease.cursor + 1,
+      applied: { events: 0, quarantined: 0 },
+      add,
+    });
+    await catalog.release(0, lease.token);
+    return Response.json(answer);
+  },
+} satisfies ExportedHandler<Env>;

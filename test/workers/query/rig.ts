@@ -1,0 +1,136 @@
+/** The query Worker as it is deployed, in the real runtime, over a lake that a test fills: for tests and benchmarks. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { ulid } from "ulidx";
+import type { NewDataFile } from "../../../durable-objects/lake-catalog/api.ts";
+import type { AnyRow } from "../../../r2-layout/arrow-rows.ts";
+import { buildDataFile, type DataFileFacts } from "../../../r2-layout/data-file.ts";
+import type { TableName } from "../../../r2-layout/event-columns.ts";
+import { dataFileKey } from "../../../r2-layout/keys.ts";
+import { ParquetWriter } from "../../../r2-layout/parquet-writer.ts";
+import { bundleWorker } from "../../../scripts/local/bundle.ts";
+import { v4Modules } from "../../../scripts/local/v4-worker.ts";
+import { ROOT } from "../../../scripts/local/wrangler-config.ts";
+import type { StatementStats } from "../../../workers/query/engine/statement.ts";
+import { parquetModule } from "../../r2-layout/parquet-module.ts";
+
+export interface SqlAnswer {
+  readonly status: number;
+  readonly columns: { name: string; type: string }[];
+  readonly rows: unknown[][];
+  readonly stats: StatementStats;
+  /** Of a problem document. */
+  readonly reason?: string;
+  readonly detail?: string;
+}
+
+export interface QueryRig {
+  /** A folder with a copy of every data file, for another engine to read. */
+  readonly folder: string;
+  /** Adds files to the lake in one commit. @returns their paths in `folder` and the snapshot. */
+  commit(files: readonly LakeFile[]): Promise<{ paths: string[]; snapshot: number }>;
+  post(body: unknown, init?: RequestInit): Promise<Response>;
+  sql(sql: string, more?: Record<string, unknown>): Promise<SqlAnswer>;
+  /** Removes an object from the bucket behind the catalog's back. */
+  lose(key: string): Promise<void>;
+  /** Bundles as deployed, to tell their size. */
+  readonly bundleMs: number;
+  stop(): Promise<void>;
+}
+
+export interface LakeFile {
+  readonly bytes: Uint8Array;
+  readonly facts: DataFileFacts;
+}
+
+const writer = new ParquetWriter(parquetModule);
+
+/** A file as the sink writes it. */
+export const lakeFile = (table: TableName, rows: readonly AnyRow[]): Promise<LakeFile> =>
+  buildDataFile(writer, table, rows);
+
+export async function startRig(settings: { timeoutMs?: number } = {}): Promise<QueryRig> {
+  const began = performance.now();
+  const [query, objects] = await Promise.all([
+    bundleWorker({
+      entry: `export * from "./index.ts"; export { default } from "./index.ts";`,
+      folder: join(ROOT, "workers/query"),
+      name: "query",
+    }),
+    bundleWorker({
+      entry: `export * from "./rig-objects.ts"; export { default } from "./rig-objects.ts";`,
+      folder: join(ROOT, "test/workers/query"),
+      name: "objects",
+    }),
+  ]);
+  const bundleMs = performance.now() - began;
+  const common = { compatibilityDate: "2026-08-15", compatibilityFlags: ["nodejs_compat"] };
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      host: "127.0.0.1",
+      port: 0,
+      workers: [
+        {
+          name: "query",
+          ...v4Modules(query),
+          ...common,
+          bindings: settings.timeoutMs === undefined ? {} : { SQL_TIMEOUT_MS: String(settings.timeoutMs) },
+          r2Buckets: { BUCKET: "eventpile" },
+          durableObjects: {
+            LAKE_CATALOG: { className: "LakeCatalog", scriptName: "objects" },
+            QUERY_BUDGET: { className: "QueryBudget", scriptName: "objects" },
+            QUERY_ENGINE: { className: "QueryEngine", useSQLite: true },
+          },
+        },
+        {
+          name: "objects",
+          ...v4Modules(objects),
+          ...common,
+          durableObjects: {
+            LAKE_CATALOG: { className: "LakeCatalog", useSQLite: true },
+            QUERY_BUDGET: { className: "QueryBudget", useSQLite: true },
+          },
+        },
+      ],
+    }),
+  );
+  const url = await miniflare.ready;
+  const bucket = await miniflare.getR2Bucket("BUCKET", "query");
+  const catalog = await miniflare.getWorker("objects");
+  const folder = mkdtempSync(join(tmpdir(), "query-lake-"));
+  const post = (body: unknown, init: RequestInit = {}) =>
+    fetch(new URL("/v1/sql", url), { method: "POST", body: JSON.stringify(body), ...init });
+
+  return {
+    folder,
+    bundleMs,
+    async commit(files) {
+      const add: NewDataFile[] = [];
+      const paths: string[] = [];
+      for (const { bytes, facts } of files) {
+        const key = dataFileKey({ table: facts.table, kind: "fresh", day: null, ulid: ulid() });
+        await bucket.put(key, bytes);
+        const path = join(folder, key.replaceAll("/", "_"));
+        writeFileSync(path, bytes);
+        paths.push(path);
+        add.push({ ...facts, key, kind: "fresh" });
+      }
+      const answer = await catalog.fetch("http://objects/", { method: "POST", body: JSON.stringify(add) });
+      const { kind, snapshot } = (await answer.json()) as { kind: string; snapshot: number };
+      if (kind !== "committed") throw new Error(`not committed: ${kind}`);
+      return { paths, snapshot };
+    },
+    post,
+    async sql(sql, more) {
+      const response = await post({ sql, ...more });
+      return { status: response.status, ...((await response.json()) as Omit<SqlAnswer, "status">) };
+    },
+    lose: (key) => bucket.delete(key),
+    async stop() {
+      await miniflare.dispose();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
