@@ -5,6 +5,8 @@ export class FakeClock implements Clock {
   time = Date.UTC(2026, 10, 22, 5);
   #timers = new Map<number, { at: number; run: () => void }>();
   #last = 0;
+  /** Timers that have run. */
+  fired = 0;
   now = () => this.time;
   random = () => 0;
   setTimer = (run: () => void, ms: number): unknown => {
@@ -24,6 +26,7 @@ export class FakeClock implements Clock {
       if (!due) break;
       this.#timers.delete(due[0]);
       this.time = Math.max(this.time, due[1].at);
+      this.fired++;
       due[1].run();
     }
     this.time = until;

@@ -58,6 +58,13 @@ describe("batching", () => {
     expect(REQUEST_BYTES).toBeLessThan(64 * 1024);
   });
 
+  it("sends an event that is larger than a request should be, alone", async () => {
+    sender.add(event("small"));
+    sender.add(event("large", "x".repeat(REQUEST_BYTES)));
+    await clock.pass(1_000);
+    expect(transport.sent.map((request) => request.ids)).toEqual([["small"], ["large"]]);
+  });
+
   it("sends an event that arrived while a request was in flight", async () => {
     transport.replies = ["never"];
     sender.add(event("a"));
@@ -96,6 +103,28 @@ describe("failures", () => {
     expect(transport.sent).toHaveLength(1);
     await clock.pass(1_000);
     expect(transport.sent).toHaveLength(2);
+    // Silence, not a knocking every 100 ms.
+    expect(clock.fired).toBeLessThan(5);
+  });
+
+  it("starts again with a short wait once a request got through", async () => {
+    transport.replies = ["no answer", "no answer", OK, "no answer"];
+    sender.add(event("a"));
+    await clock.pass(10_000);
+    sender.add(event("b"));
+    await clock.pass(10_000);
+    const at = transport.sent.map((request) => request.at);
+    expect([at[1]! - at[0]!, at[2]! - at[1]!, at[4]! - at[3]!]).toEqual([500, 1_000, 500]);
+    expect(transport.sent).toHaveLength(5);
+  });
+
+  it("saves what failed, in case the page does not live to try again", async () => {
+    transport.replies = ["no answer"];
+    sender.add(event("a"));
+    await clock.pass(100);
+    await clock.pass(0);
+    expect(store.length).toBe(1);
+    expect(store.getItem(store.key(0)!)).toContain("a");
   });
 
   it("reads a Retry-After that is a date", async () => {

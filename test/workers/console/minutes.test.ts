@@ -84,7 +84,8 @@ describe("events per second", () => {
       { type: "snapshot", seq: 9, at: new Date(T0 + 60_000).toISOString(), minutes: [minute(0, 5_000)] },
       T0 + 60_000,
     );
-    expect(eventRate(state, T0 + 75_000)).toBe(0);
+    expect(eventRate(state, T0 + 65_000)).toBeCloseTo(5_000 / 60);
+    expect(eventRate(state, T0 + 71_000)).toBe(0);
   });
 });
 

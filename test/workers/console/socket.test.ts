@@ -16,6 +16,7 @@ let connections: FakeConnection[];
 let links: Link[];
 let texts: string[];
 let refusal: Problem | null;
+let refusalKnown: Promise<void>;
 
 function open() {
   return openLiveSocket({
@@ -31,7 +32,7 @@ function open() {
         },
       };
     },
-    refusal: async () => refusal,
+    refusal: () => refusalKnown.then(() => refusal),
     onText: (text) => void texts.push(text),
     onLink: (link) => void links.push(link),
     now: clock.now,
@@ -47,6 +48,7 @@ beforeEach(() => {
   links = [];
   texts = [];
   refusal = null;
+  refusalKnown = Promise.resolve();
 });
 
 describe("a lost connection", () => {
@@ -77,6 +79,22 @@ describe("a lost connection", () => {
     socket.retryNow();
     await clock.pass(60_000);
     expect(connections).toHaveLength(2);
+  });
+
+  it("is tried once only, when somebody was quicker than the server's reasons", async () => {
+    let tell = () => {};
+    refusalKnown = new Promise((resolve) => {
+      tell = resolve;
+    });
+    const socket = open();
+    connections[0]!.drop();
+    socket.retryNow();
+    await clock.pass(1);
+    connections[1]!.open();
+    tell();
+    await clock.pass(60_000);
+    expect(connections).toHaveLength(2);
+    expect(links.at(-1)).toEqual({ state: "open" });
   });
 
   it("is not tried again when the server refuses the token", async () => {
