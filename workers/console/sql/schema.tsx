@@ -49,7 +49,7 @@ export function Schema({ onInsert }: { onInsert(text: string): void }) {
                     <code>{name}</code>
                     <span class="quiet">{type}</span>
                   </button>
-                  <p class="quiet">{doc}</p>
+                  <p class="quiet">{withCode(doc)}</p>
                 </li>
               ))}
             </ul>
@@ -59,3 +59,7 @@ export function Schema({ onInsert }: { onInsert(text: string): void }) {
     </aside>
   );
 }
+
+/** A doc's `names` in the code face. */
+const withCode = (doc: string) =>
+  doc.split("`").map((part, index) => (index % 2 ? <code key={part}>{part}</code> : part));
