@@ -11,13 +11,13 @@ import type { SinkStep } from "../sink.ts";
 import { PARTS } from "./subjects.ts";
 
 /**
- * Calls `apply` for the parts of a step that are not done, in order, for as long as it answers true.
- * @returns whether all are done. False too while another drain's lease of the parts runs.
+ * Calls `apply` for the parts of a step that are not done, in order. It answers how many calls it made, or null where
+ * too few are left; then this invocation is over. @returns whether all parts are done. False too while another drain has them.
  */
 export async function applyParts(
   cursors: ObjectNamespace<SinkCursorApi>,
   step: Pick<SinkStep, "shard" | "token" | "to">,
-  apply: (part: number) => Promise<boolean>,
+  apply: (part: number) => Promise<number | null>,
 ): Promise<boolean> {
   const progress = cursors.getByName(`sessions-parts:${shardName(step.shard)}`);
   const lease = await progress.lease(`token ${step.token}`, SINK.leaseMs);
@@ -27,7 +27,9 @@ export async function applyParts(
     if (lease.cursor > start + PARTS) throw new Error(`parts of seq ${step.to} are behind those of a later one`);
     let at = lease.cursor;
     for (let part = Math.max(0, at - start); part < PARTS; part++) {
-      if (!(await apply(part))) return false;
+      const calls = await apply(part);
+      if (calls === null) return false;
+      if (calls === 0) continue;
       const moved = await progress.advance(lease.token, at, start + part + 1, { events: 0, quarantined: 0 });
       if (!moved.moved) return false;
       at = moved.cursor;

@@ -8,7 +8,9 @@ import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
 import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
 import type { Sink, SinkStep } from "../sink.ts";
 import { sinkWithCursor } from "../sink.ts";
+import { leaseKeeper } from "./lease-keeper.ts";
 import { applyParts } from "./part-progress.ts";
+import type { SubjectGroups } from "./subjects.ts";
 import { callsNeeded, groupBySubject, partOf, subjectOf } from "./subjects.ts";
 import type { TimelineWriterDeps } from "./timeline-writer.ts";
 import { writeTimelines } from "./timeline-writer.ts";
@@ -29,8 +31,10 @@ async function apply(step: SinkStep, deps: SessionsDeps): Promise<"unfinished" |
   const calls = step.calls ?? { left: callsMax };
   const groups = groupBySubject(step.events);
   const needed = callsNeeded(groups);
+  const keepLease = leaseKeeper(deps.cursors, step);
+  const write = (some: SubjectGroups) => writeTimelines(some, step, { calls, keepLease }, deps);
   if (needed <= calls.left) {
-    await writeTimelines(groups, step, calls, deps);
+    await write(groups);
     return undefined;
   }
   if (needed <= callsMax) return "unfinished";
@@ -38,9 +42,10 @@ async function apply(step: SinkStep, deps: SessionsDeps): Promise<"unfinished" |
   const parts = Map.groupBy(step.events, (event) => partOf(subjectOf(event) ?? NOBODY));
   const done = await applyParts(deps.cursors, step, async (part) => {
     const some = groupBySubject(parts.get(part) ?? []);
-    if (callsNeeded(some) > calls.left) return false;
-    await writeTimelines(some, step, calls, deps);
-    return true;
+    if (callsNeeded(some) > calls.left) return null;
+    const before = calls.left;
+    await write(some);
+    return before - calls.left;
   });
   return done ? undefined : "unfinished";
 }

@@ -25,20 +25,26 @@ export interface TimelineWriterDeps {
   readonly identityKey: string;
 }
 
-/** @param calls less one for every call made, repeated ones too */
+export interface Invocation {
+  /** Less one for every call made, repeated ones too. */
+  readonly calls: CallBudget;
+  /** Awaited before each call; see lease-keeper.ts. */
+  keepLease(): Promise<void>;
+}
+
 export async function writeTimelines(
   groups: SubjectGroups,
   step: Pick<SinkStep, "shard" | "from" | "to">,
-  calls: CallBudget,
+  { calls, keepLease }: Invocation,
   { timelines, identityKey }: TimelineWriterDeps,
 ): Promise<void> {
   const append = (subject: Subject, rest: Pick<TimelineAppend, "events" | "users">) =>
-    retried(() => {
+    retried(async () => {
+      await keepLease();
       calls.left--;
       const { shard, from, to } = step;
-      return timelines
-        .getByName(timelineName(identityKey, subject))
-        .append({ subject, shard, from: from + 1, to, ...rest });
+      const timeline = timelines.getByName(timelineName(identityKey, subject));
+      return timeline.append({ subject, shard, from: from + 1, to, ...rest });
     });
 
   const usersOf = new Map<string, { id: string; lastSeen: number }[]>();
