@@ -59,7 +59,11 @@ async function start(options: StartOptions): Promise<void> {
     await miniflare.dispose().catch(() => {});
     process.exit(0);
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    // Miniflare's own listener would end the process before `stop` has.
+    process.removeAllListeners(signal);
+    process.on(signal, () => void stop());
+  }
   const url = `http://127.0.0.1:${options.port}`;
   await miniflare.ready;
   await untilHealthy(url);

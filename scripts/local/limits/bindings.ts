@@ -62,6 +62,7 @@ const rpc: Wrap =
   (target, _, method) =>
   async (...args) => {
     invocation().countSubrequest();
+    await invocation().paused();
     return Reflect.apply(method, target, args);
   };
 
