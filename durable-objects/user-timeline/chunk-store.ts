@@ -49,38 +49,28 @@ const SPLIT_AT = 1.5 * TIMELINE.rowBytes;
 
 export class ChunkStore {
   readonly #sql: SqlStorage;
+  /** The table is made with the first chunk: most subjects never fill one. */
+  #exists: boolean;
   #totals: Totals | undefined;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    // `data` comes last: what stands before it is read without touching its pages.
-    sql.exec(`CREATE TABLE IF NOT EXISTS chunk (
-      id INTEGER PRIMARY KEY,
-      first_time INTEGER NOT NULL,
-      first_tie BLOB NOT NULL,
-      last_time INTEGER NOT NULL,
-      received_until INTEGER NOT NULL,
-      events INTEGER NOT NULL,
-      bytes INTEGER NOT NULL,
-      devices TEXT,
-      sessions TEXT NOT NULL,
-      data BLOB NOT NULL)`);
-    sql.exec("CREATE UNIQUE INDEX IF NOT EXISTS chunk_order ON chunk (first_time, first_tie)");
+    this.#exists = hasTable(sql, "chunk");
   }
 
   /** Chunks that begin before a position (all for null), newest first; read as far as the caller iterates. */
   *newest(before: Position | null): Generator<Chunk> {
     const [where, bindings] = before ? ["WHERE (first_time, first_tie) < (?, ?)", keyOf(before)] : ["", []];
     const order = "ORDER BY first_time DESC, first_tie DESC";
-    for (const row of this.#sql.exec<ChunkRow>(`SELECT ${HEADER} FROM chunk ${where} ${order}`, ...bindings)) {
+    for (const row of this.#select<ChunkRow>(`${HEADER} FROM chunk ${where} ${order}`, ...bindings)) {
       yield chunkOf(row);
     }
   }
 
   /** Oldest first. */
   read(chunk: Chunk): Entry[] {
-    const { data } = this.#sql.exec<{ data: ArrayBuffer }>("SELECT data FROM chunk WHERE id = ?", chunk.id).one();
-    return unpackLines(new Uint8Array(data)).map(entryOfLine);
+    const [row] = this.#select<{ data: ArrayBuffer }>("data FROM chunk WHERE id = ?", chunk.id);
+    return unpackLines(new Uint8Array(row!.data)).map(entryOfLine);
   }
 
   /**
@@ -99,11 +89,12 @@ export class ChunkStore {
   }
 
   totals(): Readonly<Totals> {
-    this.#totals ??= this.#sql
-      .exec<{ events: number; bytes: number }>(
-        "SELECT coalesce(sum(events), 0) AS events, coalesce(sum(bytes), 0) AS bytes FROM chunk",
-      )
-      .one();
+    if (!this.#totals) {
+      const [sums] = this.#select<Record<keyof Totals, number | null>>(
+        "sum(events) AS events, sum(bytes) AS bytes FROM chunk",
+      );
+      this.#totals = { events: sums?.events ?? 0, bytes: sums?.bytes ?? 0 };
+    }
     return this.#totals;
   }
 
@@ -118,13 +109,13 @@ export class ChunkStore {
 
   /** Chunks all of whose events were received before this time, microseconds. */
   receivedBefore(us: number): Chunk[] {
-    const rows = this.#sql.exec<ChunkRow>(`SELECT ${HEADER} FROM chunk WHERE received_until < ?`, us);
-    return Array.from(rows, chunkOf);
+    return Array.from(this.#select<ChunkRow>(`${HEADER} FROM chunk WHERE received_until < ?`, us), chunkOf);
   }
 
   /** The received_at by which the first chunk to expire was complete; null where there is no chunk. */
   firstReceivedUntil(): number | null {
-    return this.#sql.exec<{ at: number | null }>("SELECT min(received_until) AS at FROM chunk").one().at;
+    const [row] = this.#select<{ at: number | null }>("min(received_until) AS at FROM chunk");
+    return row?.at ?? null;
   }
 
   #merge(entries: readonly Entry[]): void {
@@ -154,11 +145,33 @@ export class ChunkStore {
 
   #chunk(clause: string, position?: Position): Chunk | null {
     const bindings = position ? keyOf(position) : [];
-    const row = this.#sql.exec<ChunkRow>(`SELECT ${HEADER} FROM chunk ${clause} LIMIT 1`, ...bindings).toArray()[0];
+    const [row] = this.#select<ChunkRow>(`${HEADER} FROM chunk ${clause} LIMIT 1`, ...bindings);
     return row ? chunkOf(row) : null;
   }
 
+  #select<Row extends Record<string, SqlStorageValue>>(query: string, ...bindings: unknown[]): Iterable<Row> {
+    return this.#exists ? this.#sql.exec<Row>(`SELECT ${query}`, ...bindings) : [];
+  }
+
+  #create(): void {
+    // `data` comes last: what stands before it is read without touching its pages.
+    this.#sql.exec(`CREATE TABLE chunk (
+      id INTEGER PRIMARY KEY,
+      first_time INTEGER NOT NULL,
+      first_tie BLOB NOT NULL,
+      last_time INTEGER NOT NULL,
+      received_until INTEGER NOT NULL,
+      events INTEGER NOT NULL,
+      bytes INTEGER NOT NULL,
+      devices TEXT,
+      sessions TEXT NOT NULL,
+      data BLOB NOT NULL)`);
+    this.#sql.exec("CREATE UNIQUE INDEX chunk_order ON chunk (first_time, first_tie)");
+    this.#exists = true;
+  }
+
   #insert(entries: readonly Entry[]): void {
+    if (!this.#exists) this.#create();
     const row = packChunk(entries);
     this.#sql.exec(
       `INSERT INTO chunk (first_time, first_tie, last_time, received_until, events, bytes, devices, sessions, data)
@@ -189,6 +202,11 @@ export class ChunkStore {
     this.#totals.events += events;
     this.#totals.bytes += bytes;
   }
+}
+
+/** Reading what was never written must not make tables: a look at an unknown id would leave an object behind. */
+export function hasTable(sql: SqlStorage, name: string): boolean {
+  return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).toArray().length > 0;
 }
 
 const keyOf = ({ time, tie }: Position): [number, Uint8Array] => [time, tieBytes(tie)];

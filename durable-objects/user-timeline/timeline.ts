@@ -7,8 +7,8 @@
  */
 import { DAY_MS, TIMELINE } from "../../r2-layout/limits.ts";
 import { DAY_US, MICROS_PER_MS } from "../../r2-layout/time.ts";
-import type { EventsPage, EventsRequest, Profile, SessionSummary, TimelineAppend } from "./api.ts";
-import { ChunkStore } from "./chunk-store.ts";
+import type { EventsPage, EventsRequest, Profile, SessionSummary, Subject, TimelineAppend } from "./api.ts";
+import { ChunkStore, hasTable } from "./chunk-store.ts";
 import { readPage } from "./events-page.ts";
 import type { KnownUser } from "./known-users.ts";
 import type { SessionPart } from "./session-rule.ts";
@@ -39,8 +39,8 @@ export class Timeline {
   constructor(sql: SqlStorage, kept: Kept = TIMELINE) {
     this.#sql = sql;
     this.#kept = kept;
-    sql.exec("CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, state TEXT NOT NULL, events TEXT NOT NULL)");
     this.#chunks = new ChunkStore(sql);
+    if (!hasTable(sql, "head")) return;
     const head = sql.exec<{ state: string; events: string }>("SELECT state, events FROM head").toArray()[0];
     if (!head) return;
     const encoded = JSON.parse(head.state) as EncodedHead;
@@ -51,7 +51,7 @@ export class Timeline {
 
   /** As `UserTimelineApi.append` says. @param nowMs only for how long ago devices were pointed at */
   append(append: TimelineAppend, nowMs: number): { pointers: string[] } {
-    const state = this.#state ?? new SubjectState(append.subject);
+    const state = this.#state ?? this.#create(append.subject);
     const { shard } = append;
     const pointers = new Set<string>();
     const fresh: Entry[] = [];
@@ -157,6 +157,13 @@ export class Timeline {
     return joinSessions([...parts, ...unjoined])
       .slice(-wanted)
       .reverse();
+  }
+
+  #create(subject: Subject): SubjectState {
+    this.#sql.exec(
+      "CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, state TEXT NOT NULL, events TEXT NOT NULL)",
+    );
+    return new SubjectState(subject);
   }
 
   #writeHead(state: SubjectState): void {

@@ -16,8 +16,10 @@ export class UserTimeline extends DurableObject implements UserTimelineApi {
   }
 
   async append(append: TimelineAppend): Promise<{ pointers: string[] }> {
+    // Asked before, so that nothing is awaited between the two writes and they become one commit.
+    const alarm = await this.ctx.storage.getAlarm();
     const answer = this.#transaction((timeline) => timeline.append(append, Date.now()));
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + FIRST_EXPIRY_MS);
+    if (alarm === null) await this.ctx.storage.setAlarm(Date.now() + FIRST_EXPIRY_MS);
     return answer;
   }
 

@@ -198,12 +198,16 @@ describe("pages", () => {
     }
   });
 
-  it("are empty, like all else, for a subject that was never seen", async () => {
+  it("are empty, like all else, for a subject that was never seen; asking leaves nothing behind", async () => {
     const timeline = newTimeline();
     expect(await timeline.events({ limit: 10 })).toEqual({ events: [], next: null });
     expect(await timeline.sessions(10)).toEqual([]);
     expect(await timeline.users()).toEqual({ users: [], cut: false });
     expect(await timeline.profile()).toMatchObject({ first_seen: null, events: 0, counts: {}, active_days: [] });
+    const tables = await runInDurableObject(timeline, (_, { storage }) =>
+      storage.sql.exec("SELECT name FROM sqlite_master WHERE name IN ('head', 'chunk')").toArray(),
+    );
+    expect(tables).toEqual([]);
   });
 });
 
