@@ -15,13 +15,11 @@ const { struct } = fc.letrec<{ struct: ThriftStruct; value: Thrift }>((tie) => (
     { weight: 4, arbitrary: scalar },
     { weight: 1, arbitrary: tie("struct") },
     fc.array(tie("struct"), { maxLength: 20 }).map((items) => ({ type: "list" as const, of: 12, items })),
-    fc
-      .array(fc.boolean(), { maxLength: 20 })
-      .map((flags) => ({
-        type: "list" as const,
-        of: 1,
-        items: flags.map((value) => ({ type: "bool" as const, value })),
-      })),
+    fc.array(fc.boolean(), { maxLength: 20 }).map((flags) => ({
+      type: "list" as const,
+      of: 1,
+      items: flags.map((value) => ({ type: "bool" as const, value })),
+    })),
   ),
   struct: fc
     .array(fc.tuple(fc.integer({ min: 1, max: 300 }), tie("value")), { maxLength: 6 })

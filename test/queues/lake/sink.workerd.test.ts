@@ -1,4 +1,4 @@
-import { evictDurableObject, reset } from "cloudflare:test";
+import { abortAllDurableObjects, reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, expect, it } from "vitest";
@@ -116,21 +116,25 @@ it("promise 2: each row is in the lake once and the cursor at the head, whatever
   const firings = { none: 0, put: 0, "before append": 0, "after append": 0, raced: 0 };
   const action = fc.record({
     writer: fc.constantFrom("a", "b"),
-    segments: fc.integer({ min: 1, max: 4 }),
-    fault: fc.constantFrom<Fault>("none", "none", "put", "before append", "after append"),
+    segments: fc.integer({ min: 1, max: 2 }),
+    fault: fc.oneof(
+      { weight: 2, arbitrary: fc.constant<Fault>("none") },
+      { weight: 1, arbitrary: fc.constantFrom<Fault>("put", "before append", "after append") },
+    ),
     evict: fc.boolean(),
   });
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.nat(6), { minLength: 1, maxLength: 8 }),
-      fc.array(action, { maxLength: 8 }),
+      fc.array(fc.nat(6), { minLength: 3, maxLength: 10, size: "max" }),
+      fc.array(action, { minLength: 3, maxLength: 10, size: "max" }),
       async (sizes, actions) => {
+        await reset();
         const log = logOf(sizes);
-        const catalog = catalogs.getByName("lake");
         // Each writer keeps the lease it last got, as one that hangs does; a lease of 0 ms is free for the other at once.
         const leases = new Map<string, { cursor: number; token: number }>();
         for (const { writer, segments, fault, evict } of actions) {
-          const lease = leases.get(writer) ?? (await catalog.lease(0, writer, 0)) ?? leases.get(writer);
+          const lease =
+            leases.get(writer) ?? (await catalogs.getByName("lake").lease(0, writer, 0)) ?? leases.get(writer);
           if (!lease) continue;
           leases.set(writer, lease);
           const to = Math.min(log.length, lease.cursor + segments);
@@ -140,7 +144,7 @@ it("promise 2: each row is in the lake once and the cursor at the head, whatever
           if (moved?.moved) leases.set(writer, { ...lease, cursor: moved.cursor });
           else leases.delete(writer);
           if (moved?.moved === false) firings.raced++;
-          if (evict) await evictDurableObject(catalog);
+          if (evict) await abortAllDurableObjects();
         }
         const sink = sinkWith("none");
         await expect.poll(() => sink.lease(0, "last")).not.toBeNull();
@@ -149,7 +153,6 @@ it("promise 2: each row is in the lake once and the cursor at the head, whatever
           expect(await sink.apply(stepOf(log, token, cursor, log.length))).toEqual({ moved: true, cursor: log.length });
         }
         await expectOnce(log);
-        await reset();
       },
     ),
     { numRuns: 25 },
