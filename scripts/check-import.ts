@@ -23,6 +23,9 @@ try {
   await compare("after the second import", system, expected.lines);
   await system.maintain();
   await compare("after maintenance", system, expected.lines);
+} catch (error) {
+  console.error(`the system printed:\n${system.output.slice(-4_000)}`);
+  throw error;
 } finally {
   await system.stop();
 }
