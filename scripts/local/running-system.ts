@@ -1,5 +1,10 @@
 /** Finds a running local system: at EVENTPILE_URL, else at PORT, else at 8787, and calls its local control. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { MAINTENANCE_NOW_CRON } from "../../queues/maintenance/messages.ts";
 import { LOCAL_TOKEN } from "./credentials.ts";
+import type { QueueStatus } from "./queue/settings.ts";
+
+const MAINTENANCE_WAIT_MS = 300_000;
 
 export function systemUrl(env: Readonly<Record<string, string | undefined>> = process.env): string {
   return (env.EVENTPILE_URL || `http://localhost:${env.PORT || 8787}`).replace(/\/+$/, "");
@@ -19,4 +24,17 @@ export async function control(
   });
   if (!response.ok) throw new Error(`${url}${path} answered ${response.status}: ${await response.text()}`);
   return response.json();
+}
+
+/** Does all maintenance now (compaction, sweeps) and waits until its queue is empty. @throws Error where that takes too long. */
+export async function runMaintenance(url: string = systemUrl()): Promise<void> {
+  await control("POST", `/local/cron?name=${MAINTENANCE_NOW_CRON}`, undefined, url);
+  const giveUp = Date.now() + MAINTENANCE_WAIT_MS;
+  for (;;) {
+    const queues = (await control("GET", "/local/queues", undefined, url)) as QueueStatus[];
+    const queue = queues.find((status) => status.queue === "maintenance")!;
+    if (queue.ready + queue.delayed + queue.underWay === 0) return;
+    if (Date.now() > giveUp) throw new Error(`maintenance is not done: ${JSON.stringify(queue)}`);
+    await sleep(100);
+  }
 }

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import type { RollupPoint } from "../../durable-objects/minute-rollup/api.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "../../scripts/local/credentials.ts";
 import type { Chaos, QueueStatus } from "../../scripts/local/queue/settings.ts";
-import { control } from "../../scripts/local/running-system.ts";
+import { control, runMaintenance } from "../../scripts/local/running-system.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const START_WAIT_MS = 60_000;
@@ -131,9 +131,9 @@ export class RunningSystem {
     return (await this.read<{ points: RollupPoint[] }>(`/v1/rollups?${new URLSearchParams(query)}`)).points;
   }
 
-  /** Runs the cron now, and waits for it. */
-  async maintain(): Promise<void> {
-    await control("POST", "/local/cron", undefined, this.url);
+  /** Does all maintenance now, and waits for it. */
+  maintain(): Promise<void> {
+    return runMaintenance(this.url);
   }
 
   /** @param queue the beginning of the queues' names; all when empty. */

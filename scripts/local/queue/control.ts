@@ -21,7 +21,7 @@ export async function control(request: Request, env: ControlEnv): Promise<Respon
   const { pathname, searchParams } = new URL(request.url);
   switch (`${request.method} ${pathname}`) {
     case "POST /local/cron":
-      return answer(await runCrons(env));
+      return answer(await runCrons(env, searchParams.get("name")));
     case "GET /local/queues":
       return answer(await Promise.all(env.QUEUE_NAMES.map((name) => queue(env, name).status())));
     case "POST /local/queues/wake":
@@ -38,11 +38,11 @@ export async function control(request: Request, env: ControlEnv): Promise<Respon
   }
 }
 
-/** Calls the scheduled handlers, as the platform does each minute, and waits for them. */
-async function runCrons(env: ControlEnv): Promise<{ ran: string[] }> {
+/** Calls the scheduled handlers, as the platform does each minute, and waits for them. @param name instead of their own. */
+async function runCrons(env: ControlEnv, name: string | null): Promise<{ ran: string[] }> {
   const ran: string[] = [];
   for (const [binding, crons] of Object.entries(env.CRONS)) {
-    for (const cron of crons) {
+    for (const cron of name === null ? crons : [name]) {
       const { outcome } = await (env[binding] as Scheduled).scheduled({ cron, scheduledTime: new Date() });
       ran.push(`${binding} ${cron} ${outcome}`);
     }
