@@ -6,6 +6,12 @@ export default defineConfig({
     name: "node",
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
-    exclude: ["test/**/*.workerd.test.ts", "test/system/**", "test/browser/**", "**/node_modules/**"],
+    exclude: [
+      "test/**/*.workerd.test.ts",
+      "test/**/*.miniflare.test.ts",
+      "test/system/**",
+      "test/browser/**",
+      "**/node_modules/**",
+    ],
   },
 });
