@@ -12,16 +12,23 @@ export function idHash(space: IdSpace, owner: string, id: string): Uint8Array {
   return new Uint8Array(digest.buffer, digest.byteOffset, 16);
 }
 
+const NOBODY: ReadonlySet<string> = new Set();
+
 /**
  * The home of an event: hash(source, anonymous_id ?? user_id ?? event_id) modulo the number of shards, so that
  * doubling the number sends half of shard k to k + N and moves nothing else. FNV-1a, 32 bits, then a final mix.
+ *
+ * @param spread identities too hot for one shard: theirs go by event id. A repeat of an event has its id, so it still
+ * meets the first one in the same dedup window.
  */
 export function shardOf(
   event: { source: string; anonymous_id?: string | null; user_id?: string | null; event_id: string },
   shards: number,
+  spread: ReadonlySet<string> = NOBODY,
 ): number {
   if (shards === 1) return 0;
-  const identity = event.anonymous_id ?? event.user_id ?? event.event_id;
+  const owner = event.anonymous_id ?? event.user_id;
+  const identity = owner === null || owner === undefined || spread.has(owner) ? event.event_id : owner;
   let hash = 0x811c9dc5;
   for (const text of [event.source, "\n", identity]) {
     for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);

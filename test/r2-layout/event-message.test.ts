@@ -69,6 +69,18 @@ describe("identity", () => {
     );
   });
 
+  it("promise 2: sends a hot identity to many shards, and a repeat to the shard of the first", () => {
+    const spread = new Set(["hot"]);
+    const homes = Array.from({ length: 100 }, (_, i) =>
+      shardOf({ source: "web", anonymous_id: "hot", event_id: `e${i}` }, 8, spread),
+    );
+    expect(new Set(homes).size).toBe(8);
+    expect(shardOf({ source: "web", user_id: "hot", event_id: "e7" }, 8, spread)).toBe(homes[7]);
+    expect(shardOf({ source: "web", anonymous_id: "cold", event_id: "a" }, 8, spread)).toBe(
+      shardOf({ source: "web", anonymous_id: "cold", event_id: "b" }, 8),
+    );
+  });
+
   it("spreads identities evenly", () => {
     const counts = new Array<number>(8).fill(0);
     for (let i = 0; i < 80_000; i++)

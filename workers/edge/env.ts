@@ -14,6 +14,8 @@ export interface Fetches {
 export interface Env {
   /** Number of shards, as text. */
   readonly SHARDS: string;
+  /** JSON list of identities (anonymous or user ids) too hot for one shard; none when absent. */
+  readonly SPREAD_IDENTITIES?: string;
   readonly WRITE_KEYS: string;
   readonly TOKENS: string;
   readonly IDENTITY_KEY: string;
@@ -40,4 +42,15 @@ export function eventQueues(env: Env): MessageQueue[] {
     if (queue === undefined) throw new RangeError(`shard ${shard} has no queue: bind EVENTS_${shard}`);
     return queue;
   });
+}
+
+/** @throws RangeError where SPREAD_IDENTITIES is no JSON list of texts. */
+export function spreadIdentities({
+  SPREAD_IDENTITIES: text = "[]",
+}: Pick<Env, "SPREAD_IDENTITIES">): ReadonlySet<string> {
+  const list: unknown = JSON.parse(text);
+  if (!Array.isArray(list) || !list.every((id) => typeof id === "string")) {
+    throw new RangeError("SPREAD_IDENTITIES is no list of texts");
+  }
+  return new Set(list);
 }

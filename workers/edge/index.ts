@@ -1,8 +1,9 @@
 /** The edge Worker: takes events, answers questions, serves the pages. */
+import { shardOf } from "../../r2-layout/event-id.ts";
 import { problem } from "../problem.ts";
 import { parseTokens } from "../tokens.ts";
 import { createApp } from "./app.ts";
-import { type Env, eventQueues } from "./env.ts";
+import { type Env, eventQueues, spreadIdentities } from "./env.ts";
 import { EventSender } from "./event-sender.ts";
 import { parseWriteKeys } from "./write-keys.ts";
 
@@ -19,10 +20,12 @@ function appOf(env: Env): App {
   const known = apps.get(env);
   if (known !== undefined) return known;
   const queues = eventQueues(env);
+  const spread = spreadIdentities(env);
   const app = createApp(
     {
       writeKeys: parseWriteKeys(env.WRITE_KEYS),
       sender: new EventSender(random(), queues),
+      homeOf: (row) => shardOf(row, queues.length, spread),
       local: env.EVENTPILE_LOCAL === "1",
       now,
       random,

@@ -3,13 +3,21 @@ import { INGEST } from "../../r2-layout/limits.ts";
 import { problem, type Rejection, storeUnavailable } from "../problem.ts";
 import { readBytes } from "./body.ts";
 import type { EventSender } from "./event-sender.ts";
-import { type DroppedEvent, type KeptEvent, type ParsedRequest, parseEvents, readBody } from "./parse-events.ts";
+import {
+  type DroppedEvent,
+  type HomeOf,
+  type KeptEvent,
+  type ParsedRequest,
+  parseEvents,
+  readBody,
+} from "./parse-events.ts";
 import { type Call, requestFacts } from "./request-facts.ts";
 import { type WriteKeys, writeKeyIn, writeKeyOf } from "./write-keys.ts";
 
 export interface Ingest {
   readonly writeKeys: WriteKeys;
   readonly sender: EventSender;
+  readonly homeOf: HomeOf;
   /** The local run: see `requestFacts`. */
   readonly local: boolean;
   /** Microseconds. */
@@ -44,7 +52,7 @@ export async function ingest(request: Request, call: Call, parts: Ingest, waitUn
   if (source === undefined) return problem({ reason: "unknown_write_key" });
 
   const facts = requestFacts(request, { source, call, receivedAt, local: parts.local });
-  const parsed = parseEvents(body.value, facts, parts.sender.queues.length, parts.random);
+  const parsed = parseEvents(body.value, facts, parts.homeOf, parts.random);
   const sending = parts.sender.send(parsed.kept, source, receivedAt);
   // Cut off in the middle, a message would be numbered and its fate unknown: a gap in the ledger for good.
   waitUntil(sending);

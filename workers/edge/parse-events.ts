@@ -4,7 +4,6 @@
  * only what cannot be told apart into events is refused as a whole.
  */
 import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
-import { shardOf } from "../../r2-layout/event-id.ts";
 import { INGEST } from "../../r2-layout/limits.ts";
 import { DERIVATION_VERSION, type QuarantineMark } from "../../r2-layout/log-line.ts";
 import { err, ok, type Result } from "../../r2-layout/result.ts";
@@ -74,13 +73,16 @@ function refusedContext({ items, envelope }: EventList, bodyBytes: number): Reje
   return bytes > INGEST.inflatedBytes ? { reason: "body_too_large", limit_bytes: INGEST.inflatedBytes } : null;
 }
 
+/** What of a row decides its shard. */
+export type HomeOf = (row: Pick<DerivedEvent, "source" | "anonymous_id" | "user_id" | "event_id">) => number;
+
 /** @param random 32 hexadecimal digits, new with each call. */
-export function parseEvents(body: ReadBody, facts: RequestFacts, shards: number, random: () => string): ParsedRequest {
+export function parseEvents(body: ReadBody, facts: RequestFacts, homeOf: HomeOf, random: () => string): ParsedRequest {
   const { items, envelope } = body.list;
   const hasTime = () => carriesTime(envelope) || items.some((item) => isObject(item) && carriesTime(item));
   const request: ReadRequest = {
     facts,
-    shards,
+    homeOf,
     envelope,
     sentAt: readTime(envelope.sentAt ?? envelope.sent_at) ?? undefined,
     mint: minting(facts, body.bytes, hasTime, random),
@@ -98,7 +100,7 @@ export function parseEvents(body: ReadBody, facts: RequestFacts, shards: number,
 /** What the events of one request share. */
 interface ReadRequest {
   readonly facts: RequestFacts;
-  readonly shards: number;
+  readonly homeOf: HomeOf;
   readonly envelope: JsonObject;
   /** Of the envelope, microseconds. */
   readonly sentAt: number | undefined;
@@ -106,7 +108,7 @@ interface ReadRequest {
 }
 
 function parseEvent(item: unknown, index: number, request: ReadRequest): KeptEvent | DroppedEvent {
-  const { facts, shards, envelope, sentAt, mint } = request;
+  const { facts, homeOf, envelope, sentAt, mint } = request;
   if (item === undefined) return { index, event_id: null, cause: "not_json" };
   if (!isObject(item)) return { index, event_id: null, cause: "not_an_object" };
   const given = givenId(item, facts.call === "events");
@@ -119,7 +121,7 @@ function parseEvent(item: unknown, index: number, request: ReadRequest): KeptEve
   hidePrivate(raw);
   const rawText = JSON.stringify(raw);
   if (isLongerThan(rawText, INGEST.eventBytes)) return { index, event_id, cause: "event_too_large" };
-  return { index, event_id, shard: shardOf(row, shards), quarantine, line: logLine(rawText, row, quarantine) };
+  return { index, event_id, shard: homeOf(row), quarantine, line: logLine(rawText, row, quarantine) };
 }
 
 /** A batch may carry a context for all its calls; a call's own members stand above it. */

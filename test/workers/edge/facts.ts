@@ -1,4 +1,5 @@
 /** A request to parse events from, for tests without HTTP. */
+import { shardOf } from "../../../r2-layout/event-id.ts";
 import { parseLogLine } from "../../../r2-layout/log-line.ts";
 import { type KeptEvent, type ParsedRequest, parseEvents, readBody } from "../../../workers/edge/parse-events.ts";
 import type { RequestFacts } from "../../../workers/edge/request-facts.ts";
@@ -27,7 +28,12 @@ export function parse(body: unknown, more: Partial<RequestFacts> = {}, shards = 
   const read = readBody(bytes, request.call);
   if (!read.ok) throw new Error(read.error.reason);
   let minted = 0;
-  return parseEvents(read.value, request, shards, () => String(minted++).padStart(32, "0"));
+  return parseEvents(
+    read.value,
+    request,
+    (row) => shardOf(row, shards),
+    () => String(minted++).padStart(32, "0"),
+  );
 }
 
 /** The one event of a batch that holds just this call. */

@@ -160,7 +160,12 @@ describe("any bytes at all", () => {
         refused++;
         return;
       }
-      const parsed = parseEvents(body.value, facts({ call, userAgent: "Mozilla/5.0" }), shards, () => "0".repeat(32));
+      const parsed = parseEvents(
+        body.value,
+        facts({ call, userAgent: "Mozilla/5.0" }),
+        (row) => shardOf(row, shards),
+        () => "0".repeat(32),
+      );
       check(parsed, shards);
       kept += parsed.kept.length;
       quarantined += parsed.kept.filter((event) => event.quarantine).length;
