@@ -27,7 +27,7 @@ afterEach(() => context.close());
 async function send(...events: Readonly<Record<string, unknown>>[]): Promise<void> {
   const body = JSON.stringify({ events });
   const answer = await fetch(`${system.url}/v1/events`, { method: "POST", headers: ORIGIN_HEADERS.write, body });
-  expect(answer.ok).toBe(true);
+  expect(answer.status, await answer.text()).toBe(200);
 }
 
 const figure = (label: string) => page.locator(".totals .card", { hasText: label }).locator("dd").first();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  eventHint,
   eventsPath,
   groupBySession,
   lookupQuery,
@@ -22,51 +23,42 @@ const event = (minutesAgo: number, more: Partial<TimelineEvent> = {}) =>
   }) as TimelineEvent;
 
 describe("sessions", () => {
-  it("are the sender's, where it names them, though two devices interleave", () => {
-    const events = [
-      event(0, { session_id: "a" }),
-      event(1, { session_id: "b" }),
-      event(2, { session_id: "a" }),
-      event(3, { session_id: "b" }),
-    ];
-    const groups = groupBySession(events);
-    expect(groups.map((group) => [group.sessionId, group.events.map((entry) => entry.event_id)])).toEqual([
-      ["a", [events[0]!.event_id, events[2]!.event_id]],
-      ["b", [events[1]!.event_id, events[3]!.event_id]],
-    ]);
-    expect(groups[0]).toMatchObject({ start: T0 - 120_000, end: T0 });
+  it("end after half an hour of silence, not a moment earlier", () => {
+    const events = [event(0), event(29.99), event(59.99), event(61)];
+    expect(groupBySession(events).map((group) => group.events.length)).toEqual([2, 2]);
+    expect(groupBySession(events)[0]).toMatchObject({ start: T0 - 29.99 * 60_000, end: T0 });
   });
 
-  it("end after half an hour of silence, where the sender names none", () => {
-    const events = [event(0), event(29), event(60), event(61)];
-    expect(groupBySession(events).map((group) => group.events.length)).toEqual([2, 2]);
+  it("hold what a server and an app sent of one visit, though only one of them names it", () => {
+    const events = [event(0), event(1, { session_id: "a" }), event(2), event(3, { session_id: "a" })];
+    expect(groupBySession(events)).toHaveLength(1);
   });
 
   it("lose no event and have keys of their own, whatever is mixed", () => {
-    const events = Array.from({ length: 200 }, (_, index) =>
-      event(index * 7, { session_id: index % 3 ? null : `s${index % 5}`, anonymous_id: `d${index % 2}` }),
-    );
+    const events = Array.from({ length: 200 }, (_, index) => event(index * index));
     const groups = groupBySession(events);
-    expect(groups.flatMap((group) => group.events).toSorted(byId)).toEqual(events.toSorted(byId));
+    expect(groups.length).toBeGreaterThan(100);
+    expect(groups.flatMap((group) => group.events)).toEqual(events);
     expect(new Set(groups.map((group) => group.key)).size).toBe(groups.length);
+  });
+
+  it("find their summary by their time, also where it reaches further back than what is loaded", () => {
+    const session = (id: string, from: number, to: number) =>
+      ({ id, start: event(from).event_time, end: event(to).event_time }) as Session;
+    const sessions = [session("late", 40, 5), session("early", 300, 80)];
+    const groups = groupBySession([event(6), event(10), event(80), event(90), event(600)]);
+    expect(groups.map((group) => summaryOf(group, sessions)?.id)).toEqual(["late", "early", undefined]);
   });
 });
 
-it("finds the summary of a session by its name, else by its time", () => {
-  const session = (id: string, from: number, to: number) =>
-    ({ id, start: event(from).event_time, end: event(to).event_time }) as Session;
-  const sessions = [session("minted", 40, 5), session("named", 100, 80)];
-  const [unnamed] = groupBySession([event(6), event(10)]);
-  const [named] = groupBySession([event(6, { session_id: "named" })]);
-  const [unknown] = groupBySession([event(6, { session_id: "other" })]);
-  expect([unnamed, named, unknown].map((group) => summaryOf(group!, sessions)?.id)).toEqual([
-    "minted",
-    "named",
-    undefined,
-  ]);
+it.each([
+  ["a page by its path and title", { page_path: "/a", page_title: "A", properties: { name: "A" } }, "/a · A"],
+  ["a screen by its name", { event_type: "screen", properties: { name: "Home" } }, "Home"],
+  ["an order by its number", { event_type: "track", page_path: "/a", properties: { order_id: "o-1" } }, "o-1"],
+  ["what has nothing better by its page", { event_type: "track", page_path: "/a", properties: { x: "1" } }, "/a"],
+] as const)("tells %s", (_, more, hint) => {
+  expect(eventHint(event(0, more))).toBe(hint);
 });
-
-const byId = (a: TimelineEvent, b: TimelineEvent) => (a.event_id < b.event_id ? -1 : 1);
 
 describe("a lookup", () => {
   it.each([

@@ -60,7 +60,9 @@ export function MinuteChart({ minutes }: { minutes: readonly ChartMinute[] }) {
           </strong>
           <span>{formatCount(shown.minute?.events ?? 0)} events</span>
           <span>{formatCount(shown.minute?.users ?? 0)} users</span>
-          <span class="quiet">{shown.minute?.state === "final" ? "final" : "provisional: may still grow"}</span>
+          {shown.minute && (
+            <span class="quiet">{shown.minute.state === "final" ? "final" : "provisional: may still grow"}</span>
+          )}
         </div>
       )}
     </div>

@@ -23,12 +23,15 @@ export function SessionTimeline({ group, summary, minutes }: SessionTimelineProp
   const newest = group.events[0];
   const country = summary?.country ?? newest?.country;
   const count = Math.max(summary?.events ?? 0, group.events.length);
+  const currency = group.events.find((event) => event.currency)?.currency ?? "";
+  const devices = new Set(group.events.map((event) => event.anonymous_id)).size;
   const facts = [
     formatDuration(end - start),
     `${formatCount(count)} ${count === 1 ? "event" : "events"}`,
     [newest?.browser, newest?.os].filter(Boolean).join(" on ") || summary?.device_type || newest?.device_type,
+    devices > 1 && `${devices} devices`,
     country && countryName(country),
-    summary && summary.revenue > 0 && formatMoney(summary.revenue, newest?.currency ?? ""),
+    summary && summary.revenue > 0 && formatMoney(summary.revenue, currency),
   ].filter(Boolean);
   return (
     <section class="card session" aria-label={`Session of ${formatDay(start)}, ${formatClock(start)}`}>

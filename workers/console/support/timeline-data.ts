@@ -79,8 +79,6 @@ export function parseLookup(search: string, minutesDefault: number): Lookup | nu
 
 export interface SessionGroup {
   readonly key: string;
-  /** The sender's session, where it keeps one. */
-  readonly sessionId: string | null;
   /** Milliseconds, of the events that are loaded. */
   readonly start: number;
   readonly end: number;
@@ -89,32 +87,26 @@ export interface SessionGroup {
 }
 
 /**
- * Cuts events (newest first) into sessions: where the sender's session changes, or, without one, where half an hour
- * was silent. Sessions of two devices may interleave: each is one group, at the place of its newest event.
+ * Cuts events (newest first) where half an hour was silent: the store's own rule, whatever a sender calls its sessions,
+ * because servers and apps send their part of a visit without its name.
  */
 export function groupBySession(events: readonly TimelineEvent[]): SessionGroup[] {
-  const groups: { key: string; sessionId: string | null; start: number; end: number; events: TimelineEvent[] }[] = [];
-  const bySession = new Map<string, (typeof groups)[number]>();
+  const groups: { key: string; start: number; end: number; events: TimelineEvent[] }[] = [];
   for (const event of events) {
     const at = Date.parse(event.event_time);
-    const sessionId = event.session_id ?? null;
-    // A group without a session belongs to one device.
-    const key = sessionId ?? `device ${event.anonymous_id ?? ""}`;
-    let group = bySession.get(key);
-    if (!group || (sessionId === null && group.start - at > SESSION_GAP_MS)) {
-      group = { key: `${key} ${event.event_id}`, sessionId, start: at, end: at, events: [] };
+    let group = groups.at(-1);
+    if (!group || group.start - at >= SESSION_GAP_MS) {
+      group = { key: event.event_id, start: at, end: at, events: [] };
       groups.push(group);
-      bySession.set(key, group);
     }
-    group.start = Math.min(group.start, at);
+    group.start = at;
     group.events.push(event);
   }
   return groups;
 }
 
-/** The store's summary of a group's session: of the same name, or, where the sender named none, of the same time. */
+/** The store's summary of a group's session; it may reach further back than the events that are loaded. */
 export function summaryOf(group: SessionGroup, sessions: readonly Session[]): Session | undefined {
-  if (group.sessionId !== null) return sessions.find((session) => session.id === group.sessionId);
   return sessions.find((session) => Date.parse(session.start) <= group.end && Date.parse(session.end) >= group.start);
 }
 
@@ -126,12 +118,14 @@ export function usersOf(events: readonly TimelineEvent[]): string[] {
 /** What tells an event from its like at a glance: the page, or the properties that people look for first. */
 export function eventHint(event: TimelineEvent): string {
   const properties = event.properties ?? {};
-  const named = ["name", "title", "product", "product_name", "product_id", "order_id", "query", "label", "status"];
-  const parts = named.flatMap((key) => (properties[key] ? [properties[key]] : [])).slice(0, 2);
-  if (event.event_type === "page" || event.event_type === "screen" || parts.length === 0) {
-    parts.unshift(...[event.page_path ?? properties.path].filter((path) => path !== undefined && path !== null));
+  if (event.event_type === "page" || event.event_type === "screen") {
+    return [event.page_path ?? properties.path ?? properties.name, event.page_title ?? properties.title]
+      .filter(Boolean)
+      .join(" · ");
   }
-  return parts.join(" · ");
+  const named = ["name", "title", "product", "product_name", "product_id", "order_id", "query", "label", "status"];
+  const values = named.flatMap((key) => (properties[key] ? [properties[key]] : []));
+  return values.length > 0 ? values.slice(0, 2).join(" · ") : String(event.page_path ?? "");
 }
 
 /** Columns worth a line of their own when an event is opened, in the table's order, without what the row shows. */
