@@ -15,12 +15,13 @@ const SPACE = /[ \t\n\r]/;
 const WORD = /[A-Za-z0-9_]/;
 const OPERATOR = /[-+*/%<>=!~&|^.,()[\]{}:]/;
 /** Words that make one expression a part of the next, as operators do. */
-const CHAIN_WORD =
-  /^(and|or|not|is|in|like|ilike|between|similar|collate|at|union|except|intersect|case|interval|struct)$/i;
+const CHAIN_WORD = /^(and|or|not|is|in|like|ilike|between|similar|collate|at|case|interval|struct)$/i;
+const SET_WORD = /^(union|except|intersect)$/i;
+const CASE_WORD = /^(case|end)$/i;
 /** Words after which a new expression begins, at the same depth. */
 const CLAUSE_WORD = /^(select|from|where|having|qualify|on|limit)$/i;
 /** Words that, set before a quote, make it another kind of string. */
-const STRING_PREFIX = /^(e|b|x|n|u)$/i;
+const STRING_PREFIX = /^(e|b|x|n|u&?)$/i;
 
 /** @throws Refused */
 export function plainText(sql: string, nowUs: number): string {
@@ -43,7 +44,7 @@ export function plainText(sql: string, nowUs: number): string {
       ended = true;
       at++;
     } else if (char === "'" || char === '"') {
-      if (char === "'" && STRING_PREFIX.test(out.at(-1) ?? "")) unsupported(`${out.at(-1)}'...'`);
+      if (char === "'") refusePrefix(out);
       const end = quoteEnd(sql, at);
       out.push(sql.slice(at, end));
       shape.operand();
@@ -77,6 +78,9 @@ class Shape {
   readonly #chains: number[] = [0];
   #sum = 0;
   #inOperator = false;
+  #setOperations = 0;
+  /** CASEs that wait for their END, in each open bracket. */
+  readonly #cases: number[] = [0];
 
   operand(): void {
     this.#inOperator = false;
@@ -85,8 +89,19 @@ class Shape {
 
   word(word: string): void {
     this.operand();
+    if (SET_WORD.test(word) && ++this.#setOperations > SQL.statementChain) {
+      tooComplex(`at most ${SQL.statementChain} set operations`);
+    }
+    if (CASE_WORD.test(word)) this.#case(word);
     if (CHAIN_WORD.test(word)) this.#link();
     else if (CLAUSE_WORD.test(word)) this.#cut();
+  }
+
+  /** Our parser takes a bare END for the end of the statement and reads no further, whatever follows. */
+  #case(word: string): void {
+    const open = this.#cases.length - 1;
+    this.#cases[open]! += /case/i.test(word) ? 1 : -1;
+    if (this.#cases[open]! < 0) unsupported("END without CASE");
   }
 
   operator(char: string): void {
@@ -95,10 +110,14 @@ class Shape {
     if ("([{".includes(char)) {
       if (char !== "(") this.#link();
       this.#chains.push(0);
+      this.#cases.push(0);
       if (this.#chains.length > SQL.statementDepth) tooComplex(`brackets nest at most ${SQL.statementDepth} deep`);
     } else if (")]}".includes(char)) {
       this.#cut();
-      if (this.#chains.length > 1) this.#chains.pop();
+      if (this.#chains.length > 1) {
+        this.#chains.pop();
+        this.#cases.pop();
+      }
     } else if (char === ",") {
       this.#cut();
     } else {
@@ -125,6 +144,12 @@ function tooComplex(detail: string): never {
 
 function unsupported(what: string): never {
   throw new Refused("unsupported_syntax", `${what} is not supported here`);
+}
+
+/** E'...', X'...', U&'...': text to one parser is escapes to another. */
+function refusePrefix(before: readonly string[]): void {
+  const prefix = before.at(-1) === "&" ? `${before.at(-2)}&` : (before.at(-1) ?? "");
+  if (STRING_PREFIX.test(prefix)) unsupported(`${prefix}'...'`);
 }
 
 /** Where white space or a comment that starts at `at` ends; `at` itself where there is none. */
