@@ -42,7 +42,11 @@ export async function compactDays(deps: CompactDeps, untilMs: number): Promise<"
     const work = await deps.catalog.compactionWork(skip);
     if (!work) return "done";
     const { kind } = await compactDay(deps, work);
-    if (kind === "too_large") skip.push(`${work.table}/${work.day ?? "mixed"}`);
+    if (kind === "too_large") {
+      const day = `${work.table}/${work.day ?? "mixed"}`;
+      console.warn(JSON.stringify({ at: "maintenance", kind: "compact", reason: kind, day, files: work.files.length }));
+      skip.push(day);
+    }
   }
   return "more";
 }
