@@ -1,10 +1,10 @@
 /** Starts everything, tells when it is ready, runs the cron, and stops. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
-import { Log, LogLevel, Miniflare } from "miniflare";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
+import { loadMiniflare } from "./miniflare.ts";
 import type { Chaos } from "./queue/settings.ts";
 import { AlreadyRunning, takeStateFolder } from "./run-file.ts";
 import { localOptions } from "./workers.ts";
@@ -42,13 +42,20 @@ async function start(options: StartOptions): Promise<void> {
   if (await isTaken(options.port)) {
     throw new StartError(`port ${options.port} is taken. Set PORT to another one, as in PORT=8788 npm start.`);
   }
+  checkShards(stateDir, options.shards);
   const sources = withShards(readWorkerSources(), options.shards);
-  const [miniflareOptions] = await Promise.all([
-    localOptions({ sources, port: options.port, stateDir: join(stateDir, "state"), chaos: options.chaos }),
+  const [{ convertV4MiniflareOptions, Log, LogLevel, Miniflare }, v4Options] = await Promise.all([
+    loadMiniflare(),
+    localOptions({ sources, port: options.port, chaos: options.chaos }),
     ...sources.map((source) => build(source.config.build?.command)),
   ]);
   run.watchSpawns();
-  const miniflare = new Miniflare({ ...miniflareOptions, log: new Log(LogLevel.WARN) });
+  const miniflare = new Miniflare({
+    ...convertV4MiniflareOptions(v4Options),
+    // Here and not above, where the conversion would drop it without a word.
+    resourcePersistencePath: join(stateDir, "state"),
+    log: new Log(LogLevel.WARN),
+  });
   let demo: ChildProcess | null = null;
   let stopping = 0;
   const stop = async (): Promise<void> => {
@@ -84,17 +91,27 @@ function checkOptions({ port, shards }: StartOptions): void {
   if (!Number.isInteger(shards) || shards < 1 || shards > 64) throw new StartError("EVENTPILE_SHARDS must be 1 to 64.");
 }
 
+/** The number of shards belongs to the state: with another one, an id would be looked for in a shard that never saw it. */
+function checkShards(stateDir: string, shards: number): void {
+  const path = join(stateDir, "shards");
+  if (!existsSync(path)) writeFileSync(path, `${shards}\n`);
+  const known = Number(readFileSync(path, "utf8"));
+  if (known === shards) return;
+  throw new StartError(
+    `${stateDir} was made with ${known} log shards, not ${shards}. Set EVENTPILE_SHARDS=${known}, or EVENTPILE_DIR to a new folder.`,
+  );
+}
+
 /** The pages, by the command that a deploy would run too. */
 async function build(command: string | undefined): Promise<void> {
   if (command === undefined) return;
   const [program = "", ...args] = command.split(" ");
-  if (args[0]?.endsWith(".ts") && !existsSync(join(ROOT, args[0]))) return;
   const child = spawn(program === "node" ? process.execPath : program, args, {
     cwd: ROOT,
     stdio: ["ignore", "ignore", "inherit"],
   });
   const code = await new Promise((done) => child.once("exit", done).once("error", done));
-  if (code !== 0) console.error(`eventpile: "${command}" failed (${String(code)}): the pages are missing.`);
+  if (code !== 0) throw new StartError(`"${command}" failed (${String(code)}).`);
 }
 
 /** Whether anybody listens there: asked before Miniflare starts, whose own message is long. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { convertV4MiniflareOptions, type MiniflareOptions } from "miniflare";
+import type { V4MiniflareOptions } from "miniflare";
 import { bundleWorker } from "./bundle.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
 import { limitedEntry } from "./limits/limited-entry.ts";
@@ -23,23 +23,18 @@ const LOCAL_VARS = {
 export interface LocalOptions {
   readonly sources: readonly WorkerSource[];
   readonly port: number;
-  /** Where objects and R2 keep their state. */
-  readonly stateDir: string;
   readonly chaos: Readonly<Record<string, Chaos>>;
 }
 
-export async function localOptions(options: LocalOptions): Promise<MiniflareOptions> {
+/** The edge first: the first Worker gets the requests. */
+export async function localOptions(options: LocalOptions): Promise<V4MiniflareOptions> {
   const { sources } = options;
-  const workers = await Promise.all([...sources.map((source) => localWorker(source)), localQueues(options)]);
   return {
-    ...convertV4MiniflareOptions({
-      host: "127.0.0.1",
-      port: options.port,
-      // No geography is looked up for a local connection, and none is made up.
-      cf: {},
-      workers,
-    }),
-    resourcePersistencePath: options.stateDir,
+    host: "127.0.0.1",
+    port: options.port,
+    // No geography is looked up for a local connection, and none is made up.
+    cf: {},
+    workers: await Promise.all([...sources.map((source) => localWorker(source)), localQueues(options)]),
   };
 }
 

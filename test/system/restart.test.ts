@@ -33,6 +33,9 @@ it("what was stored is there after a clean stop, and its ids still count as know
   expect((await system.userEvents("keeper")).events.length).toBe(3);
 
   expect(await refusal({ dir, port: await freePort() })).toMatch(/already runs on .*eventpile-restart-.*process \d+/);
+  await system.stop();
+  system = null;
+  expect(await refusal({ dir, port: await freePort(), shards: "4" })).toContain("was made with 1 log shards, not 4");
 });
 
 it("a taken port is told in one line, and nothing is left behind", async () => {
@@ -48,9 +51,9 @@ it("a taken port is told in one line, and nothing is left behind", async () => {
 });
 
 /** What a start that must fail prints. */
-async function refusal({ dir, port }: { dir: string; port: number }): Promise<string> {
+async function refusal({ dir, port, shards = "1" }: { dir: string; port: number; shards?: string }): Promise<string> {
   const child = spawn(process.execPath, ["scripts/start.ts", "--no-demo"], {
-    env: { ...process.env, PORT: String(port), EVENTPILE_DIR: dir },
+    env: { ...process.env, PORT: String(port), EVENTPILE_DIR: dir, EVENTPILE_SHARDS: shards },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
