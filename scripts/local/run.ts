@@ -50,11 +50,16 @@ async function start(options: StartOptions): Promise<void> {
     ...sources.map((source) => build(source.config.build?.command)),
   ]);
   run.watchSpawns();
+  const url = `http://127.0.0.1:${options.port}`;
+  const control = (path: string) =>
+    fetch(url + path, { method: "POST", headers: { authorization: `Bearer ${LOCAL_TOKEN}` } });
   const miniflare = new Miniflare({
     ...convertV4MiniflareOptions(v4Options),
     // Here and not above, where the conversion would drop it without a word.
     resourcePersistencePath: join(stateDir, "state"),
     log: new Log(LogLevel.WARN),
+    // After a crash of the runtime alone, queues would wait for the next minute.
+    unsafeHandleRuntimeRestart: async () => void (await control("/local/queues/wake")),
   });
   let demo: ChildProcess | null = null;
   let stopping = 0;
@@ -71,11 +76,8 @@ async function start(options: StartOptions): Promise<void> {
     process.removeAllListeners(signal);
     process.on(signal, () => void stop());
   }
-  const url = `http://127.0.0.1:${options.port}`;
   await miniflare.ready;
   await untilHealthy(url);
-  const control = (path: string) =>
-    fetch(url + path, { method: "POST", headers: { authorization: `Bearer ${LOCAL_TOKEN}` } });
   await control("/local/queues/wake");
   setInterval(() => {
     // A lost tick is made good by the next one; a queue whose timer was lost is woken too.
