@@ -58,12 +58,20 @@ export class ChunkStore {
     this.#exists = hasTable(sql, "chunk");
   }
 
-  /** Chunks that begin before a position (all for null), newest first; read as far as the caller iterates. */
+  /**
+   * Chunks that begin before a position (all for null), newest first; read as far as the caller iterates, a few at a time: a
+   * cursor that is left in the middle would stay open, and SQLite refuses to change or drop a table meanwhile.
+   */
   *newest(before: Position | null): Generator<Chunk> {
-    const [where, bindings] = before ? ["WHERE (first_time, first_tie) < (?, ?)", keyOf(before)] : ["", []];
-    const order = "ORDER BY first_time DESC, first_tie DESC";
-    for (const row of this.#select<ChunkRow>(`${HEADER} FROM chunk ${where} ${order}`, ...bindings)) {
-      yield chunkOf(row);
+    const order = "ORDER BY first_time DESC, first_tie DESC LIMIT ?";
+    for (let from = before, size = 4; ; size = Math.min(64, size * 2)) {
+      const where = from ? "WHERE (first_time, first_tie) < (?, ?)" : "";
+      const chunks = this.#select<ChunkRow>(`${HEADER} FROM chunk ${where} ${order}`, ...keyOf(from), size).map(
+        chunkOf,
+      );
+      yield* chunks;
+      if (chunks.length < size) return;
+      from = chunks.at(-1)!.first;
     }
   }
 
@@ -79,10 +87,10 @@ export class ChunkStore {
    */
   settle(entries: readonly Entry[]): Entry[] {
     const newest = this.#chunk("ORDER BY first_time DESC, first_tie DESC");
-    const late = newest ? entries.findIndex(({ position }) => position.time > newest.lastTime) : 0;
-    const split = late < 0 ? entries.length : late;
-    this.#merge(entries.slice(0, split));
-    const groups = fullGroups(entries.slice(split));
+    const newer = newest ? entries.findIndex(({ position }) => position.time > newest.lastTime) : 0;
+    const late = newer < 0 ? entries.length : newer;
+    this.#merge(entries.slice(0, late));
+    const groups = fullGroups(entries.slice(late));
     const rest = groups.pop() ?? [];
     for (const group of groups) this.#insert(group);
     return rest;
@@ -109,7 +117,7 @@ export class ChunkStore {
 
   /** Chunks all of whose events were received before this time, microseconds. */
   receivedBefore(us: number): Chunk[] {
-    return Array.from(this.#select<ChunkRow>(`${HEADER} FROM chunk WHERE received_until < ?`, us), chunkOf);
+    return this.#select<ChunkRow>(`${HEADER} FROM chunk WHERE received_until < ?`, us).map(chunkOf);
   }
 
   /** The received_at by which the first chunk to expire was complete; null where there is no chunk. */
@@ -144,13 +152,12 @@ export class ChunkStore {
   }
 
   #chunk(clause: string, position?: Position): Chunk | null {
-    const bindings = position ? keyOf(position) : [];
-    const [row] = this.#select<ChunkRow>(`${HEADER} FROM chunk ${clause} LIMIT 1`, ...bindings);
+    const [row] = this.#select<ChunkRow>(`${HEADER} FROM chunk ${clause} LIMIT 1`, ...keyOf(position ?? null));
     return row ? chunkOf(row) : null;
   }
 
-  #select<Row extends Record<string, SqlStorageValue>>(query: string, ...bindings: unknown[]): Iterable<Row> {
-    return this.#exists ? this.#sql.exec<Row>(`SELECT ${query}`, ...bindings) : [];
+  #select<Row extends Record<string, SqlStorageValue>>(query: string, ...bindings: unknown[]): Row[] {
+    return this.#exists ? this.#sql.exec<Row>(`SELECT ${query}`, ...bindings).toArray() : [];
   }
 
   #create(): void {
@@ -209,7 +216,8 @@ export function hasTable(sql: SqlStorage, name: string): boolean {
   return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).toArray().length > 0;
 }
 
-const keyOf = ({ time, tie }: Position): [number, Uint8Array] => [time, tieBytes(tie)];
+const keyOf = (position: Position | null): [] | [number, Uint8Array] =>
+  position ? [position.time, tieBytes(position.tie)] : [];
 
 const chunkOf = (row: ChunkRow): Chunk => ({
   id: row.id,
