@@ -14,23 +14,36 @@ if (!file) {
 }
 
 const expected = plainReading(file);
-const system = await startSystem({ demo: false });
 let differences = 0;
-try {
-  await importOnce(system);
-  await compare("after the import", system, 0);
-  await importOnce(system);
-  await compare("after the second import", system, expected.lines);
-  await system.maintain();
-  await compare("after maintenance", system, expected.lines);
-} catch (error) {
-  console.error(`the system printed:\n${system.output.slice(-4_000)}`);
-  throw error;
-} finally {
-  await system.stop();
-}
+// With one shard as by default, and with four: then the lake has a file of each, for maintenance to merge.
+for (const shards of [1, 4]) await checkWith(shards);
 console.log(differences === 0 ? "the import is right" : `${differences} differences`);
 process.exit(differences === 0 ? 0 : 1);
+
+async function checkWith(shards: number): Promise<void> {
+  const system = await startSystem({ demo: false, shards });
+  const when = (what: string) => `${shards} shard${shards === 1 ? "" : "s"}, ${what}`;
+  try {
+    await importOnce(system);
+    await compare(when("after the import"), system, 0);
+    await importOnce(system);
+    await compare(when("after the second import"), system, expected.lines);
+    check(when("each shard has its file"), (await files(system)) >= shards, true);
+    await system.maintain();
+    await compare(when("after maintenance"), system, expected.lines);
+    check(when("files after maintenance"), await files(system), 1);
+  } catch (error) {
+    console.error(`the system printed:\n${system.output.slice(-4_000)}`);
+    throw error;
+  } finally {
+    await system.stop();
+  }
+}
+
+/** Of the table, by the plan of a statement that needs them all. */
+async function files(on: RunningSystem): Promise<number> {
+  return Number((await on.sql("select count(*) from events")).stats.table_files);
+}
 
 /** Counts the file the way awk would, apart from the import's own parser. */
 function plainReading(path: string) {

@@ -98,10 +98,10 @@ export interface LakeCatalogApi {
   /** Which of these keys no live or recently removed file has: the sweep asks before it deletes. */
   unnamed(keys: readonly string[]): Promise<string[]>;
   /**
-   * The most crowded day, null where none has more than `LAKE.compactAboveFiles` small files.
+   * The most crowded day, null where none has more than `aboveFiles` (`LAKE.compactAboveFiles`) small files.
    * @param skip days not to be given again, each `<table>/<day or "mixed">`.
    */
-  compactionWork(skip?: readonly string[]): Promise<CompactionWork | null>;
+  compactionWork(skip?: readonly string[], aboveFiles?: number): Promise<CompactionWork | null>;
   /** Forgets snapshots, and files removed, longer ago than `LAKE.snapshotReachMs`. @returns files forgotten. */
   forget(): Promise<number>;
   status(): Promise<CatalogStatus>;

@@ -111,10 +111,13 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi {
     };
   }
 
-  async compactionWork(skip: readonly string[] = []): Promise<CompactionWork | null> {
+  async compactionWork(
+    skip: readonly string[] = [],
+    aboveFiles: number = LAKE.compactAboveFiles,
+  ): Promise<CompactionWork | null> {
     const { smallFileBytes, smallFileRows } = LAKE;
     const day = this.#files
-      .crowded(LAKE.compactAboveFiles, smallFileBytes, smallFileRows)
+      .crowded(aboveFiles, smallFileBytes, smallFileRows)
       .find(({ table, day }) => !skip.includes(`${table}/${day ?? "mixed"}`));
     if (!day) return null;
     const files = this.#files.small(day.table, day.day, smallFileBytes, smallFileRows, LAKE.compactInputs);

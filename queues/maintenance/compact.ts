@@ -35,11 +35,11 @@ export type Compacted =
   | { readonly kind: "too_large" };
 
 /** Compacts day after day until none is crowded or `untilMs`. @returns whether there may be more to do. */
-export async function compactDays(deps: CompactDeps, untilMs: number): Promise<"done" | "more"> {
+export async function compactDays(deps: CompactDeps, untilMs: number, aboveFiles?: number): Promise<"done" | "more"> {
   const now = deps.now ?? Date.now;
   const skip: string[] = [];
   while (now() < untilMs) {
-    const work = await deps.catalog.compactionWork(skip);
+    const work = await deps.catalog.compactionWork(skip, aboveFiles);
     if (!work) return "done";
     const { kind } = await compactDay(deps, work);
     if (kind === "too_large") {

@@ -69,7 +69,7 @@ export async function runJob(job: MaintenanceMessage, deps: MaintenanceDeps): Pr
     }
     case "compact": {
       const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
-      return (await compactDays({ ...deps, catalog }, now() + LAKE.compactMs)) === "more" ? job : null;
+      return (await compactDays({ ...deps, catalog }, now() + LAKE.compactMs, job.aboveFiles)) === "more" ? job : null;
     }
   }
 }

@@ -7,8 +7,8 @@ export type MaintenanceMessage =
   | { readonly kind: "sweep-log"; readonly day: string; readonly cursor?: string }
   /** Forgets snapshots out of reach, then deletes lake objects that no row names. */
   | { readonly kind: "sweep-lake"; readonly cursor?: string }
-  /** Merges small files, day by day, the most crowded first. */
-  | { readonly kind: "compact" };
+  /** Merges small files, day by day, the most crowded first; days with more than `aboveFiles`, else as limits.ts says. */
+  | { readonly kind: "compact"; readonly aboveFiles?: number };
 
 /** A cron of this name, which no schedule has, does all maintenance at once: local runs and tests call it. */
 export const MAINTENANCE_NOW_CRON = "maintenance-now";
@@ -24,7 +24,8 @@ export function maintenanceMessages(nowMs: number, cron?: string): MaintenanceMe
   const all = cron === MAINTENANCE_NOW_CRON;
   const minute = Math.floor(nowMs / MINUTE_MS) % 60;
   const due: MaintenanceMessage[] = [];
-  if (all || minute % COMPACT_EVERY_MINUTES === 0) due.push({ kind: "compact" });
+  if (all) due.push({ kind: "compact", aboveFiles: 1 });
+  else if (minute % COMPACT_EVERY_MINUTES === 0) due.push({ kind: "compact" });
   if (all || minute === SWEEP_LAKE_AT_MINUTE) due.push({ kind: "sweep-lake" });
   if (all || minute === SWEEP_LOG_AT_MINUTE) {
     // Objects of younger days are within their grace.
@@ -38,7 +39,7 @@ export function maintenanceMessages(nowMs: number, cron?: string): MaintenanceMe
 
 export function parseMaintenanceMessage(body: unknown): MaintenanceMessage | null {
   if (typeof body !== "object" || body === null) return null;
-  const { kind, day, cursor } = body as Readonly<Record<string, unknown>>;
+  const { kind, day, cursor, aboveFiles } = body as Readonly<Record<string, unknown>>;
   const continued = typeof cursor === "string" ? { cursor } : {};
   switch (kind) {
     case "sweep-log":
@@ -46,7 +47,7 @@ export function parseMaintenanceMessage(body: unknown): MaintenanceMessage | nul
     case "sweep-lake":
       return { kind, ...continued };
     case "compact":
-      return { kind };
+      return typeof aboveFiles === "number" && aboveFiles >= 1 ? { kind, aboveFiles } : { kind };
     default:
       return null;
   }

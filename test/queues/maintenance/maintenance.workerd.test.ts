@@ -104,7 +104,7 @@ it("promise 2: a compaction that crashes before its commit changes nothing, and 
   await flush(Array.from({ length: 22 }, () => 2));
   const rows = await seen();
   const catalog = {
-    compactionWork: (skip?: readonly string[]) => lake().compactionWork(skip),
+    compactionWork: (skip?: readonly string[], aboveFiles?: number) => lake().compactionWork(skip, aboveFiles),
     replace: async () => {
       throw new Error("crashed");
     },
