@@ -7,7 +7,7 @@ import { MiB, SQL } from "../../r2-layout/limits.ts";
 import { EngineSlot } from "./engine/engine-slot.ts";
 import { PageCache } from "./engine/page-cache.ts";
 import { type EngineParts, runStatement } from "./engine/run-statement.ts";
-import type { EngineStatement, QueryEngineApi } from "./engine/statement.ts";
+import type { EngineStatement, EngineStatus, QueryEngineApi } from "./engine/statement.ts";
 import { FooterCache } from "./prefetch/footer-cache.ts";
 import { problem, StatementFailed } from "./problem.ts";
 
@@ -46,5 +46,14 @@ export class QueryEngine extends DurableObject<Env> implements QueryEngineApi {
   async cancel(id: string): Promise<void> {
     const state = this.#running.get(id);
     if (state) state.cancelled = true;
+  }
+
+  async status(): Promise<EngineStatus> {
+    return {
+      statements: this.#running.size,
+      boots: parts.slot.boots,
+      heap_bytes: parts.slot.heapBytes,
+      page_bytes: parts.pages.bytes,
+    };
   }
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { ulid } from "ulidx";
 import type { NewDataFile } from "../../../durable-objects/lake-catalog/api.ts";
+import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
 import type { AnyRow } from "../../../r2-layout/arrow-rows.ts";
 import { buildDataFile, type DataFileFacts } from "../../../r2-layout/data-file.ts";
 import type { TableName } from "../../../r2-layout/event-columns.ts";
@@ -12,8 +13,8 @@ import { dataFileKey } from "../../../r2-layout/keys.ts";
 import { ParquetWriter } from "../../../r2-layout/parquet-writer.ts";
 import { bundleWorker } from "../../../scripts/local/bundle.ts";
 import { v4Modules } from "../../../scripts/local/v4-worker.ts";
-import { ROOT } from "../../../scripts/local/wrangler-config.ts";
-import type { StatementStats } from "../../../workers/query/engine/statement.ts";
+import { ROOT, readWorkerSources } from "../../../scripts/local/wrangler-config.ts";
+import type { QueryEngineApi, StatementStats } from "../../../workers/query/engine/statement.ts";
 import { parquetModule } from "../../r2-layout/parquet-module.ts";
 
 export interface SqlAnswer {
@@ -35,7 +36,7 @@ export interface QueryRig {
   sql(sql: string, more?: Record<string, unknown>): Promise<SqlAnswer>;
   /** Removes an object from the bucket behind the catalog's back. */
   lose(key: string): Promise<void>;
-  /** Bundles as deployed, to tell their size. */
+  engine(number: number): QueryEngineApi;
   readonly bundleMs: number;
   stop(): Promise<void>;
 }
@@ -66,7 +67,11 @@ export async function startRig(settings: { timeoutMs?: number } = {}): Promise<Q
     }),
   ]);
   const bundleMs = performance.now() - began;
-  const common = { compatibilityDate: "2026-08-15", compatibilityFlags: ["nodejs_compat"] };
+  const config = readWorkerSources().find((source) => source.config.name === "eventpile-query")!.config;
+  const common = {
+    compatibilityDate: config.compatibility_date,
+    compatibilityFlags: [...(config.compatibility_flags ?? [])],
+  };
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: "127.0.0.1",
@@ -99,6 +104,10 @@ export async function startRig(settings: { timeoutMs?: number } = {}): Promise<Q
   const url = await miniflare.ready;
   const bucket = await miniflare.getR2Bucket("BUCKET", "query");
   const catalog = await miniflare.getWorker("objects");
+  const engines = (await miniflare.getDurableObjectNamespace(
+    "QUERY_ENGINE",
+    "query",
+  )) as unknown as ObjectNamespace<QueryEngineApi>;
   const folder = mkdtempSync(join(tmpdir(), "query-lake-"));
   const post = (body: unknown, init: RequestInit = {}) =>
     fetch(new URL("/v1/sql", url), { method: "POST", body: JSON.stringify(body), ...init });
@@ -127,6 +136,7 @@ export async function startRig(settings: { timeoutMs?: number } = {}): Promise<Q
       const response = await post({ sql, ...more });
       return { status: response.status, ...((await response.json()) as Omit<SqlAnswer, "status">) };
     },
+    engine: (number) => engines.getByName(`engine-${number}`),
     lose: (key) => bucket.delete(key),
     async stop() {
       await miniflare.dispose();

@@ -12,7 +12,7 @@
 import wasm from "@duckdb/duckdb-wasm/dist/duckdb-eh.wasm";
 import type { GlueBindings, GlueModule } from "./duckdb-glue.ts";
 import { glue } from "./duckdb-glue.ts";
-import { hideNode, showNode } from "./hide-node.ts";
+import { instantiateQuietly } from "./quiet-glue.ts";
 import { bindFiles, FileTable, NO_FILES, RUNTIME, type VirtualFiles } from "./virtual-files.ts";
 import { WasmStack } from "./wasm-stack.ts";
 
@@ -24,7 +24,7 @@ export interface InstanceLimits {
 }
 
 type Run = (response: number, connection: number, text: number) => Promise<void>;
-type Step = (response: number, connection: number) => Promise<void>;
+type Step = (first: number, second: number) => Promise<void>;
 
 /** An error of the statement itself, in DuckDB's words. */
 export class SqlError extends Error {}
@@ -35,9 +35,9 @@ export class DuckDbInstance {
   /** Sees no views, which belong to the other one. */
   readonly #bareConnection: number;
   readonly #files: FileTable;
-  readonly #bindings: GlueBindings;
   readonly #exports: StatementExports;
   readonly #stack: WasmStack;
+  readonly #clock: Clock;
   /** Set once a call ended in anything but an answer or DuckDB's own error: its C stack can no longer be trusted. */
   broken = false;
   /** The definition of each view that exists, so that the same files are not bound again. */
@@ -47,11 +47,12 @@ export class DuckDbInstance {
     bindings: GlueBindings,
     files: FileTable,
     stack: WasmStack,
+    clock: Clock,
     connection: number,
     exports: StatementExports,
   ) {
-    this.#bindings = bindings;
     this.#stack = stack;
+    this.#clock = clock;
     this.#mod = bindings.mod;
     this.#files = files;
     this.#connection = connection;
@@ -63,26 +64,22 @@ export class DuckDbInstance {
   static async boot(limits: InstanceLimits): Promise<DuckDbInstance> {
     const bindings = await glue.createDuckDB(BUNDLES, new glue.VoidLogger(), RUNTIME);
     const files = new FileTable();
-    const watched = instantiateWith(bindings, files, limits);
-    let instantiated: Promise<unknown>;
-    hideNode();
-    try {
-      // What looks at globals runs before the first await inside.
-      instantiated = bindings.instantiate();
-    } finally {
-      showNode();
-    }
-    await instantiated;
+    const clock: Clock = { turn: null, calls: 0 };
+    const watched = instantiateWith(bindings, files, clock, limits);
+    await instantiateQuietly(bindings);
     bindFiles(bindings.mod, files);
     const stack = new WasmStack(bindings.mod);
     // Interval 0: a poll is one task. Workers' clocks stand still while code runs, so a longer one would never end.
     bindings.open({ maximumThreads: 1, query: { queryPollingInterval: 0 } });
     const connection = bindings.connect()._conn;
     const exports = watched.findExports(bindings.mod);
-    const instance = new DuckDbInstance(bindings, files, stack, connection, exports);
-    await instance.#probe();
+    const instance = new DuckDbInstance(bindings, files, stack, clock, connection, exports);
     await instance.run(`SET memory_limit='${Math.floor(limits.memoryLimitBytes / 1_000)}KB'`);
-    await instance.run("SET enable_object_cache=true");
+    // Its profiler looks at the clock before and after each operator's work on a chunk of 2,048 rows: that is where a
+    // statement can be interrupted. A task alone may be a cross product of billions of rows. What the profiler would
+    // print goes nowhere (quiet-glue.ts).
+    await instance.run("SET enable_profiling='json'");
+    await instance.#probe();
     await instance.run("SET temp_directory=''");
     await instance.run("SET lock_configuration=true");
     return instance;
@@ -121,7 +118,7 @@ export class DuckDbInstance {
   }
 
   /**
-   * Runs a statement, giving the caller a turn after each task (a stretch of some 100,000 rows) and each batch.
+   * Runs a statement, giving the caller a turn every few chunks of rows, after each task and each batch.
    * @param turn may wait, and may throw to end the statement.
    * @param onBytes gets Arrow IPC messages: the schema, then a record batch each.
    * @throws SqlError, or what `turn` and `onBytes` throw.
@@ -133,6 +130,7 @@ export class DuckDbInstance {
   ): Promise<void> {
     let ended = false;
     try {
+      this.#clock.turn = turn;
       let schema = await this.#withText(sql, (text) =>
         this.#answer((at) => this.#exports.start(at, this.#connection, text)),
       );
@@ -152,7 +150,8 @@ export class DuckDbInstance {
       ended = error instanceof SqlError;
       throw error;
     } finally {
-      if (!ended && !this.broken) this.#bindings.cancelPendingQuery(this.#connection);
+      this.#clock.turn = null;
+      if (!ended && !this.broken) await this.#exports.cancel(this.#connection, UNUSED);
     }
   }
 
@@ -219,11 +218,26 @@ export class DuckDbInstance {
           bytes += includes(message, "42") || includes(message, "eventpile") ? 1 : 0;
         },
       );
-      if (reads === 0 || turns < 3 || bytes < 2)
+      if (reads === 0 || turns < 3 || bytes < 2 || this.#clock.calls === 0)
         throw new Error("DuckDB did not read the probe: not the build this code knows");
     }
     this.show(NO_FILES);
   }
+}
+
+/** DuckDB's clock, which lets others have a turn. */
+interface Clock {
+  /** Asked now and then while a statement runs; null while wasm may not be suspended. */
+  turn: (() => void | Promise<void>) | null;
+  calls: number;
+}
+
+const CALLS_PER_TURN = 256;
+
+/** Milliseconds, perhaps after a wait. */
+function tick(clock: Clock): number | Promise<number> {
+  if (!clock.turn || ++clock.calls % CALLS_PER_TURN !== 0) return performance.now();
+  return clock.turn()?.then(() => performance.now()) ?? performance.now();
 }
 
 /** A parameter of the poll that nothing reads. */
@@ -235,6 +249,7 @@ interface StatementExports {
   readonly run: Run;
   readonly start: Run;
   readonly poll: Run;
+  readonly cancel: Step;
   readonly tableNames: Run;
   readonly fetch: Step;
 }
@@ -242,7 +257,7 @@ interface StatementExports {
 type Callable = (...values: never[]) => unknown;
 
 /** Gives the glue its instance, with the read import suspending, the heap bounded, and every export watched. */
-function instantiateWith(bindings: GlueBindings, files: FileTable, limits: InstanceLimits) {
+function instantiateWith(bindings: GlueBindings, files: FileTable, clock: Clock, limits: InstanceLimits) {
   let called: string | null = null;
   let listening = false;
   let real: Record<string, WebAssembly.ExportValue> = {};
@@ -252,6 +267,9 @@ function instantiateWith(bindings: GlueBindings, files: FileTable, limits: Insta
     imports.a[read] = suspending((fileId: number, buffer: number, length: number, at: number | bigint) =>
       files.read(bindings.mod, fileId, buffer, Number(length), Number(at)),
     );
+    const now = onlyImport(imports.a, /performance\.now\(\)/, 0);
+    // Where no promising export is on the stack, calling it is an error, even if it does not wait.
+    imports.a[now] = suspending(() => tick(clock));
     // Emscripten's own step, 100,663,296 bytes at most, is a constant that no minifier changes.
     const grow = onlyImport(imports.a, /100663296/, 1);
     const growHeap = imports.a[grow] as unknown as (bytes: number) => boolean;
@@ -289,6 +307,7 @@ function instantiateWith(bindings: GlueBindings, files: FileTable, limits: Insta
         run: WebAssembly.promising(find("_duckdb_web_query_run", 3)) as Run,
         start: WebAssembly.promising(find("_duckdb_web_pending_query_start", 3)) as Run,
         poll: WebAssembly.promising(find("_duckdb_web_pending_query_poll", 3)) as Run,
+        cancel: WebAssembly.promising(find("_duckdb_web_pending_query_cancel", 2)) as Step,
         tableNames: WebAssembly.promising(find("_duckdb_web_get_tablenames", 3)) as Run,
         fetch: WebAssembly.promising(find("_duckdb_web_query_fetch_results", 2)) as Step,
       };

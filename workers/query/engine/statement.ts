@@ -57,4 +57,14 @@ export interface QueryEngineApi {
   run(statement: EngineStatement): Promise<Response>;
   /** Ends a statement that runs or waits; nothing where it is over. */
   cancel(id: string): Promise<void>;
+  status(): Promise<EngineStatus>;
+}
+
+export interface EngineStatus {
+  /** Statements of this object that run or wait. */
+  readonly statements: number;
+  /** Of its isolate: instances started so far, the current one's heap, pages in memory. */
+  readonly boots: number;
+  readonly heap_bytes: number;
+  readonly page_bytes: number;
 }

@@ -32,7 +32,6 @@ declare module "@duckdb/duckdb-wasm/dist/duckdb-browser-blocking.mjs" {
     open(config: object): void;
     connect(): { readonly _conn: number };
     getVersion(): string;
-    cancelPendingQuery(connection: number): boolean;
   }
   export function createDuckDB(bundles: object, logger: object, runtime: object): Promise<GlueBindings>;
   export class VoidLogger {}

@@ -1,0 +1,131 @@
+import { expect, it, vi } from "vitest";
+import type { PlanRequest } from "../../../durable-objects/lake-catalog/api.ts";
+import type { BudgetAnswer } from "../../../durable-objects/query-budget/api.ts";
+import { answerSql, type QueryParts } from "../../../workers/query/answer-sql.ts";
+import type { EngineStatement, QueryEngineApi } from "../../../workers/query/engine/statement.ts";
+import { EngineChoice } from "../../../workers/query/engine-choice.ts";
+import { problem } from "../../../workers/query/problem.ts";
+import { parse } from "./sql-parser-module.ts";
+
+const ALLOWED: BudgetAnswer = { allowed: true, bound: null, retry_after_s: 0 };
+const STATS = JSON.stringify({ bytes_read: 1_000 });
+
+function engine(run: QueryEngineApi["run"]): QueryEngineApi & { cancelled: string[] } {
+  const cancelled: string[] = [];
+  return {
+    run,
+    cancelled,
+    async cancel(id) {
+      cancelled.push(id);
+    },
+    status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
+  };
+}
+
+function rig(engines: QueryEngineApi[]) {
+  const spent: number[] = [];
+  const later: Promise<unknown>[] = [];
+  const budget = {
+    begin: vi.fn(async () => ALLOWED),
+    spend: vi.fn(async (_now: number, bytes: number) => {
+      spent.push(bytes);
+      return ALLOWED;
+    }),
+  };
+  const names: string[] = [];
+  const parts: QueryParts = {
+    parse,
+    choice: new EngineChoice(engines.length),
+    catalog: { plan: async () => ({ snapshot: 3, files: [], tableFiles: 0, tableBytes: 0 }) },
+    engine: (number) => engines[number]!,
+    budget: (name) => {
+      names.push(name);
+      return budget;
+    },
+    timeoutMs: 1_000,
+    later: (work) => later.push(work),
+  };
+  return { parts, budget, spent, later, names };
+}
+
+const request = (sql: string, init: RequestInit = {}) =>
+  new Request("http://query/v1/sql", {
+    method: "POST",
+    body: JSON.stringify({ sql }),
+    headers: { "x-eventpile-token": "ab".repeat(32) },
+    ...init,
+  });
+
+const answered = () => new Response("{}", { headers: { "x-eventpile-stats": STATS } });
+
+it("passes on that the client has gone, so that the engine is free for others", async () => {
+  const client = new AbortController();
+  let asked: EngineStatement | null = null;
+  const slow = engine(async (statement) => {
+    asked = statement;
+    client.abort();
+    await vi.waitUntil(() => slow.cancelled.length > 0);
+    return problem({ reason: "statement_cancelled" });
+  });
+  const { parts } = rig([slow]);
+  const answer = await answerSql(parts, request("select 1", { signal: client.signal }));
+  expect(slow.cancelled).toEqual([asked!.id]);
+  expect(answer.status).toBe(499);
+});
+
+it("asks the next engine where one is full or fails, and says that all are busy where none can", async () => {
+  const busy = () => engine(async () => problem({ reason: "engine_busy", retry_after_s: 2 }));
+  const broken = () =>
+    engine(async () => {
+      throw new Error("the object was reset");
+    });
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  expect((await answerSql(rig([busy(), engine(async () => answered())]).parts, request("select 1"))).status).toBe(200);
+  expect((await answerSql(rig([broken(), engine(async () => answered())]).parts, request("select 1"))).status).toBe(
+    200,
+  );
+  const none = await answerSql(rig([busy(), broken()]).parts, request("select 1"));
+  expect(none.status).toBe(503);
+  expect(none.headers.get("retry-after")).not.toBeNull();
+});
+
+it("spreads statements over engines by what is under way, and sends the same question to the same engine", async () => {
+  const choice = new EngineChoice(2);
+  const home = choice.order("select 1")[0]!;
+  expect(choice.order("select 1")[0]).toBe(home);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const running = choice.during(home, () => promise);
+  expect(choice.order("select 1")[0]).toBe(1 - home);
+  resolve();
+  await running;
+  expect(choice.order("select 1")[0]).toBe(home);
+});
+
+it("charges the token what the statement read, and asks nothing of an engine once the budget is used up", async () => {
+  const run = vi.fn(async () => answered());
+  const { parts, spent, later, budget, names } = rig([engine(run)]);
+  await answerSql(parts, request("select 1"));
+  await Promise.all(later);
+  expect(spent).toEqual([1_000]);
+  // Not the bare hash, which itty-durable would take for an object's id.
+  expect(names[0]).toBe(`token:${"ab".repeat(32)}`);
+  budget.begin.mockResolvedValueOnce({ allowed: false, bound: "bytes", retry_after_s: 60 });
+  const refused = await answerSql(parts, request("select 1"));
+  expect(refused.status).toBe(429);
+  expect(refused.headers.get("retry-after")).toBe("60");
+  expect(run).toHaveBeenCalledTimes(1);
+});
+
+it("plans every table of a statement at the same snapshot", async () => {
+  let asked: EngineStatement | null = null;
+  const { parts } = rig([
+    engine(async (statement) => {
+      asked = statement;
+      return answered();
+    }),
+  ]);
+  const plan = vi.fn(async (_request: PlanRequest) => ({ snapshot: 8, files: [], tableFiles: 0, tableBytes: 0 }));
+  await answerSql({ ...parts, catalog: { plan } }, request("select count(*) from events, quarantine"));
+  expect(plan.mock.calls.map(([given]) => given.asOf)).toEqual([undefined, 8]);
+  expect(asked!.snapshot).toBe(8);
+});
