@@ -1,4 +1,16 @@
-/** The Worker under test in the `workerd` project: the pipeline's handlers and every object class, in one isolate. */
+/**
+ * The Worker under test in the `workerd` project: the pipeline's handlers and every object class, in one isolate and
+ * under the platform's limits, as in a local run.
+ */
+import { limitHandlers, limitObject } from "../scripts/local/limits/entry.ts";
+import * as objects from "../workers/objects/index.ts";
+import pipeline from "../workers/pipeline/index.ts";
 
-export * from "../workers/objects/index.ts";
-export { default } from "../workers/pipeline/index.ts";
+export default limitHandlers(pipeline);
+export const EventLog = limitObject(objects.EventLog, "EventLog");
+export const LakeCatalog = limitObject(objects.LakeCatalog, "LakeCatalog");
+export const LiveHub = limitObject(objects.LiveHub, "LiveHub");
+export const MinuteRollup = limitObject(objects.MinuteRollup, "MinuteRollup");
+export const QueryBudget = limitObject(objects.QueryBudget, "QueryBudget");
+export const SinkCursor = limitObject(objects.SinkCursor, "SinkCursor");
+export const UserTimeline = limitObject(objects.UserTimeline, "UserTimeline");
