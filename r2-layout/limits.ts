@@ -146,8 +146,10 @@ export const TIMELINE = {
   /** Sessions whose events have expired, kept as summaries. */
   sessionsInHead: 50,
   lastValues: 100,
-  /** One last value; longer ones are cut. */
+  /** One last value, or one text of a session; longer ones are cut. */
   valueChars: 512,
+  /** A trait with a longer name is in its event, but has no last value. */
+  traitNameChars: 200,
   /** Event names and currencies counted one by one; the rest is counted together. */
   eventNames: 200,
   currencies: 20,

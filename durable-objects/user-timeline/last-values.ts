@@ -64,6 +64,8 @@ export class LastValues {
   }
 
   #trait(name: string, event: EventRow): void {
+    // Not cut: two names that begin alike would become one. The names are in the head row, which has a limit.
+    if (name.length > TIMELINE.traitNameChars) return;
     offer(this.#traits, `traits.${name}`, event.properties?.[name], event.event_time);
     if (this.#traits.size <= TIMELINE.lastValues - COLUMNS.length) return;
     this.#traits.delete([...this.#traits.keys()].reduce((a, b) => (compareNames(a, b) > 0 ? a : b)));

@@ -73,7 +73,8 @@ export function summarize(subject: Subject, part: SessionPart): SessionSummary {
 
 function partOf(event: EventRow): SessionPart {
   const at = event.event_time;
-  const timed = (text: string | null | undefined): Timed | null => (text ? [at, text] : null);
+  const timed = (text: string | null | undefined): Timed | null =>
+    text ? [at, text.slice(0, TIMELINE.valueChars).toWellFormed()] : null;
   const isPage = event.event_type === "page" || event.event_type === "screen";
   const place = isPage ? timed(event.page_path ?? event.properties?.name) : null;
   return {
