@@ -22,7 +22,7 @@ export function eventsRequest(query: URLSearchParams, now: number): EventsReques
 
 /** @throws Refused */
 export const sessionsLimit = (query: URLSearchParams): number =>
-  countParameter(query, "limit", { fallback: SESSIONS_DEFAULT, max: TIMELINE.pageLimitMax });
+  countParameter(query, "limit", { fallback: SESSIONS_DEFAULT, max: TIMELINE.sessionsPerAnswer });
 
 /** Keeps what a page says besides its events. */
 export function eventsJson<P extends EventsPage>(page: P): Omit<P, "events"> & { events: Record<string, unknown>[] } {

@@ -158,6 +158,13 @@ describe("users and devices", () => {
 
   it("take the largest limit", async () => {
     expect((await get(`/v1/users/u/events?limit=${TIMELINE.pageLimitMax}`, TOKEN.support)).status).toBe(200);
+    expect((await get(`/v1/users/u/sessions?limit=${TIMELINE.sessionsPerAnswer}`, TOKEN.support)).status).toBe(200);
+  });
+
+  it("promise 9: refuse more sessions than an answer has, instead of leaving some out", async () => {
+    const response = await get(`/v1/users/u/sessions?limit=${TIMELINE.sessionsPerAnswer + 1}`, TOKEN.support);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ reason: "bad_parameter", parameter: "limit" });
   });
 });
 
