@@ -190,8 +190,8 @@ export type RowOf<C extends Record<string, Column>> = {
 export type EventRow = RowOf<typeof EVENT_COLUMNS>;
 export type QuarantineRow = RowOf<typeof QUARANTINE_COLUMNS>;
 
-/** What the edge derives and puts on the log: a row less what the log itself adds and what `raw` still says. */
-export type DerivedEvent = Omit<EventRow, "properties" | "log_shard" | "log_seq">;
+/** What the edge derives and puts on the log: a row less what the log itself adds. */
+export type DerivedEvent = Omit<EventRow, "log_shard" | "log_seq">;
 
 export type EventType = "page" | "screen" | "track" | "identify" | "group" | "alias";
 export type EventFlag = "late" | "clock_skewed" | "bot";

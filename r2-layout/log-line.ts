@@ -1,6 +1,10 @@
 /**
- * One line of the log: the sender's JSON as accepted beside the columns the edge derived from it and from the
- * request, and the version of that derivation, so that a replay can derive them anew.
+ * One line of the log: the columns the edge derived from an event and its request, the version of that derivation, and
+ * the sender's JSON as accepted, so that a replay can derive them anew:
+ *
+ *     {"row":{…},"d":1,"raw":{…}}                 quarantined: {"row":{…},"d":1,"q":{…},"raw":{…}}
+ *
+ * The row stands first and the sender's JSON last: a sink needs the row alone, and leaves the rest unparsed.
  */
 import type { DerivedEvent, EventRow, QuarantineRow } from "./event-columns.ts";
 import { INGEST } from "./limits.ts";
@@ -32,18 +36,78 @@ export interface LogPosition {
   readonly seq: number;
 }
 
-export const formatLogLine = (line: LogLine): string => JSON.stringify(line);
+export const formatLogLine = ({ row, d, q, raw }: LogLine): string => joinLogLine(row, d, q, JSON.stringify(raw));
 
-/** Reads a line that `formatLogLine` wrote. @throws SyntaxError where the segment is damaged. */
-export const parseLogLine = (text: string): LogLine => JSON.parse(text) as LogLine;
-
-/** The whole event, as every sink sees it. */
-export function eventRow(line: LogLine, at: LogPosition): EventRow {
-  return { ...line.row, properties: propertiesOf(line.raw), log_shard: at.shard, log_seq: at.seq };
+/** `formatLogLine`, for a `raw` that is text already. */
+export function joinLogLine(row: DerivedEvent, d: number, q: QuarantineMark | undefined, rawText: string): string {
+  const mark = q === undefined ? "" : `"q":${JSON.stringify(q)},`;
+  return `{"row":${JSON.stringify(row)},"d":${d},${mark}"raw":${rawText}}`;
 }
 
-export function quarantineRow(line: LogLine, at: LogPosition): QuarantineRow {
-  const { row, q } = line;
+/** Reads all of a line that `formatLogLine` wrote. @throws SyntaxError where the segment is damaged. */
+export const parseLogLine = (text: string): LogLine => JSON.parse(text) as LogLine;
+
+/** What the sinks need of a line. */
+export interface LogEntry {
+  readonly row: DerivedEvent;
+  readonly q?: QuarantineMark;
+  /** The sender's JSON as it stands in the line. Null where there is no mark: nobody asks for it. */
+  readonly rawText: string | null;
+}
+
+const ROW = '{"row":';
+const ROW_END = '},"d":';
+const MARK = ',"q":';
+const MARK_END = '},"raw":';
+const RAW = ',"raw":';
+
+/**
+ * Reads a line without parsing the sender's JSON, two thirds of the time of parsing it all. The row is cut off where its
+ * end seems to be. A cut at any other place fails: the text of an object is never the beginning of another object's, so
+ * what parses is the row. Then the line is parsed whole, as is one with its members in another order.
+ * @throws SyntaxError where the segment is damaged.
+ */
+export function readLogLine(text: string): LogEntry {
+  return cutLogLine(text) ?? wholeEntry(parseLogLine(text));
+}
+
+function cutLogLine(text: string): LogEntry | null {
+  if (!text.startsWith(ROW) || !text.endsWith("}")) return null;
+  const rowEnd = text.indexOf(ROW_END, ROW.length) + 1;
+  if (rowEnd === 0) return null;
+  let at = rowEnd + ROW_END.length - 1;
+  while (isDigit(text.charCodeAt(at))) at++;
+  try {
+    if (text.startsWith(RAW, at))
+      return { row: JSON.parse(text.slice(ROW.length, rowEnd)) as DerivedEvent, rawText: null };
+    if (!text.startsWith(MARK, at)) return null;
+    const markEnd = text.indexOf(MARK_END, at) + 1;
+    return {
+      row: JSON.parse(text.slice(ROW.length, rowEnd)) as DerivedEvent,
+      q: JSON.parse(text.slice(at + MARK.length, markEnd)) as QuarantineMark,
+      rawText: text.slice(markEnd + MARK_END.length - 1, -1),
+    };
+  } catch {
+    return null;
+  }
+}
+
+const isDigit = (code: number) => code >= 0x30 && code <= 0x39;
+
+function wholeEntry({ raw, row, q }: LogLine): LogEntry {
+  if (q) return { row, q, rawText: JSON.stringify(raw) };
+  return { row: row.properties === undefined ? { ...row, properties: propertiesOf(raw) } : row, rawText: null };
+}
+
+/** The whole event, as every sink sees it. The entry's row becomes it: a copy takes as long as parsing does. */
+export function eventRow({ row }: LogEntry, at: LogPosition): EventRow {
+  const event = row as DerivedEvent & { log_shard: number; log_seq: number };
+  event.log_shard = at.shard;
+  event.log_seq = at.seq;
+  return event;
+}
+
+export function quarantineRow({ row, q, rawText }: LogEntry, at: LogPosition): QuarantineRow {
   return {
     event_id: row.event_id,
     source: row.source,
@@ -60,7 +124,7 @@ export function quarantineRow(line: LogLine, at: LogPosition): QuarantineRow {
     app_name: row.app_name,
     app_version: row.app_version,
     sdk: row.sdk,
-    raw: JSON.stringify(line.raw),
+    raw: rawText ?? "null",
     log_shard: at.shard,
     log_seq: at.seq,
   };

@@ -1,7 +1,7 @@
 /** A segment: one gzip object of the log, one line per event, each ended by a line feed. */
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { EventRow, QuarantineRow } from "./event-columns.ts";
-import { eventRow, parseLogLine, quarantineRow } from "./log-line.ts";
+import { eventRow, quarantineRow, readLogLine } from "./log-line.ts";
 
 /** What the log knows of a segment once it is committed. */
 export interface SegmentRef {
@@ -43,9 +43,9 @@ export interface SegmentRows {
 export function decodeSegment(bytes: Uint8Array, at: { shard: number; seq: number }): SegmentRows {
   const rows: SegmentRows = { events: [], quarantine: [] };
   for (const text of decodeSegmentLines(bytes)) {
-    const line = parseLogLine(text);
-    if (line.q) rows.quarantine.push(quarantineRow(line, at));
-    else rows.events.push(eventRow(line, at));
+    const entry = readLogLine(text);
+    if (entry.q) rows.quarantine.push(quarantineRow(entry, at));
+    else rows.events.push(eventRow(entry, at));
   }
   return rows;
 }

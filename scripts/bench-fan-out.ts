@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { idHash } from "../r2-layout/event-id.ts";
 import { encodeMessage, packIds } from "../r2-layout/event-message.ts";
-import { DERIVATION_VERSION, formatLogLine } from "../r2-layout/log-line.ts";
+import { DERIVATION_VERSION, formatLogLine, propertiesOf } from "../r2-layout/log-line.ts";
 import type { BenchMode, DedupFigures } from "./bench/fan-out-worker.ts";
 import { Random } from "./demo/random.ts";
 import { bundleWorker } from "./local/bundle.ts";
@@ -69,6 +69,7 @@ function logLine(id: string, number: number, random: Random): string {
     os: "Windows",
     device_type: "desktop",
     country: "DE",
+    properties: propertiesOf(raw),
   };
   const line = formatLogLine({ raw, row, d: DERIVATION_VERSION });
   sent.lineBytes += line.length;

@@ -14,7 +14,7 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { Plan } from "../durable-objects/lake-catalog/api.ts";
 import { segmentKey } from "../r2-layout/keys.ts";
 import { MiB } from "../r2-layout/limits.ts";
-import { DERIVATION_VERSION, formatLogLine } from "../r2-layout/log-line.ts";
+import { DERIVATION_VERSION, formatLogLine, propertiesOf } from "../r2-layout/log-line.ts";
 import { encodeSegment, type SegmentRef } from "../r2-layout/segment.ts";
 import type { BenchStep } from "./bench/lake-worker.ts";
 import { Random } from "./demo/random.ts";
@@ -99,6 +99,7 @@ function logLines(events: number, random: Random, truth: Truth): string[] {
         city: visitor % 2 === 0 ? "München" : "Augsburg",
         revenue: cents === null ? null : cents / 100,
         currency: cents === null ? null : "EUR",
+        properties: propertiesOf(raw),
       },
       d: DERIVATION_VERSION,
     });

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { HOUR_MS, MINUTE_MS } from "../r2-layout/limits.ts";
-import { DERIVATION_VERSION, formatLogLine } from "../r2-layout/log-line.ts";
+import { DERIVATION_VERSION, formatLogLine, propertiesOf } from "../r2-layout/log-line.ts";
 import { encodeSegment } from "../r2-layout/segment.ts";
 import { bundleWorker } from "./local/bundle.ts";
 import { v4Modules } from "./local/v4-worker.ts";
@@ -95,6 +95,7 @@ function segment(events: number, rng: () => number, truth: Truth): Uint8Array {
       device_type: rng() < 0.6 ? "mobile" : "desktop",
       revenue: cents === null ? null : cents / 100,
       currency: cents === null ? null : "EUR",
+      properties: propertiesOf(raw),
     };
     lines.push(formatLogLine({ raw, row, d: DERIVATION_VERSION }));
     truth.events++;

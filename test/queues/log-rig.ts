@@ -50,6 +50,7 @@ export function lineOf(event: number, quarantined = false): string {
       event_time: RECEIVED_AT,
       received_at: RECEIVED_AT,
       anonymous_id: `device-${event % 7}`,
+      properties: { number: String(event) },
     },
     d: 1,
     ...(quarantined && { q: { cause: "column_mismatch", field: "revenue" } }),

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
 import { EVENT_COLUMNS, QUARANTINE_COLUMNS } from "../../r2-layout/event-columns.ts";
 import { INGEST } from "../../r2-layout/limits.ts";
-import { formatLogLine, propertiesOf } from "../../r2-layout/log-line.ts";
+import { formatLogLine, joinLogLine, parseLogLine, propertiesOf, readLogLine } from "../../r2-layout/log-line.ts";
 import { decodeSegment, encodeSegment } from "../../r2-layout/segment.ts";
 
 const row: DerivedEvent = {
@@ -22,7 +22,9 @@ describe("a segment", () => {
         const raws = all.map((properties) => ({
           properties: JSON.parse(JSON.stringify(properties)) as Record<string, unknown>,
         }));
-        const bytes = encodeSegment(raws.map((raw) => formatLogLine({ raw, row, d: 1 })));
+        const bytes = encodeSegment(
+          raws.map((raw) => formatLogLine({ raw, row: { ...row, properties: propertiesOf(raw) }, d: 1 })),
+        );
         const rows = decodeSegment(bytes, { shard: 3, seq: 7 });
         expect(rows.events).toEqual(
           raws.map((raw) => ({ ...row, properties: propertiesOf(raw), log_shard: 3, log_seq: 7 })),
@@ -45,6 +47,76 @@ describe("a segment", () => {
     const bytes = encodeSegment([formatLogLine({ raw: {}, row, d: 1 })]);
     expect(() => decodeSegment(bytes.slice(0, -9), { shard: 0, seq: 1 })).toThrow();
     expect(() => decodeSegment(encodeSegment(["{"]), { shard: 0, seq: 1 })).toThrow();
+  });
+});
+
+/** Texts that look like the seams of a line. */
+const seam = fc.constantFrom(
+  '},"d":1,"raw":',
+  '}},"d":1,"raw":{}}',
+  '},"d":1,"q":',
+  '},"raw":',
+  '"},"d":1,"raw":{"',
+  "\\",
+  '\\"},"d":1,"raw":{}}',
+  "{",
+  "}",
+);
+const text = fc.oneof(
+  fc.string({ unit: "binary" }),
+  seam,
+  fc.tuple(fc.string(), seam).map((both) => both.join("")),
+);
+const member = fc.oneof(text, fc.constantFrom("d", "raw", "row", "q", "__proto__", "properties"));
+const anyRow = fc
+  .record({
+    page_url: fc.option(text),
+    flags: fc.array(text),
+    properties: fc.option(fc.dictionary(member, text)),
+    revenue: fc.double({ noNaN: true, noDefaultInfinity: true }),
+  })
+  .map((part) => JSON.parse(JSON.stringify({ ...row, ...part })) as DerivedEvent);
+const anyRaw = fc
+  .oneof(fc.jsonValue(), fc.dictionary(member, fc.oneof(text, fc.dictionary(member, text))))
+  .map((raw) => JSON.stringify(raw));
+const anyMark = fc.option(fc.record({ cause: fc.constant("wrong_type"), field: text, actual: text }), {
+  nil: undefined,
+});
+
+describe("a line", () => {
+  it("is cut where its row ends, whatever texts and names stand in it, and keeps the sender's JSON to the byte", () => {
+    fc.assert(
+      fc.property(anyRow, anyMark, anyRaw, fc.nat(1_000), (given, q, rawText, d) => {
+        const line = joinLogLine(given, d, q, rawText);
+        expect(line).not.toContain("\n");
+        // A text that is not JSON stands where the sender's JSON is: a line parsed whole would throw.
+        for (const raw of [rawText, '{"not": JSON}']) {
+          const entry = readLogLine(joinLogLine(given, d, q, raw));
+          expect(JSON.stringify(entry.row)).toBe(JSON.stringify(given));
+          expect(entry.q).toEqual(q);
+          expect(entry.rawText).toBe(q ? raw : null);
+        }
+        expect(JSON.parse(line)).toEqual({ row: given, d, ...(q && { q }), raw: JSON.parse(rawText) });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("with a row that nests, or with its members in another order, is parsed whole", () => {
+    const raw = { type: "track", properties: { a: 1 } };
+    const nested = { ...row, more: { of: { it: 1 }, d: 1, raw: 2 }, properties: null } as DerivedEvent;
+    expect(readLogLine(formatLogLine({ row: nested, d: 1, raw })).row).toEqual(nested);
+    expect(readLogLine(JSON.stringify({ raw, row, d: 1 }))).toEqual({
+      row: { ...row, properties: { a: "1" } },
+      rawText: null,
+    });
+    const q = { cause: "wrong_type" };
+    expect(readLogLine(JSON.stringify({ raw, row, d: 1, q }))).toEqual({ row, q, rawText: JSON.stringify(raw) });
+  });
+
+  it("is read as it was written", () => {
+    const line = { row: { ...row, properties: { a: "1" } }, d: 1, q: { cause: "x" }, raw: { properties: { a: 1 } } };
+    expect(parseLogLine(formatLogLine(line))).toEqual(line);
   });
 });
 

@@ -5,7 +5,7 @@
  */
 import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
 import { INGEST } from "../../r2-layout/limits.ts";
-import { DERIVATION_VERSION, type QuarantineMark } from "../../r2-layout/log-line.ts";
+import { DERIVATION_VERSION, joinLogLine, type QuarantineMark } from "../../r2-layout/log-line.ts";
 import { err, ok, type Result } from "../../r2-layout/result.ts";
 import { isLongerThan } from "../../r2-layout/utf8.ts";
 import type { Rejection } from "../problem.ts";
@@ -121,7 +121,8 @@ function parseEvent(item: unknown, index: number, request: ReadRequest): KeptEve
   hidePrivate(raw);
   const rawText = JSON.stringify(raw);
   if (isLongerThan(rawText, INGEST.eventBytes)) return { index, event_id, cause: "event_too_large" };
-  return { index, event_id, shard: homeOf(row), quarantine, line: logLine(rawText, row, quarantine) };
+  const line = joinLogLine(row, DERIVATION_VERSION, quarantine, rawText);
+  return { index, event_id, shard: homeOf(row), quarantine, line };
 }
 
 /** A batch may carry a context for all its calls; a call's own members stand above it. */
@@ -143,10 +144,4 @@ function hidePrivate(raw: Record<string, unknown>): void {
   if (!isObject(raw.context)) return;
   const context = raw.context as Record<string, unknown>;
   for (const key of PRIVATE_IN_CONTEXT) if (context[key] !== undefined) context[key] = undefined;
-}
-
-/** `formatLogLine`, for a `raw` that is text already. */
-function logLine(rawText: string, row: DerivedEvent, quarantine: QuarantineMark | undefined): string {
-  const mark = quarantine === undefined ? "" : `,"q":${JSON.stringify(quarantine)}`;
-  return `{"raw":${rawText},"row":${JSON.stringify(row)},"d":${DERIVATION_VERSION}${mark}}`;
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { EVENT_COLUMNS, QUARANTINE_COLUMNS } from "../../../r2-layout/event-columns.ts";
 import { shardOf } from "../../../r2-layout/event-id.ts";
 import { INGEST } from "../../../r2-layout/limits.ts";
-import { eventRow, formatLogLine, parseLogLine, quarantineRow } from "../../../r2-layout/log-line.ts";
+import { eventRow, formatLogLine, parseLogLine, quarantineRow, readLogLine } from "../../../r2-layout/log-line.ts";
 import { inflate } from "../../../workers/edge/body.ts";
 import { type ParsedRequest, parseEvents, readBody } from "../../../workers/edge/parse-events.ts";
 import type { Call } from "../../../workers/edge/request-facts.ts";
@@ -58,6 +58,7 @@ const { value: junk, event: junkEvent } = fc.letrec<{ value: unknown; event: Rec
 }));
 
 const encoder = new TextEncoder();
+const PAGE_KEYS = ["url", "title", "referrer", "path"];
 
 /** Requests of known names with values of any kind, as JSON in all the shapes a body may have. */
 const requestJson = fc.oneof(
@@ -106,7 +107,9 @@ function check(parsed: ParsedRequest, shards: number): void {
     if (Buffer.byteLength(event.line) > INGEST.messageBytes - 10_000) throw new Error("a line does not fit a message");
     const at = { shard: event.shard, seq: 1 };
     const columns = line.q ? QUARANTINE_COLUMNS : EVENT_COLUMNS;
-    checkRow(line.q ? quarantineRow(line, at) : eventRow(line, at), columns);
+    const entry = readLogLine(event.line);
+    expect(entry).toEqual({ row, q: line.q, rawText: line.q ? JSON.stringify(line.raw) : null });
+    checkRow(entry.q ? quarantineRow(entry, at) : eventRow(entry, at), columns);
   }
 }
 
@@ -213,6 +216,16 @@ describe("hostile JSON", () => {
     expect(parsed.kept).toHaveLength(0);
     const smaller = parse({ batch: [{ type: "page", userId: text, context: { page: { url: text } } }] });
     expect(Buffer.byteLength(smaller.kept[0]!.line)).toBeLessThan(INGEST.messageBytes);
+  });
+
+  it.each([
+    ["quotes in lists, escaped anew as texts of the map", (i: number) => [`k${i}`, ['"'.repeat(2_040)]], 7],
+    ["controls that are columns and properties", (i: number) => [PAGE_KEYS[i]!, "\u0001".repeat(1_300)], 4],
+  ] as const)("keeps an event of %s within one message", (_, member, members) => {
+    const properties = Object.fromEntries(Array.from({ length: members }, (_, i) => member(i)));
+    const [event] = parse({ batch: [{ type: "page", userId: "u", properties }] }).kept;
+    expect(Buffer.byteLength(event!.line)).toBeGreaterThan(80_000);
+    expect(Buffer.byteLength(event!.line)).toBeLessThan(INGEST.messageBytes - 10_000);
   });
 
   it("cuts a column at a character, not within one", () => {

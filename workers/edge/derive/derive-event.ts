@@ -4,7 +4,7 @@
  * cannot be read; what the event cannot be told without (its name, its time, whom it is about) goes to quarantine.
  */
 import { type DerivedEvent, EVENT_COLUMNS, type EventFlag, type EventType } from "../../../r2-layout/event-columns.ts";
-import type { QuarantineMark } from "../../../r2-layout/log-line.ts";
+import { propertiesOf, type QuarantineMark } from "../../../r2-layout/log-line.ts";
 import { cutUtf8 } from "../../../r2-layout/utf8.ts";
 import { countryCode, type RequestFacts } from "../request-facts.ts";
 import { eventTimes, readTime } from "./event-times.ts";
@@ -110,6 +110,8 @@ export function deriveEvent(
     city: own.city ?? cut("city", place.city ?? undefined),
     revenue: own.revenue ?? money.revenue,
     currency: readCurrency(own.currency) ?? money.currency,
+    // In quarantine they stand in the sender's JSON only.
+    properties: findings.mark === undefined ? (propertiesOf(raw) ?? undefined) : undefined,
   };
   // A quarantined event has the columns that could be read; only of the others are all required ones there.
   return { row: row as DerivedEvent, quarantine: findings.mark };
