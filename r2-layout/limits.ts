@@ -203,8 +203,11 @@ export const SQL = {
   resultRows: 1_000_000,
   resultBytes: 32 * MiB,
   timeoutMs: 60 * SECOND_MS,
-  /** Heap and prefetched pages of one engine; promise 10 leaves the rest of 100 MB to the isolate. */
-  engineBytes: 64 * MiB,
+  /** Heap, prefetched pages and encoded result of one engine; promise 10 leaves the rest of 100 MB to the isolate. */
+  engineBytes: 84 * MiB,
+  /** Of these the heap at most: 22 MiB are DuckDB itself and its stack, the rest is what it may count as its own. */
+  heapBytes: 72 * MiB,
+  queryBytes: 50 * MiB,
   prefetchBytes: 24 * MiB,
   scanBytes: 4 * 1_024 * MiB,
   filesPerStatement: 5_000,

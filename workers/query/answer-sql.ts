@@ -3,11 +3,12 @@
 import type { LakeCatalogApi, PlanRequest } from "../../durable-objects/lake-catalog/api.ts";
 import { budgetName, type QueryBudgetApi } from "../../durable-objects/query-budget/api.ts";
 import { SQL } from "../../r2-layout/limits.ts";
+import { err, ok, type Result } from "../../r2-layout/result.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type { EngineStatement, EngineTable, QueryEngineApi, StatementStats } from "./engine/statement.ts";
 import type { EngineChoice } from "./engine-choice.ts";
 import { type ParseSql, planStatement, type TableNeed } from "./plan/plan-statement.ts";
-import { problem, StatementFailed } from "./problem.ts";
+import { problem, type QueryProblem, StatementFailed } from "./problem.ts";
 import { readSqlRequest } from "./sql-request.ts";
 
 export interface QueryParts {
@@ -28,22 +29,18 @@ export async function answerSql(parts: QueryParts, request: Request): Promise<Re
   if (!body.ok) return problem(body.error);
   const { sql, format, as_of, explain } = body.value;
   const budget = parts.budget(budgetName(request.headers.get("x-eventpile-token") ?? "none"));
-  const allowed = await budget.begin(startedAt);
+  const plan = planStatement(parts.parse, sql, startedAt * MICROS_PER_MS);
+  // The token pays for a refused statement too; asked side by side, because each is a call to another object.
+  const [allowed, tables] = await Promise.all([
+    budget.begin(startedAt),
+    plan.ok ? plannedTables(parts.catalog, plan.value.tables, as_of) : null,
+  ]);
   if (!allowed.allowed) {
     const detail = allowed.bound === "bytes" ? "bytes read today" : "statements in the last minute";
     return problem({ reason: "budget_exceeded", detail, retry_after_s: allowed.retry_after_s });
   }
-  const plan = planStatement(parts.parse, sql, startedAt * MICROS_PER_MS);
   if (!plan.ok) return problem(plan.error);
-  let tables: PlannedTables;
-  try {
-    tables = await planTables(parts.catalog, plan.value.tables, as_of);
-  } catch (error) {
-    if (error instanceof StatementFailed) return problem(error.problem);
-    if (error instanceof RangeError) return problem({ reason: "unknown_snapshot", detail: error.message });
-    console.error("catalog failed", error);
-    return problem({ reason: "store_unavailable", detail: "the catalog does not answer", retry_after_s: 2 });
-  }
+  if (!tables?.ok) return problem(tables?.error ?? { reason: "internal", detail: "no plan" });
   const statement: EngineStatement = {
     id: crypto.randomUUID(),
     sql: plan.value.sql,
@@ -51,8 +48,8 @@ export async function answerSql(parts: QueryParts, request: Request): Promise<Re
     explain,
     startedAt,
     timeoutMs: parts.timeoutMs,
-    snapshot: tables.snapshot,
-    tables: tables.tables,
+    snapshot: tables.value.snapshot,
+    tables: tables.value.tables,
   };
   const answer = await runSomewhere(parts, statement, request.signal);
   const bytes = bytesRead(answer);
@@ -63,6 +60,21 @@ export async function answerSql(parts: QueryParts, request: Request): Promise<Re
 interface PlannedTables {
   readonly snapshot: number;
   readonly tables: EngineTable[];
+}
+
+async function plannedTables(
+  catalog: Pick<LakeCatalogApi, "plan">,
+  needs: readonly TableNeed[],
+  asOf: number | undefined,
+): Promise<Result<PlannedTables, QueryProblem>> {
+  try {
+    return ok(await planTables(catalog, needs, asOf));
+  } catch (error) {
+    if (error instanceof StatementFailed) return err(error.problem);
+    if (error instanceof RangeError) return err({ reason: "unknown_snapshot", detail: error.message });
+    console.error("catalog failed", error);
+    return err({ reason: "store_unavailable", detail: "the catalog does not answer", retry_after_s: 2 });
+  }
 }
 
 /** Every table at the same snapshot: the first answer names it for the others. @throws RangeError for an unknown one. */

@@ -13,9 +13,9 @@ import { problem, StatementFailed } from "./problem.ts";
 
 const parts: EngineParts = {
   slot: new EngineSlot({
-    heapBytes: SQL.engineBytes - 8 * MiB,
-    memoryLimitBytes: SQL.engineBytes - SQL.prefetchBytes,
-    recycleBytes: SQL.engineBytes - 20 * MiB,
+    heapBytes: SQL.heapBytes,
+    memoryLimitBytes: SQL.queryBytes,
+    recycleBytes: SQL.heapBytes - 16 * MiB,
   }),
   pages: new PageCache(),
   footers: new FooterCache(4 * MiB),
@@ -46,6 +46,12 @@ export class QueryEngine extends DurableObject<Env> implements QueryEngineApi {
   async cancel(id: string): Promise<void> {
     const state = this.#running.get(id);
     if (state) state.cancelled = true;
+  }
+
+  async reset(): Promise<void> {
+    parts.slot.reset();
+    parts.pages.shrinkTo(0);
+    parts.footers.clear();
   }
 
   async status(): Promise<EngineStatus> {

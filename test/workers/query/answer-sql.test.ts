@@ -19,6 +19,7 @@ function engine(run: QueryEngineApi["run"]): QueryEngineApi & { cancelled: strin
       cancelled.push(id);
     },
     status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
+    reset: async () => {},
   };
 }
 

@@ -109,6 +109,12 @@ export class EngineSlot {
     };
   }
 
+  /** Throws the instance away. Who holds it sees at its next step that it does so no longer. */
+  reset(): void {
+    this.#holder = null;
+    this.#instance = null;
+  }
+
   /** Ends a hold; what is broken or has grown too large is thrown away. */
   release(hold: Hold): void {
     if (!hold.alive()) return;

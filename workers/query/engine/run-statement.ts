@@ -1,5 +1,5 @@
 /** One planned statement on the isolate's engine: fetch ahead, define the tables, run in steps, encode as it goes. */
-import { SQL } from "../../../r2-layout/limits.ts";
+import { MiB, SQL } from "../../../r2-layout/limits.ts";
 import { TIME_COLUMNS } from "../plan/plan-statement.ts";
 import type { FooterCache } from "../prefetch/footer-cache.ts";
 import { LakeReader, type RangeSource } from "../prefetch/lake-reader.ts";
@@ -19,9 +19,8 @@ export interface EngineParts {
   readonly footers: FooterCache;
 }
 
-/** Heap, pages and result together; promise 10 leaves the rest of 100 MB to code and garbage. */
-const HELD_BYTES = SQL.engineBytes + 16 * 1_024 * 1_024;
-const PAGES_MIN_BYTES = 4 * 1_024 * 1_024;
+/** Fewer pages than this and every read would wait. */
+const PAGES_MIN_BYTES = 4 * MiB;
 
 /** @throws StatementFailed, or what is a fault of ours. */
 export async function runStatement(
@@ -170,11 +169,16 @@ class StatementRun {
   }
 
   #pageCapacity(resultBytes: number): number {
-    const room = HELD_BYTES - this.#parts.slot.heapBytes - resultBytes;
+    const room = SQL.engineBytes - this.#parts.slot.heapBytes - resultBytes;
     return Math.min(SQL.prefetchBytes, Math.max(PAGES_MIN_BYTES, room));
   }
 
   #makeRoom(resultBytes: number): void {
+    if (this.#parts.slot.heapBytes + resultBytes + PAGES_MIN_BYTES > SQL.engineBytes) {
+      const detail = "the result and what it is made from do not fit together; aggregate, or take less with LIMIT";
+      this.#failure = new StatementFailed({ reason: "memory_exceeded", detail });
+      throw this.#failure;
+    }
     this.#parts.pages.shrinkTo(this.#pageCapacity(resultBytes));
   }
 

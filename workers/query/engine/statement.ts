@@ -58,6 +58,8 @@ export interface QueryEngineApi {
   /** Ends a statement that runs or waits; nothing where it is over. */
   cancel(id: string): Promise<void>;
   status(): Promise<EngineStatus>;
+  /** Throws the isolate's instance away, and every page and footer in memory; the next statement starts cold. */
+  reset(): Promise<void>;
 }
 
 export interface EngineStatus {

@@ -14,6 +14,11 @@ export class FooterCache {
     return this.#bytes;
   }
 
+  clear(): void {
+    this.#footers.clear();
+    this.#bytes = 0;
+  }
+
   get(key: string): Footer | undefined {
     const footer = this.#footers.get(key);
     if (footer) {
