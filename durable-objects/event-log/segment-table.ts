@@ -5,7 +5,7 @@
  */
 import { decodeTime, isValid } from "ulidx";
 import { parseSegmentKey } from "../../r2-layout/keys.ts";
-import { DAY_MS, HOUR_MS, LOG } from "../../r2-layout/limits.ts";
+import { DAY_MS, HOUR_MS, LOG, PLATFORM } from "../../r2-layout/limits.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import type { SegmentCommit } from "./api.ts";
 
@@ -98,7 +98,7 @@ export class SegmentTable {
       const parsed = parseSegmentKey(key);
       return parsed && isValid(parsed.ulid) ? decodeTime(parsed.ulid) : [];
     });
-    if (times.length === 0) return [...keys];
+    if (times.length === 0) return this.#nowhere(keys);
     const earliest = times.reduce((a, b) => Math.min(a, b)) - SKEW_MS;
     const latest = times.reduce((a, b) => Math.max(a, b)) + LOG.staleSegmentMs + SKEW_MS;
     const rows = this.#sql.exec<{ key: string }>(
@@ -107,6 +107,21 @@ export class SegmentTable {
       this.#firstSeqAt(latest + 1, head),
     );
     const named = new Set(Array.from(rows, ({ key }) => key));
+    return this.#nowhere(keys.filter((key) => !named.has(key)));
+  }
+
+  /**
+   * Left-overs are looked up exactly, before anybody deletes: a clock that stood ahead and was set back leaves rows
+   * whose commit time is far from their keys'. A scan for each hundred, because the key has no index; they are rare.
+   */
+  #nowhere(keys: readonly string[]): string[] {
+    const named = new Set<string>();
+    for (let at = 0; at < keys.length; at += PLATFORM.sqliteBoundParameters) {
+      const some = keys.slice(at, at + PLATFORM.sqliteBoundParameters);
+      const marks = some.map(() => "?").join();
+      const rows = this.#sql.exec<{ key: string }>(`SELECT key FROM segments WHERE key IN (${marks})`, ...some);
+      for (const { key } of rows) named.add(key);
+    }
     return keys.filter((key) => !named.has(key));
   }
 

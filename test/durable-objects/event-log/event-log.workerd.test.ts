@@ -262,6 +262,14 @@ describe("reading", () => {
     expect(await log.unnamed([...named, ...orphans])).toEqual(orphans);
     expect(await log.unnamed(named.slice(50, 60))).toEqual([]);
     expect(await log.unnamed(["log/stray"])).toEqual(["log/stray"]);
+
+    // A clock that stood two days ahead for one commit: what is committed after it is named all the same.
+    vi.setSystemTime(start + 2 * DAY_MS);
+    await log.commit(commitOf([1_000]));
+    vi.setSystemTime(start + 201 * 60_000);
+    const late = keyAt(start + 200 * 60_000);
+    await log.commit({ ...commitOf([1_001]), segment: { ...segmentOf(1, start + 200 * 60_000), key: late } });
+    expect(await log.unnamed([late, ...orphans])).toEqual(orphans);
   });
 });
 
