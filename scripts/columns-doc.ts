@@ -1,16 +1,7 @@
 /** `npm run docs:columns`: writes the column tables of r2-layout/README.md from event-columns.ts; `--check` only compares. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Column, TABLES } from "../r2-layout/event-columns.ts";
-
-const SQL_TYPES = {
-  utf8: "VARCHAR",
-  timestamp_us: "TIMESTAMP",
-  int32: "INTEGER",
-  int64: "BIGINT",
-  float64: "DOUBLE",
-  list_utf8: "VARCHAR[]",
-  map_utf8: "MAP(VARCHAR, VARCHAR)",
-} as const satisfies Record<Column["type"], string>;
+import { SQL_TYPES } from "../r2-layout/sql-types.ts";
 
 const path = new URL("../r2-layout/README.md", import.meta.url).pathname;
 const text = readFileSync(path, "utf8");

@@ -1,17 +1,7 @@
 /** The tables and their columns, from the table that describes the event. A column's name goes into the statement. */
 import { useState } from "preact/hooks";
-import { type Column, type ColumnType, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
-
-/** As DuckDB names them. */
-const SQL_TYPES: Record<ColumnType, string> = {
-  utf8: "VARCHAR",
-  timestamp_us: "TIMESTAMP",
-  int32: "INTEGER",
-  int64: "BIGINT",
-  float64: "DOUBLE",
-  list_utf8: "VARCHAR[]",
-  map_utf8: "MAP(VARCHAR, VARCHAR)",
-};
+import { type Column, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
+import { SQL_TYPES } from "../../../r2-layout/sql-types.ts";
 
 export const columnsOf = (table: TableName): [name: string, type: string, doc: string][] =>
   Object.entries<Column>(TABLES[table]).map(([name, column]) => [name, SQL_TYPES[column.type], column.doc]);

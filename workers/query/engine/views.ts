@@ -3,17 +3,8 @@
  * the files have. A file older than a column reads null (promise 6). Files are grouped by the columns they have, a scan
  * each, instead of `union_by_name`, which opens every file when the statement is bound and keeps all footers in memory.
  */
-import { type Column, type ColumnType, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
-
-const SQL_TYPES: Record<ColumnType, string> = {
-  utf8: "VARCHAR",
-  timestamp_us: "TIMESTAMP",
-  int32: "INTEGER",
-  int64: "BIGINT",
-  float64: "DOUBLE",
-  list_utf8: "VARCHAR[]",
-  map_utf8: "MAP(VARCHAR, VARCHAR)",
-};
+import { type Column, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
+import { SQL_TYPES } from "../../../r2-layout/sql-types.ts";
 
 export interface ViewFile {
   readonly key: string;
