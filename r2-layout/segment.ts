@@ -1,6 +1,7 @@
 /** A segment: one gzip object of the log, one line per event, each ended by a line feed. */
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { EventRow, QuarantineRow } from "./event-columns.ts";
+import { KiB, SINK } from "./limits.ts";
 import { eventRow, quarantineRow, readLogLine } from "./log-line.ts";
 
 /** What the log knows of a segment once it is committed. */
@@ -29,7 +30,7 @@ const decoder = new TextDecoder();
 
 /** @throws if the object is damaged: it is not gzip, or a line is not JSON. */
 export function decodeSegmentLines(bytes: Uint8Array): string[] {
-  const lines = decoder.decode(gunzipSync(bytes)).split("\n");
+  const lines = decoder.decode(gunzipSync(bytes, { chunkSize: chunkSize(bytes) })).split("\n");
   lines.pop();
   return lines;
 }
@@ -49,3 +50,15 @@ export function decodeSegment(bytes: Uint8Array, at: { shard: number; seq: numbe
   }
   return rows;
 }
+
+/**
+ * gzip keeps the inflated size in its last four bytes: inflated in one piece, nothing is joined afterwards. The bytes may
+ * be damaged, so it is a hint with a bound.
+ */
+function chunkSize(bytes: Uint8Array): number {
+  if (bytes.length < 4) return SMALLEST_CHUNK;
+  const inflated = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(bytes.length - 4, true);
+  return Math.max(SMALLEST_CHUNK, Math.min(inflated + 1, SINK.stepBytes));
+}
+
+const SMALLEST_CHUNK = 64 * KiB;
