@@ -72,7 +72,9 @@ export function rowGroups<Row extends AnyRow>(table: TableName, rows: readonly R
   const daysPerGroup = Math.ceil(days.length / LAKE.rowGroupsPerFile);
   const groups: Row[][] = [];
   for (let first = 0; first < days.length; first += daysPerGroup) {
-    const sorted = sortedRows(days.slice(first, first + daysPerGroup).flatMap((day) => byDay.get(day)!));
+    const sorted = sortedRows(
+      days.length === 1 ? rows : days.slice(first, first + daysPerGroup).flatMap((day) => byDay.get(day)!),
+    );
     for (let from = 0; from < sorted.length; from += LAKE.rowGroupRows) {
       groups.push(sorted.length <= LAKE.rowGroupRows ? sorted : sorted.slice(from, from + LAKE.rowGroupRows));
     }

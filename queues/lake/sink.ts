@@ -44,11 +44,12 @@ export function createLakeSink(deps: LakeSinkDeps): Sink {
     lease: (shard, owner) => catalog.lease(shard, owner, SINK.leaseMs),
     async apply(step) {
       const parts = [...flushParts("events", step.events, now()), ...flushParts("quarantine", step.quarantine, now())];
-      const add: NewDataFile[] = [];
-      for (const part of parts) {
-        const built = await inBuildTurn(() => buildDataFile(new ParquetWriter(deps.parquet), part.table, part.rows));
-        add.push(await stored(deps.bucket, part, built, now()));
+      const built: BuiltDataFile[] = [];
+      for (const { table, rows } of parts) {
+        built.push(await inBuildTurn(() => buildDataFile(new ParquetWriter(deps.parquet), table, rows)));
       }
+      // Packed they are small: the puts need not wait for each other.
+      const add = await Promise.all(parts.map((part, i) => stored(deps.bucket, part, built[i]!, now())));
       const { shard, token, from, to, applied } = step;
       const answer = await catalog.append({ shard, token, from, to, applied, add });
       switch (answer.kind) {
