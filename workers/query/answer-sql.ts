@@ -1,6 +1,6 @@
 /** POST /v1/sql: read the request, plan the statement, ask the catalog for files, let an engine run it. */
 
-import type { LakeCatalogApi, PlanRequest } from "../../durable-objects/lake-catalog/api.ts";
+import type { LakeCatalogApi, PlannedFile, PlanRequest } from "../../durable-objects/lake-catalog/api.ts";
 import { budgetName, type QueryBudgetApi } from "../../durable-objects/query-budget/api.ts";
 import { SQL } from "../../r2-layout/limits.ts";
 import { err, ok, type Result } from "../../r2-layout/result.ts";
@@ -100,7 +100,7 @@ async function planTables(
     }
     tables.push({
       table: need.table,
-      files: plan.files,
+      files: plan.files.toSorted(newestFirst),
       tableFiles: plan.tableFiles,
       tableBytes: plan.tableBytes,
       columns: need.columns && [...need.columns],
@@ -111,6 +111,12 @@ async function planTables(
   }
   return { snapshot: snapshot ?? 0, tables: needs.length > 0 ? tables : [] };
 }
+
+/**
+ * Files are read newest first: `select * … limit 10` shows what came last, and for `order by event_time desc limit 10`
+ * the first rows that are seen are the ones that stay, which spares DuckDB from sorting and keeping all others.
+ */
+const newestFirst = (a: PlannedFile, b: PlannedFile): number => b.maxTime - a.maxTime || b.id - a.id;
 
 const NOTHING_ASKED: ReadonlyMap<string, readonly string[]> = new Map([["event_name", ["-"]]]);
 

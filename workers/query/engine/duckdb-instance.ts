@@ -13,7 +13,7 @@ import wasm from "@duckdb/duckdb-wasm/dist/duckdb-eh.wasm";
 import type { GlueBindings, GlueModule } from "./duckdb-glue.ts";
 import { glue } from "./duckdb-glue.ts";
 import { instantiateQuietly } from "./quiet-glue.ts";
-import { bindFiles, FileTable, NO_FILES, RUNTIME, type VirtualFiles } from "./virtual-files.ts";
+import { bindFiles, FILE_READER_PROTOCOL, FileTable, NO_FILES, RUNTIME, type VirtualFiles } from "./virtual-files.ts";
 import { WasmStack } from "./wasm-stack.ts";
 
 export interface InstanceLimits {
@@ -38,6 +38,7 @@ export class DuckDbInstance {
   readonly #exports: StatementExports;
   readonly #stack: WasmStack;
   readonly #clock: Clock;
+  readonly #direct = new Set<string>();
   /** Set once a call ended in anything but an answer or DuckDB's own error: its C stack can no longer be trusted. */
   broken = false;
   /** The definition of each view that exists, so that the same files are not bound again. */
@@ -90,9 +91,33 @@ export class DuckDbInstance {
     return this.#mod.HEAPU8.length;
   }
 
+  /**
+   * Has files read directly. DuckDB-wasm would otherwise keep every page of 16,384 bytes that a statement touches on its
+   * heap until the statement ends, up to 10,000 of them: a scan of 40 MB would take 40 MB. It is faster, too, by half.
+   */
+  #readDirectly(names: Iterable<string>): void {
+    const mod = this.#mod;
+    for (const name of names) {
+      if (this.#direct.has(name)) continue;
+      const types = ["string", "string", "number", "boolean"];
+      const [status] = glue.callSRet(mod, "duckdb_web_fs_register_file_url", types, [
+        name,
+        name,
+        FILE_READER_PROTOCOL,
+        true,
+      ]);
+      glue.dropResponseBuffers(mod);
+      if (status !== 0) throw new Error(`DuckDB cannot be told of ${name}`);
+      this.#direct.add(name);
+    }
+    // It never forgets one.
+    if (this.#direct.size > FILES_MAX) this.broken = true;
+  }
+
   /** The files that statements may see from now on. */
   show(files: VirtualFiles): void {
     this.#files.visible = files;
+    this.#readDirectly(files.names());
   }
 
   /** Runs a statement of our own and drops its answer. @throws SqlError */
@@ -200,6 +225,7 @@ export class DuckDbInstance {
       const name = late ? "probe-late.csv" : "probe-now.csv";
       let reads = 0;
       this.show({
+        names: () => [name],
         size: (asked) => (asked === name ? text.length : undefined),
         read(_name, at, length) {
           reads++;
@@ -224,6 +250,9 @@ export class DuckDbInstance {
     this.show(NO_FILES);
   }
 }
+
+/** Files that one instance may come to know. */
+const FILES_MAX = 50_000;
 
 /** DuckDB's clock, which lets others have a turn. */
 interface Clock {

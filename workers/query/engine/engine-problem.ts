@@ -11,7 +11,8 @@ export function engineProblem(error: unknown, instance: DuckDbInstance): unknown
   const { message } = error;
   // After these DuckDB answers nothing else until it is opened anew.
   if (/^(FATAL|INTERNAL) Error|database has been invalidated/i.test(message)) instance.broken = true;
-  if (/^Out of Memory|bad_alloc|Allocation failure/i.test(withoutKind(message))) {
+  // zstd reports a failed allocation as a failure of its own.
+  if (/^Out of Memory|bad_alloc|Allocation failure|ZSTD Decompression failure/i.test(withoutKind(message))) {
     instance.broken = true;
     const detail = "narrow the time range, group by fewer values, or sort less";
     return new StatementFailed({ reason: "memory_exceeded", detail });

@@ -1,6 +1,6 @@
 /**
- * Bytes of data files in memory, in blocks of whole pages. DuckDB-wasm reads in pages of 16,384 bytes, so a block that
- * is aligned to them answers every read inside it at once. Keys are immutable, so a page never goes stale; the cache
+ * Bytes of data files in memory, in blocks of whole pages: what is fetched is aligned to them, so that two requests for
+ * neighbouring column chunks never fetch a page twice. Keys are immutable, so a page never goes stale; the cache
  * is bounded, and the block that was read longest ago goes first.
  */
 
@@ -18,6 +18,7 @@ export class PageCache {
   /** In the order of their last use. */
   readonly #blocks = new Set<Block>();
   #bytes = 0;
+  #last: Block | null = null;
 
   get bytes(): number {
     return this.#bytes;
@@ -25,10 +26,16 @@ export class PageCache {
 
   /** The bytes [at, at + length) of a file, null where any is missing. */
   find(key: string, at: number, length: number): Uint8Array | null {
+    // Mostly the next bytes of the same block.
+    const last = this.#last;
+    if (last && last.key === key && at >= last.at && at + length <= last.at + last.bytes.length) {
+      return last.bytes.subarray(at - last.at, at - last.at + length);
+    }
     const pages = this.#pages.get(key);
     const block = pages?.get(Math.floor(at / PAGE_BYTES));
     if (!pages || !block) return null;
     this.#touch(block);
+    this.#last = block;
     const end = at + length;
     if (end <= block.at + block.bytes.length) return block.bytes.subarray(at - block.at, end - block.at);
     return this.#joined(pages, at, end);
@@ -77,6 +84,7 @@ export class PageCache {
     }
     if (pages?.size === 0) this.#pages.delete(block.key);
     this.#blocks.delete(block);
+    if (this.#last === block) this.#last = null;
     this.#bytes -= block.bytes.length;
   }
 

@@ -9,6 +9,7 @@ import type { GlueModule } from "./duckdb-glue.ts";
 import { glue } from "./duckdb-glue.ts";
 
 export interface VirtualFiles {
+  names(): Iterable<string>;
   /** Bytes, or undefined where there is no such file. */
   size(name: string): number | undefined;
   /** At most `length` bytes from `at`: at once where they are in memory, else a promise, which suspends DuckDB. */
@@ -16,6 +17,7 @@ export interface VirtualFiles {
 }
 
 export const NO_FILES: VirtualFiles = {
+  names: () => [],
   size: () => undefined,
   read: () => new Uint8Array(0),
 };
@@ -86,7 +88,8 @@ export function bindFiles(mod: GlueModule, table: FileTable): void {
   tables.set(mod, table);
 }
 
-const FILE_READER_PROTOCOL = 2;
+/** DuckDB-wasm's name for files that the runtime reads. */
+export const FILE_READER_PROTOCOL = 2;
 const FEATURE_BIGINT64 = 1;
 
 export const RUNTIME = {

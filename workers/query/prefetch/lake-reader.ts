@@ -1,7 +1,7 @@
 /**
  * The data files of one statement, as DuckDB sees them. Before the statement runs, footers and then the column chunks
  * it needs are fetched in parallel waves, at most six requests at a time; DuckDB's reads then find their pages in
- * memory. What is larger than memory is fetched as far as it fits, in reading order, and the next stretch when DuckDB
+ * memory: those of headers byte by byte, of column chunks page by page as they are decoded. What is larger than memory is fetched as far as it fits, in reading order, and the next stretch when DuckDB
  * arrives there: a wave again, not a page. A read that nobody foresaw is answered too, and counted.
  *
  * Waves of a cold statement: ends of files; the rest of footers that were longer than that; column chunks.
@@ -48,8 +48,7 @@ const WHOLE_FILE_BYTES = 8 * PAGE_BYTES;
 const FALLBACK_BYTES = 8 * PAGE_BYTES;
 /** A read that takes longer is given up. */
 const READ_TIMEOUT_MS = 10_000;
-/** After this many reads answered at once, one waits, so that a long scan hears of a cancellation. */
-const READS_PER_TURN = 512;
+const READS_PER_CHECK = 64;
 
 export class LakeReader implements VirtualFiles {
   readonly counts: ReadCounts = { waves: 0, requests: 0, bytesRead: 0, bytesNeeded: 0, fallbackReads: 0 };
@@ -64,7 +63,7 @@ export class LakeReader implements VirtualFiles {
   /** What the statement will read, in order, and where each file begins in it. */
   #order: readonly ByteRange[] = [];
   readonly #firstOf = new Map<string, number>();
-  #readsThisTurn = 0;
+  #reads = 0;
 
   constructor(parts: {
     source: RangeSource;
@@ -105,20 +104,18 @@ export class LakeReader implements VirtualFiles {
     await this.#fill(0, capacity);
   }
 
+  names(): Iterable<string> {
+    return this.#sizes.keys();
+  }
+
   size(name: string): number | undefined {
     return this.#sizes.get(name);
   }
 
   read(name: string, at: number, length: number): Uint8Array | Promise<Uint8Array> {
-    this.#check();
-    const found = this.#cache.find(name, at, length);
-    if (!found) return this.#miss(name, at, length);
-    if (++this.#readsThisTurn < READS_PER_TURN) return found;
-    this.#readsThisTurn = 0;
-    return scheduler.wait(0).then(() => {
-      this.#check();
-      return found;
-    });
+    // Headers of pages come byte by byte.
+    if (++this.#reads % READS_PER_CHECK === 0) this.#check();
+    return this.#cache.find(name, at, length) ?? this.#miss(name, at, length);
   }
 
   async #miss(key: string, at: number, length: number): Promise<Uint8Array> {
