@@ -7,6 +7,8 @@ export default defineConfig({
     root: new URL("..", import.meta.url).pathname,
     include: ["test/system/**/*.test.ts"],
     fileParallelism: false,
+    // After the others: what it starts takes both cores.
+    sequence: { groupOrder: 1 },
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

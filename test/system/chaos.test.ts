@@ -1,5 +1,5 @@
 import { afterAll, expect, it } from "vitest";
-import { type RunningSystem, startSystem } from "./harness.ts";
+import { type RunningSystem, startSystem, until } from "./harness.ts";
 
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000_000);
 const BATCHES = 150;
@@ -14,7 +14,7 @@ it("promise 2: queues that deliver twice, late, out of order and forget acks lea
   console.log(`CHAOS_SEED=${SEED}`);
   system = await startSystem({
     shards: 2,
-    chaos: { "*": { twice: 0.3, dropAcks: 0.2, lateMs: 2_000, shuffle: true, seed: SEED } },
+    chaos: { "*": { twice: 0.3, dropAcks: 0.4, lateMs: 2_000, shuffle: true, seed: SEED } },
   });
   // Each batch comes twice: the second time as a client's retry that was not needed.
   for (let batch = 0; batch < BATCHES; batch += 10) {
@@ -22,15 +22,21 @@ it("promise 2: queues that deliver twice, late, out of order and forget acks lea
     const responses = await Promise.all(requests.map((list) => system.sendBatch(list)));
     for (const response of responses) expect(response.status).toBe(200);
   }
+  // Until the faults have fired: few batches may have been lucky.
+  let more = 0;
+  await until("an ack of an events queue was forgotten", 30_000, async () => {
+    const queues = await system.queues();
+    if (queues.some(({ queue, retried }) => /^events-\d/.test(queue) && retried > 0)) return true;
+    expect((await system.sendBatch(events(0))).status).toBe(200);
+    more += EVENTS_PER_BATCH;
+    return false;
+  });
   const ledger = await system.settled();
-  // The faults fired.
-  const queues = await system.queues();
-  expect(queues.some(({ queue, retried }) => /^events-\d/.test(queue) && retried > 0)).toBe(true);
   expect(ledger).toMatchObject({
     balanced: true,
     total: {
-      accepted: 2 * EVENTS,
-      duplicates: EVENTS,
+      accepted: 2 * EVENTS + more,
+      duplicates: EVENTS + more,
       quarantined: 0,
       lake: EVENTS,
       sessions: EVENTS,
