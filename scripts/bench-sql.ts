@@ -13,7 +13,7 @@ import { shopRows } from "../test/workers/query/shop-rows.ts";
 
 const ROWS = Number(process.env.BENCH_ROWS ?? 2_000_000);
 const FILE_ROWS = 200_000;
-const RUNS = 7;
+const RUNS = 11;
 
 const STATEMENTS: Record<string, string> = {
   "count all": "select count(*) from events",
@@ -43,6 +43,8 @@ interface Measured {
   /** As a client sees it. */
   readonly clientMs: number;
   readonly nativeMs: number;
+  /** Of the quickest runs: what noise of the machine leaves. */
+  readonly bestRatio: number;
   readonly cold: SqlAnswer["stats"];
   readonly heldBytes: number;
 }
@@ -110,6 +112,7 @@ async function measure(rig: QueryRig, native: Native, name: string, sql: string,
     warmP95Ms: quantile(ours, 0.95),
     clientMs: quantile(client, 0.5),
     nativeMs: quantile(theirs, 0.5),
+    bestRatio: Math.min(...ours) / Math.min(...theirs),
     cold: cold.stats,
     heldBytes,
   };
@@ -137,12 +140,12 @@ function report(measured: readonly Measured[], boots: readonly number[]): void {
     ];
     console.log(cells.join(" "));
   }
-  const ratio = Math.exp(
-    measured.reduce((sum, { warmMs, nativeMs }) => sum + Math.log(warmMs / nativeMs), 0) / measured.length,
-  );
+  const mean = (ratioOf: (one: Measured) => number) =>
+    Math.exp(measured.reduce((sum, one) => sum + Math.log(ratioOf(one)), 0) / measured.length);
   const sum = (of: (one: Measured) => number) => measured.reduce((total, one) => total + of(one), 0);
   const lines: [string, number, number, string][] = [
-    ["warm, geometric mean of the ratios", ratio, 2.5, "x native, one thread"],
+    ["warm, geometric mean of the ratios", mean((one) => one.warmMs / one.nativeMs), 2.5, "x native, one thread"],
+    ["the same of the quickest runs", mean((one) => one.bestRatio), 2.5, "x native, one thread"],
     ["engine ready, median", quantile(boots, 0.5), 150, "ms"],
     ["sequential waves, most", Math.max(...measured.map(({ cold }) => cold.waves)), 3, ""],
     [

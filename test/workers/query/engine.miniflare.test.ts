@@ -62,6 +62,50 @@ describe("a statement that does not end", () => {
   });
 });
 
+describe("the second wall: what an engine does with a statement that no planner has seen", () => {
+  const straight = async (sql: string) => {
+    const response = await rig.engine(0).run({
+      id: crypto.randomUUID(),
+      sql,
+      format: "json",
+      explain: false,
+      startedAt: Date.now(),
+      timeoutMs: TIMEOUT_MS,
+      snapshot: 0,
+      tables: [],
+    });
+    return { status: response.status, body: (await response.json()) as { reason?: string; detail?: string } };
+  };
+
+  it.each([
+    ["copy (select 1) to 'x.csv'", "table_not_allowed"],
+    ["copy (select 1) to 'x.parquet' (format parquet)", "table_not_allowed"],
+    ["attach 'x.db'", "table_not_allowed"],
+    ["export database 'x'", "table_not_allowed"],
+    ["select * from read_csv_auto('/etc/passwd')", "sql_error"],
+    ["select * from 'https://example.com/x.parquet'", "table_not_allowed"],
+    ["select * from 'x.parquet'", "table_not_allowed"],
+    ["select * from events", "table_not_allowed"],
+    ["install httpfs", "sql_error"],
+    ["load httpfs", "sql_error"],
+    ["set memory_limit = '1GB'", "sql_error"],
+    ["set threads = 4", "sql_error"],
+    ["select 1; select 2", "sql_error"],
+  ])("%s: %s", async (sql, reason) => {
+    const { status, body } = await straight(sql);
+    expect(status).toBe(400);
+    expect(body.reason).toBe(reason);
+    expect((await rig.sql("select 42")).rows).toEqual([[42]]);
+  });
+
+  it("a data file that the plan does not name is not there, though the lake has it", async () => {
+    const { body } = await straight(`select count(*) from read_parquet('${keys[0]}')`);
+    expect(body.reason).toBe("sql_error");
+    expect(body.detail).toContain("No files found");
+    expect(body.detail).not.toContain("lake/");
+  });
+});
+
 describe("several at once", () => {
   it("each gets its own answer", async () => {
     const answers = await Promise.all(
