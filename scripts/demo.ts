@@ -12,15 +12,7 @@ import type { Visitor } from "./demo/visitor.ts";
 import { LOCAL_WRITE_KEY } from "./local/credentials.ts";
 import { systemUrl } from "./local/running-system.ts";
 
-const { values } = parseArgs({
-  options: {
-    rate: { type: "string", default: "7" },
-    seed: { type: "string", default: "1" },
-    run: { type: "string", default: Date.now().toString(36) },
-    /** Started by `npm start`: says nothing, and ends with it. */
-    child: { type: "boolean", default: false },
-  },
-});
+const values = readOptions();
 const eventsPerSecond = Number(values.rate);
 if (!(eventsPerSecond > 0 && eventsPerSecond <= 1_000)) {
   console.error("demo: --rate must be a number of events per second, up to 1000");
@@ -63,6 +55,23 @@ async function run(): Promise<void> {
     const events = waiting.get(visitor);
     if (events) events.push(event);
     else waiting.set(visitor, [event]);
+  }
+}
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        rate: { type: "string", default: "7" },
+        seed: { type: "string", default: "1" },
+        run: { type: "string", default: Date.now().toString(36) },
+        /** Started by `npm start`: says nothing, and ends with it. */
+        child: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch {
+    console.error("usage: npm run demo -- [--rate EVENTS_PER_SECOND] [--seed NUMBER] [--run NAME]");
+    process.exit(2);
   }
 }
 

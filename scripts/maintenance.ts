@@ -2,5 +2,11 @@
 import { runMaintenance, systemUrl } from "./local/running-system.ts";
 
 const started = performance.now();
-await runMaintenance();
-console.log(`maintenance of ${systemUrl()} done in ${((performance.now() - started) / 1_000).toFixed(1)} s`);
+try {
+  await runMaintenance();
+  console.log(`maintenance of ${systemUrl()} done in ${((performance.now() - started) / 1_000).toFixed(1)} s`);
+} catch (error) {
+  const cause = error instanceof Error && error.cause ? `${systemUrl()} cannot be reached: ${error.cause}` : error;
+  console.error(`maintenance: ${cause instanceof Error ? cause.message : String(cause)}`);
+  process.exitCode = 1;
+}
