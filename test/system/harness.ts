@@ -241,16 +241,6 @@ export async function startSystem(options: SystemOptions = {}): Promise<RunningS
   return new RunningSystem(whole, child, output);
 }
 
-/** Runs `use` with a system and stops it whatever happens. */
-export async function withSystem(options: SystemOptions, use: (on: RunningSystem) => Promise<void>): Promise<void> {
-  const system = await startSystem(options);
-  try {
-    await use(system);
-  } finally {
-    await system.stop();
-  }
-}
-
 /** Waits for a condition. @throws Error naming it when it does not hold in time. */
 export async function until(what: string, waitMs: number, condition: () => Promise<boolean>): Promise<void> {
   const giveUp = Date.now() + waitMs;

@@ -15,8 +15,6 @@ export const UNREACHABLE: Problem = {
   detail: "The network is down, or the server is not running.",
 };
 
-export const isProblemOf = (problem: Problem, ...statuses: number[]): boolean => statuses.includes(problem.status);
-
 /** Reads an answer that is not 2xx; a body that is no problem document still gives its status. */
 export async function readProblem(response: Response): Promise<Problem> {
   const body = (await response.json().catch(() => null)) as Record<string, unknown> | null;
