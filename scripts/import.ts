@@ -43,5 +43,5 @@ function report(lines: number, unreadable: Unreadable, sent: BatchSender["sent"]
   if (sent.warnings > 0) console.log(`${sent.warnings} of them do not fit their columns: see the quarantine table`);
   for (const [cause, count] of Object.entries(sent.dropped)) console.log(`${count} refused: ${cause}`);
   if (sent.retries > 0) console.log(`${sent.retries} requests were repeated`);
-  console.log(`Lines imported before count as duplicates: ${systemUrl()}/v1/ledger`);
+  console.log(`Lines imported before are counted as duplicates: GET ${systemUrl()}/v1/ledger (with an admin token).`);
 }

@@ -18,6 +18,7 @@ export interface StartOptions {
   readonly demo: boolean;
 }
 
+const PORT_WAIT_MS = 3_000;
 const READY_WAIT_MS = 30_000;
 const CRON_MS = 60_000;
 const AGAIN_MS = 1_000;
@@ -39,7 +40,7 @@ async function start(options: StartOptions): Promise<void> {
   const stateDir = resolve(options.stateDir);
   const run = await takeStateFolder(stateDir, options.port);
   process.on("exit", () => run.end());
-  if (await isTaken(options.port)) {
+  if (!(await becomesFree(options.port))) {
     throw new StartError(`port ${options.port} is taken. Set PORT to another one, as in PORT=8788 npm start.`);
   }
   checkShards(stateDir, options.shards);
@@ -116,7 +117,17 @@ async function build(command: string | undefined): Promise<void> {
   if (code !== 0) throw new StartError(`"${command}" failed (${String(code)}).`);
 }
 
-/** Whether anybody listens there: asked before Miniflare starts, whose own message is long. */
+/** A run that was just killed may hold its port a moment longer. Asked before Miniflare starts, whose own message is long. */
+async function becomesFree(port: number): Promise<boolean> {
+  const giveUp = Date.now() + PORT_WAIT_MS;
+  while (await isTaken(port)) {
+    if (Date.now() > giveUp) return false;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return true;
+}
+
+/** Whether anybody listens there. */
 const isTaken = (port: number) =>
   new Promise<boolean>((done) => {
     const socket = connect({ port, host: "127.0.0.1" });

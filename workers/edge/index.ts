@@ -19,6 +19,7 @@ const now = () => Date.now() * 1_000;
 function appOf(env: Env): App {
   const known = apps.get(env);
   if (known !== undefined) return known;
+  if (!env.IDENTITY_KEY) throw new RangeError("IDENTITY_KEY is not set: no timeline can be named");
   const queues = eventQueues(env);
   const spread = spreadIdentities(env);
   const app = createApp(

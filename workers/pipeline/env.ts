@@ -26,3 +26,9 @@ export function shardCount(env: Pick<PipelineEnv, "SHARDS">): number {
   if (!Number.isSafeInteger(shards) || shards < 1) throw new RangeError(`SHARDS is ${env.SHARDS}`);
   return shards;
 }
+
+/** @throws RangeError where it is not set: better no timelines yet than some under names that nobody will ask for. */
+export function identityKey({ IDENTITY_KEY }: Pick<PipelineEnv, "IDENTITY_KEY">): string {
+  if (!IDENTITY_KEY) throw new RangeError("IDENTITY_KEY is not set");
+  return IDENTITY_KEY;
+}

@@ -12,12 +12,12 @@ import { createSessionsSink } from "../../queues/sessions/sink.ts";
 import type { Sink } from "../../queues/sink.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import type { PipelineEnv } from "./env.ts";
-import { shardCount } from "./env.ts";
+import { identityKey, shardCount } from "./env.ts";
 
 const SINKS = {
   lake: (env) => createLakeSink({ bucket: env.BUCKET, catalog: env.LAKE_CATALOG, parquet }),
   sessions: (env) =>
-    createSessionsSink({ cursors: env.SINK_CURSOR, timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY }),
+    createSessionsSink({ cursors: env.SINK_CURSOR, timelines: env.USER_TIMELINE, identityKey: identityKey(env) }),
   rollups: (env) => createRollupsSink({ cursors: env.SINK_CURSOR, rollups: env.MINUTE_ROLLUP }),
 } satisfies Record<SinkName, (env: PipelineEnv) => Sink>;
 

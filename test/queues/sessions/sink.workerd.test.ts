@@ -135,7 +135,7 @@ describe("the sessions sink", () => {
       }),
       { numRuns: 15 },
     );
-    expect(faults).toBeGreaterThan(5);
+    expect(faults).toBeGreaterThan(0);
   });
 
   it("points a device at its user even where it crashed between the two, and the step that comes again is another one", async () => {
