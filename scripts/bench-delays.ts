@@ -232,6 +232,11 @@ async function main(): Promise<void> {
     await polls.done();
     const sent = await load.stop();
     socket.close();
+    const { balanced, total } = await system.settled();
+    const whole = total.lake === sent + PROBES && total.sessions === sent + PROBES && total.rollups === sent + PROBES;
+    if (!balanced || !whole)
+      throw new Error(`the ledger does not add up: ${JSON.stringify({ balanced, total, sent })}`);
+    console.log(`checked: ${sent + PROBES} events in each store by the ledger, which balances`);
     report(sent);
   } finally {
     await system.stop();
