@@ -7,6 +7,7 @@
  * processes. Where /proc tells it, events per second of workerd's processor time stand beside events per second of the clock:
  * they do not suffer from what else the machine does. What was written is read back and summed. At last the dedup window: rows, memory and disk for a million ids.
  */
+
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import { idHash } from "../r2-layout/event-id.ts";
 import { encodeMessage, packIds } from "../r2-layout/event-message.ts";
 import { DERIVATION_VERSION, formatLogLine, propertiesOf } from "../r2-layout/log-line.ts";
 import type { BenchMode, DedupFigures } from "./bench/fan-out-worker.ts";
+import { count, quantile } from "./bench/figures.ts";
 import { Random } from "./demo/random.ts";
 import { bundleWorker } from "./local/bundle.ts";
 import { v4Modules } from "./local/v4-worker.ts";
@@ -207,9 +209,6 @@ function workerdCpuMs(): number {
 }
 
 const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
-const quantile = (values: readonly number[], q: number): number =>
-  values.toSorted((one, other) => one - other)[Math.min(values.length - 1, Math.floor(values.length * q))]!;
-const count = (n: number) => Math.round(n).toLocaleString("en");
 
 const folder = mkdtempSync(join(tmpdir(), "eventpile-bench-fan-out-"));
 const modules = await bundleWorker({

@@ -7,12 +7,14 @@
  * "One core" is taken at its word where the system tells processor time (Linux): requests for each second that
  * workerd computed. The clock's rate is printed too, but on a busy or small machine it measures the load generator as well.
  */
+
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { parseMessage } from "../r2-layout/event-message.ts";
 import { parseLogLine } from "../r2-layout/log-line.ts";
+import { median, quantile } from "./bench/figures.ts";
 import { EVENTS_PER_REQUEST, eventsBatch } from "./bench/segment-events.ts";
 import { bundleWorker } from "./local/bundle.ts";
 import { v4Modules } from "./local/v4-worker.ts";
@@ -139,10 +141,6 @@ async function arrived(subject: Subject): Promise<Counted> {
   }
 }
 
-const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b);
-const quantile = (values: readonly number[], q: number) =>
-  sorted(values)[Math.min(values.length - 1, Math.floor(q * values.length))]!;
-const median = (values: readonly number[]) => quantile(values, 0.5);
 const rates = ({ rounds }: Subject, of: "wallMs" | "cpuMs") =>
   rounds.map((round) => (REQUESTS / (round[of] ?? Number.NaN)) * 1_000);
 

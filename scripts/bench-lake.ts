@@ -6,6 +6,7 @@
  * zstd Parquet in one go. The sink's path is also timed cut off after decoding and after building, to tell where time goes.
  * The rows are checked with DuckDB, which reads the files that the catalog names.
  */
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +17,7 @@ import { segmentKey } from "../r2-layout/keys.ts";
 import { MiB } from "../r2-layout/limits.ts";
 import { DERIVATION_VERSION, formatLogLine, propertiesOf } from "../r2-layout/log-line.ts";
 import { encodeSegment, type SegmentRef } from "../r2-layout/segment.ts";
+import { count, median, quantile } from "./bench/figures.ts";
 import type { BenchStep } from "./bench/lake-worker.ts";
 import { Random } from "./demo/random.ts";
 import { bundleWorker } from "./local/bundle.ts";
@@ -124,11 +126,6 @@ function flatEvents(events: number, random: Random): string {
     })),
   );
 }
-
-const quantile = (values: readonly number[], q: number): number =>
-  values.toSorted((one, other) => one - other)[Math.min(values.length - 1, Math.floor(values.length * q))]!;
-const median = (values: readonly number[]): number => quantile(values, 0.5);
-const count = (n: number) => Math.round(n).toLocaleString("en");
 
 async function post(path: string, body: string, events: number): Promise<number> {
   const started = performance.now();

@@ -5,6 +5,7 @@
  * before it does anything. Then the same request with the deltas built TIMES times, then with each of them applied as a batch of its
  * own. Sums, money and values are checked against a plain count; the error of the user sketch is printed.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { HOUR_MS, MINUTE_MS } from "../r2-layout/limits.ts";
 import { DERIVATION_VERSION, formatLogLine, propertiesOf } from "../r2-layout/log-line.ts";
 import { encodeSegment } from "../r2-layout/segment.ts";
+import { expectEqual, median, quantile } from "./bench/figures.ts";
 import { bundleWorker } from "./local/bundle.ts";
 import { v4Modules } from "./local/v4-worker.ts";
 
@@ -106,10 +108,6 @@ function segment(events: number, rng: () => number, truth: Truth): Uint8Array {
   return encodeSegment(lines);
 }
 
-const quantile = (values: readonly number[], q: number): number =>
-  values.toSorted((one, other) => one - other)[Math.min(values.length - 1, Math.floor(values.length * q))]!;
-const median = (values: readonly number[]): number => quantile(values, 0.5);
-
 async function post(path: string, body: Uint8Array): Promise<{ ms: number; events: number }> {
   const started = performance.now();
   const response = await fetch(origin + path, { method: "POST", body });
@@ -196,11 +194,6 @@ async function check(truth: Truth): Promise<void> {
   const error = users!.value / truth.users.size - 1;
   console.log(`users: ${users!.value} estimated, ${truth.users.size} in truth, off by ${(error * 100).toFixed(2)} %`);
   if (Math.abs(error) > 0.05) throw new Error("the user sketch is off by more than 5 %");
-}
-
-function expectEqual(what: string, found: unknown, wanted: unknown): void {
-  if (found !== wanted) throw new Error(`${what}: ${String(found)}, expected ${String(wanted)}`);
-  console.log(`checked: ${what} = ${String(found)}`);
 }
 
 const stateDir = mkdtempSync(join(tmpdir(), "rollups-bench-"));

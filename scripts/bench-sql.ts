@@ -6,10 +6,12 @@
  * request's coming to the result's last row: planning, the catalog and the budget are in it, the local HTTP proxy is not;
  * what a client sees stands beside it. Bytes needed are the footers and column chunks of the row groups that can matter.
  */
+
 import { SQL } from "../r2-layout/limits.ts";
 import { type Native, nativeDuckDb } from "../test/workers/query/native.ts";
 import { lakeFile, type QueryRig, type SqlAnswer, startRig } from "../test/workers/query/rig.ts";
 import { shopRows } from "../test/workers/query/shop-rows.ts";
+import { quantile } from "./bench/figures.ts";
 
 const ROWS = Number(process.env.BENCH_ROWS ?? 2_000_000);
 const FILE_ROWS = 200_000;
@@ -167,11 +169,6 @@ async function timed<T>(work: () => Promise<T>): Promise<[ms: number, result: T]
   const began = performance.now();
   const result = await work();
   return [performance.now() - began, result];
-}
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 }
 
 const mib = (bytes: number): string => (bytes / 1_024 / 1_024).toFixed(2);

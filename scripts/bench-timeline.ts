@@ -5,6 +5,7 @@
  * (first and later flushes) and to one hot user; rows written per event; an import of 10,000 events by 1,862 devices
  * through the sink; pages, sessions and profile of a user with 100,000 events. What is read back is checked.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
@@ -14,6 +15,7 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { EventsPage, Profile, SessionSummary } from "../durable-objects/user-timeline/api.ts";
 import type { EventRow } from "../r2-layout/event-columns.ts";
 import { SESSIONS } from "../r2-layout/limits.ts";
+import { expectEqual, quantile } from "./bench/figures.ts";
 import { bundleWorker } from "./local/bundle.ts";
 import { v4Modules } from "./local/v4-worker.ts";
 
@@ -276,16 +278,6 @@ function report(title: string, times: readonly number[], more = ""): void {
   console.log(`  ${title.padEnd(28)} p50 ${middle} ms, p95 ${high} ms${more && `, ${more}`}`);
 }
 
-function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
-}
-
 function perSecond(count: number, ms: number): string {
   return Math.round((count / ms) * 1_000).toLocaleString("en");
-}
-
-function expectEqual(what: string, found: unknown, wanted: unknown): void {
-  if (found !== wanted) throw new Error(`${what}: ${String(found)}, expected ${String(wanted)}`);
-  console.log(`checked: ${what} = ${String(found)}`);
 }

@@ -3,7 +3,9 @@
  * title. `reason` is also the metric label and the log field, so it stays short and stable; everything else that a
  * rejection carries (the limit that was met, the parameter that is wrong) becomes a member of the document.
  */
+
 import { INGEST } from "../r2-layout/limits.ts";
+import { problemDocument } from "./problem-document.ts";
 
 export type Scope = "support" | "sql" | "live" | "admin";
 
@@ -62,14 +64,10 @@ const PROBLEMS = {
  * @param members further members of the document, such as the outcomes of a request's events.
  */
 export function problem(rejection: Rejection, members?: Readonly<Record<string, unknown>>): Response {
-  const { status, title } = PROBLEMS[rejection.reason];
-  const headers = new Headers({ "content-type": "application/problem+json", "cache-control": "no-store" });
-  if ("retry_after_s" in rejection) headers.set("retry-after", String(rejection.retry_after_s));
-  if ("allow" in rejection) headers.set("allow", rejection.allow);
+  const response = problemDocument(PROBLEMS[rejection.reason], { ...rejection, ...members });
   // Not for write keys: a browser would answer `Basic` with a login window over the customer's page.
-  if (rejection.reason.endsWith("_token")) headers.set("www-authenticate", 'Bearer realm="eventpile"');
-  const document = { type: `urn:eventpile:problem:${rejection.reason}`, title, status, ...rejection, ...members };
-  return new Response(JSON.stringify(document), { status, headers });
+  if (rejection.reason.endsWith("_token")) response.headers.set("www-authenticate", 'Bearer realm="eventpile"');
+  return response;
 }
 
 export const storeUnavailable: Rejection = {

@@ -1,4 +1,5 @@
 /** What a client is told when a statement is not answered: problem documents with a stable `reason`, as at the edge. */
+import { problemDocument } from "../problem-document.ts";
 import type { Refusal } from "./plan/refusal.ts";
 
 export type QueryProblem =
@@ -50,12 +51,7 @@ const PROBLEMS = {
 } as const satisfies Record<QueryProblem["reason"], { status: number; title: string }>;
 
 export function problem(cause: QueryProblem): Response {
-  const { status, title } = PROBLEMS[cause.reason];
-  const headers = new Headers({ "content-type": "application/problem+json", "cache-control": "no-store" });
-  if ("retry_after_s" in cause) headers.set("retry-after", String(cause.retry_after_s));
-  if ("allow" in cause) headers.set("allow", cause.allow);
-  const document = { type: `urn:eventpile:problem:${cause.reason}`, title, status, ...cause };
-  return new Response(JSON.stringify(document), { status, headers });
+  return problemDocument(PROBLEMS[cause.reason], cause);
 }
 
 /** Thrown where a statement ends early; the engine object answers with it. */

@@ -1,5 +1,6 @@
 /** What the support page asks for, and how events fall into sessions. Pure but for the paths. */
 import type { EventRow } from "../../../r2-layout/event-columns.ts";
+import { TIMELINE } from "../../../r2-layout/limits.ts";
 
 export type SubjectKind = "user" | "device";
 export interface Lookup {
@@ -52,7 +53,8 @@ export interface UserProfile {
 }
 
 const PAGE_EVENTS = 100;
-export const SESSION_GAP_MS = 30 * 60_000;
+/** The store's own rule. */
+export const SESSION_GAP_MS = TIMELINE.sessionGapMs;
 
 const subjectPath = ({ kind, id }: Lookup) => `/v1/${kind}s/${encodeURIComponent(id)}`;
 
