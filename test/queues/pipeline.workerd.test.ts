@@ -233,7 +233,17 @@ describe("the pipeline", () => {
           expect(await stored()).toEqual({ lake: events, quarantine: 0, rollups: events, sessions: events });
         },
       ),
-      { numRuns: 8 },
+      {
+        numRuns: 8,
+        // One run in which a fault is sure to fire: drawn ones may all miss.
+        examples: [
+          [
+            [{ shard: 0, events: [1] }],
+            [{ kind: "deliver", pick: [0], fault: { nth: 1, when: "after", prefix: "log/" } }],
+            false,
+          ],
+        ],
+      },
     );
     expect(fired).toBeGreaterThan(0);
   });
