@@ -28,6 +28,10 @@ export interface SinkStep {
   readonly events: readonly EventRow[];
   readonly quarantine: readonly QuarantineRow[];
   readonly applied: AppliedCounts;
+  /** The lease's: which build of the store is live. */
+  readonly generation?: number;
+  /** The rule version that the rows passed through; absent: 0. A store that knows a newer one refuses the step. */
+  readonly rules?: number;
   /** Shared by all steps of one invocation. Absent: the whole allowance is this step's. */
   readonly calls?: CallBudget;
 }

@@ -4,6 +4,9 @@ import type { EventRow, QuarantineRow } from "./event-columns.ts";
 import { KiB, SINK } from "./limits.ts";
 import { eventRow, quarantineRow, readLogLine } from "./log-line.ts";
 
+export const SINKS = ["lake", "sessions", "rollups"] as const;
+export type SinkName = (typeof SINKS)[number];
+
 /** What the log knows of a segment once it is committed. */
 export interface SegmentRef {
   readonly seq: number;
@@ -18,6 +21,12 @@ export interface SegmentRef {
   readonly maxReceivedAt: number;
   /** Milliseconds, the EventLog's clock. */
   readonly committedAt: number;
+  /** Absent for the events of messages. A `rule` has no lines: its place is all. */
+  readonly kind?: "redrive" | "rule";
+  /** The sinks that it is for; absent: all of them. The others move over it. */
+  readonly sinks?: readonly SinkName[];
+  /** For the sink that asked: lines (from 0) that it gets, or got, from a redrive instead. */
+  readonly skip?: readonly number[] | "all";
 }
 
 /** Level 1: the log is read a few times and kept 30 days; a higher level costs more CPU than it saves storage. */

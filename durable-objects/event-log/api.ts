@@ -1,4 +1,5 @@
 /** What others may ask of an EventLog: one object per shard, named by `shardName(shard)`. */
+import type { Rule, RuleAt } from "../../r2-layout/rule.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
 
@@ -86,8 +87,16 @@ export interface EventLogApi {
   /** Which are owned already, one byte (0 or 1) each; advisory, `commit` decides. */
   filter(ids: Uint8Array, messageIds: Uint8Array): Promise<{ ids: Uint8Array; messages: Uint8Array }>;
   commit(commit: SegmentCommit): Promise<CommitAnswer>;
-  /** Segments with seq > after, in order, at most `LOG.segmentsPerRead`. `asOf` is the log's clock in ms, read before. */
-  segments(after: number, limit?: number): Promise<{ head: number; asOf: number; segments: SegmentRef[] }>;
+  /**
+   * Segments with seq > after, in order, at most `LOG.segmentsPerRead`. `asOf` is the log's clock in ms, read before;
+   * `rules` the version of the newest rule: who knows an older one asks for `rules()` before it reads a row. `sink` says
+   * for whom `skip` is told.
+   */
+  segments(
+    after: number,
+    limit?: number,
+    sink?: SinkName,
+  ): Promise<{ head: number; asOf: number; segments: SegmentRef[]; rules?: number }>;
   /** Events (less the quarantined) and quarantined ones in segments after..to (exclusive, inclusive). */
   count(after: number, to?: number): Promise<{ events: number; quarantined: number }>;
   /** The status, and what lies past each of these cursors, as of one moment: the ledger's figures. */
@@ -107,4 +116,48 @@ export interface EventLogApi {
 export interface WakeUp {
   readonly shard: number;
   readonly head: number;
+}
+
+/** What the log does for rules: corrections, retractions and settlements (r2-layout/rule.ts). */
+export interface EventLogRulesApi {
+  /**
+   * Takes the next seq for a rule, as a segment of kind `rule` whose key is the rule's own object. From then on every
+   * answer of `segments` names its version. Safe to repeat: a version that the log has keeps its place.
+   * @throws RangeError where versions are left out.
+   */
+  raise(rule: Rule, key: string): Promise<{ readonly seq: number }>;
+  /** The rules of this shard with their places; `places` of other shards are left out. */
+  rules(): Promise<{ readonly version: number; readonly rules: RuleAt[] }>;
+}
+
+/** Events that come into the log once more: out of a hole of one sink, or out of quarantine. */
+export interface Redrive {
+  /** Idempotency key: the same one is committed once and keeps its seq. */
+  readonly id: string;
+  /** The segment's object, written before. Its lines stand for `origins`, in their order. */
+  readonly segment: NonNullable<SegmentCommit["segment"]>;
+  readonly origins: readonly { readonly seq: number; readonly lines: readonly number[] | "all" }[];
+  /** Who gets it: one sink for its hole, all for what was quarantined. */
+  readonly sinks: readonly SinkName[];
+}
+
+export interface EventLogRedriveApi {
+  redrive(redrive: Redrive): Promise<{ readonly kind: "committed"; readonly seq: number } | { readonly kind: "stale" }>;
+}
+
+/** Places by time, for replays: segments that may hold events received in from..to (ms, half open), both seqs inclusive. */
+export interface EventLogPlacesApi {
+  /** Null where there is none. `oldest` is the first segment whose row the log still has. */
+  between(
+    fromMs: number,
+    toMs: number,
+  ): Promise<{ oldest: number; head: number; range: { from: number; to: number } | null }>;
+}
+
+/** What the daily audit asks: which ids of a day another shard owns, too. */
+export interface EventLogAuditApi {
+  /** Ids that were committed on a day (`YYYY-MM-DD`, the log's clock), after the one given, in order; a bounded page. */
+  idsOf(day: string, after: Uint8Array | null): Promise<{ ids: Uint8Array; next: Uint8Array | null }>;
+  /** For each id the time (ms) at which the log took it, to the hour or day its run is known by; 0 where it does not own it. */
+  ownedAt(ids: Uint8Array): Promise<Float64Array>;
 }

@@ -106,3 +106,48 @@ export interface LakeCatalogApi {
   forget(): Promise<number>;
   status(): Promise<CatalogStatus>;
 }
+
+/**
+ * Changes of the lake beside its appends: rules, and rebuilds. New files are staged under a job first, in as many steps
+ * as it takes, and named by nobody; one commit then swaps them for what they replace.
+ */
+export interface LakeStagingApi {
+  /** From now on an append or compaction that knows an older rule version is refused ("rules"). Never falls. */
+  raise(version: number): Promise<void>;
+  /** Live files that a rule may concern: written before it, and with events in the range. By id, a bounded page. */
+  candidates(request: {
+    readonly belowRules: number;
+    readonly from?: number;
+    readonly to?: number;
+    readonly afterId: number;
+  }): Promise<DataFile[]>;
+  /**
+   * Begins a rebuild: `snapshot` and the cursors as of one moment. Rows at or below the cursors are the job's, later ones
+   * come live beside it. Compaction rests until it ends. Safe to repeat.
+   */
+  begin(job: string): Promise<{ readonly snapshot: number; readonly cursors: Readonly<Record<number, number>> }>;
+  /** Safe to repeat: a step that the job has is not added again. */
+  stage(job: string, step: number, add: readonly NewDataFile[]): Promise<void>;
+  staged(
+    job: string,
+  ): Promise<{ readonly steps: number; readonly files: number; readonly rows: number; readonly bytes: number }>;
+  /**
+   * One commit: `remove` goes, what the job staged comes; files that needed no rewriting are marked with the rule's
+   * version. Refused whole where one of `remove` is gone. Safe to repeat: the answer is that of the first time.
+   */
+  swap(
+    job: string,
+    change: {
+      readonly remove: readonly number[];
+      readonly keep: readonly number[];
+      readonly rules: number;
+      readonly operation: "correct" | "rebuild";
+    },
+  ): Promise<CatalogAnswer>;
+  /** Puts back what a swap removed and takes away what it added, as a new commit. Refused after `confirm`. */
+  revert(job: string): Promise<CatalogAnswer>;
+  /** The old is no longer kept for the job; snapshots still reach it as always. */
+  confirm(job: string): Promise<void>;
+  /** Forgets what a job staged and did not swap; its objects are orphans for the sweep. */
+  discard(job: string): Promise<void>;
+}

@@ -41,6 +41,8 @@ export interface RollupBatch {
   /** Everything the log committed before this time (ms, the log's clock) stands at or below `to`. */
   readonly completeUntil: number;
   readonly minutes: readonly MinuteDelta[];
+  /** The rule version that its events passed through; absent: 0. */
+  readonly rules?: number;
 }
 
 /** `applied` false: the object is at `lastSeq` and the batch does not start right after it; build it again from there. */
@@ -118,4 +120,55 @@ export interface MinuteRollupApi {
   /** Whole minutes from..to (ms, half open), oldest first. */
   recent(from: number, to: number): Promise<RecentMinutes>;
   status(): Promise<RollupStatus>;
+}
+
+/** What changed in a minute that was final: a late event, a correction, a rebuild. Kept for `ROLLUP.changesKeptMs`. */
+export interface MinuteChange {
+  /** Milliseconds: start of the minute, and when it changed. */
+  readonly minute: number;
+  readonly at: number;
+  /** The minute's version from then on. */
+  readonly version: number;
+  readonly reason: "late" | "correction" | "rebuild";
+  /** Of a correction or a rebuild. */
+  readonly job: string | null;
+  /** What it gained; negative where it lost. */
+  readonly events: number;
+  readonly revenue: RevenueByCurrency;
+}
+
+/** A window of event_time that is built anew beside the live rows. Milliseconds, half open, on starts of an hour. */
+export interface RebuildWindow {
+  readonly job: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface RebuildComparison {
+  /** Minutes (hours where minutes are no longer kept) of the window that differ, at most 100 of them listed. */
+  readonly different: number;
+  readonly minutes: readonly { readonly start: number; readonly before: number; readonly after: number }[];
+  readonly eventsBefore: number;
+  readonly eventsAfter: number;
+}
+
+/**
+ * Building a window anew, in isolation. Live batches go on to the live rows, and from `begin` on also to the shadow's;
+ * the job adds what the log had at or below `upTo`. Then `swap` puts the shadow in the live rows' place, in one
+ * transaction for minutes and hours, adds up the days anew from their hours, and keeps the old until `confirm`.
+ */
+export interface MinuteRebuildApi {
+  /** Batches that know an older rule version are refused from now on. Never falls. */
+  raise(version: number): Promise<void>;
+  begin(window: RebuildWindow): Promise<{ readonly upTo: number; readonly step: number }>;
+  /** Steps count from 1, dense; one that was added is not added again. */
+  add(job: string, step: number, minutes: readonly MinuteDelta[]): Promise<{ readonly step: number }>;
+  compare(job: string): Promise<RebuildComparison>;
+  swap(job: string, reason: "correction" | "rebuild"): Promise<void>;
+  /** The old rows back in place, with what came since; refused after `confirm`. */
+  revert(job: string): Promise<void>;
+  confirm(job: string): Promise<void>;
+  discard(job: string): Promise<void>;
+  /** Newest first. */
+  changes(from: number, to: number, limit: number): Promise<MinuteChange[]>;
 }

@@ -2,14 +2,16 @@
  * A sink's position in one shard of the log. Sessions and rollups keep theirs in a SinkCursor object named
  * `<sink>:<shard>`; the lake keeps its own in the LakeCatalog, where it moves in the same transaction as the files.
  */
-export const SINKS = ["lake", "sessions", "rollups"] as const;
-export type SinkName = (typeof SINKS)[number];
+export type { SinkName } from "../../r2-layout/segment.ts";
+export { SINKS } from "../../r2-layout/segment.ts";
 
 export interface Lease {
   /** The last seq applied. */
   readonly cursor: number;
   /** Fencing token: rises with every lease, and a move with an older one is refused. */
   readonly token: number;
+  /** Which build of the store is live; absent: 0, the first. */
+  readonly generation?: number;
 }
 
 /** Cumulative counts of events that passed under the cursor. */
@@ -36,4 +38,51 @@ export interface SinkCursorApi {
   advance(token: number, from: number, to: number, applied: AppliedCounts): Promise<Moved>;
   release(token: number): Promise<void>;
   status(): Promise<CursorStatus>;
+}
+
+/**
+ * What a sink could not apply and moved over, in the transaction that moved its cursor. It comes back only as a new
+ * segment of the log (`Redrive`); then it is closed.
+ */
+export interface Hole {
+  readonly seq: number;
+  /** Lines of the segment, from 0. */
+  readonly lines: readonly number[] | "all";
+  readonly events: number;
+  readonly quarantined: number;
+  /** Short and stable: `segment_missing`, `segment_damaged`, `line_damaged`, `step_refused`. */
+  readonly cause: string;
+  readonly detail: string;
+  /** The segment's object. */
+  readonly key: string;
+}
+
+export interface RecordedHole extends Hole {
+  readonly shard: number;
+  /** Milliseconds. */
+  readonly at: number;
+  readonly attempts: number;
+  /** The seq of the redrive that brought it back, null while it is open. */
+  readonly redrivenAs: number | null;
+}
+
+/** Holes beside a cursor: the SinkCursor's and the LakeCatalog's, which keeps its own cursors. */
+export interface HolesApi {
+  /** Counts a failure of the step right after the cursor, and forgets those of earlier places. @returns how many there were. */
+  failed(shard: number, token: number, seq: number, cause: string): Promise<{ attempts: number; sinceMs: number }>;
+  /** Moves over a segment, or over lines of one, and records why; fenced as `advance`. */
+  skip(shard: number, token: number, from: number, hole: Hole): Promise<Moved>;
+  /** Newest first. */
+  holes(shard: number): Promise<RecordedHole[]>;
+  /** Closes a hole: its events come as segment `seq`. Safe to repeat. */
+  close(shard: number, hole: number, seq: number): Promise<void>;
+}
+
+/** Builds of a store side by side: live drains feed one generation, and a swap sends them to another. */
+export interface GenerationsApi {
+  /**
+   * Live drains go on in this generation from this seq, in one transaction; leases given out before are fenced off.
+   * @returns where the generation that was live stood. Safe to repeat: a switch to the live generation changes nothing.
+   */
+  switchTo(generation: number, cursor: number): Promise<{ readonly generation: number; readonly cursor: number }>;
 }

@@ -3,6 +3,7 @@
  * identifier (`timelineName`), never by the identifier: the runtime keeps names in clear text.
  */
 import type { EventRow } from "../../r2-layout/event-columns.ts";
+import type { EventPlace } from "../../r2-layout/rule.ts";
 
 export type Subject = { readonly kind: "user" | "device"; readonly id: string };
 
@@ -92,4 +93,36 @@ export interface UserTimelineApi {
   profile(): Promise<Profile>;
   /** For a device: its newest users, at most `TIMELINE.usersPerDevice`; `cut` says that there were more. */
   users(): Promise<{ users: { id: string; lastSeen: number }[]; cut: boolean }>;
+}
+
+/** An event by its place in the log and its id. */
+export type { EventPlace } from "../../r2-layout/rule.ts";
+
+/** Changes events that a timeline has: a correction, a retraction, a fill. Each event is known by its place and id. */
+export interface TimelineAmend {
+  readonly subject: Subject;
+  /** Appends that know an older rule version are refused from now on. */
+  readonly rules: number;
+  readonly remove: readonly EventPlace[];
+  /** Put in place of the event of the same place and id, or added where there is none. */
+  readonly put: readonly EventRow[];
+  /** As in `TimelineAppend`. */
+  readonly users?: TimelineAppend["users"];
+}
+
+export interface AmendAnswer {
+  readonly added: number;
+  readonly replaced: number;
+  readonly removed: number;
+  /** Events that counted here once but are no longer kept, so that counters and values may still contain them. */
+  readonly beyondReach: number;
+  /** Devices to be pointed at this user, as in the answer of `append`. */
+  readonly pointers: string[];
+}
+
+export interface TimelineAmendApi {
+  /** Safe to repeat. What follows from the events (sessions, counters, last values, devices) is as if they had come so. */
+  amend(amend: TimelineAmend): Promise<AmendAnswer>;
+  /** Leaves nothing: no event, no state, no alarm. */
+  erase(): Promise<void>;
 }
