@@ -3,9 +3,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import type { EventRow, QuarantineRow } from "./event-columns.ts";
 import { KiB, SINK } from "./limits.ts";
 import { eventRow, quarantineRow, readLogLine } from "./log-line.ts";
-
-export const SINKS = ["lake", "sessions", "rollups"] as const;
-export type SinkName = (typeof SINKS)[number];
+import type { SinkName } from "./sinks.ts";
 
 /** What the log knows of a segment once it is committed. */
 export interface SegmentRef {

@@ -1,6 +1,6 @@
 /**
  * Builds the console's pages and the beacon into dist/pages, which the edge serves as static assets: `live.html` is
- * /live, `support.html` /support, `sql.html` /sql. Scripts and styles have their hash in their name and are cached
+ * /live, `support.html` /support, `sql.html` /sql, `operations.html` /operations. Scripts and styles have their hash in their name and are cached
  * for good; the pages and beacon.js have not, and are asked for again.
  */
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
@@ -15,6 +15,7 @@ const PAGES = {
   live: { title: "Live", description: "What is happening right now" },
   support: { title: "Support", description: "What one user or device did" },
   sql: { title: "SQL", description: "Questions to the lake" },
+  operations: { title: "Operations", description: "Whether the pipeline is well" },
 } as const;
 
 /** What a browser fetches before a file works, in bytes. */
@@ -125,6 +126,8 @@ const HEADERS = `/assets/*
 /support
   Content-Security-Policy: ${contentPolicy("'self'")}
 /sql
+  Content-Security-Policy: ${contentPolicy("'self'")}
+/operations
   Content-Security-Policy: ${contentPolicy("'self'")}
 /*
   X-Content-Type-Options: nosniff

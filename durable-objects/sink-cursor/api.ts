@@ -2,8 +2,8 @@
  * A sink's position in one shard of the log. Sessions and rollups keep theirs in a SinkCursor object named
  * `<sink>:<shard>`; the lake keeps its own in the LakeCatalog, where it moves in the same transaction as the files.
  */
-export type { SinkName } from "../../r2-layout/segment.ts";
-export { SINKS } from "../../r2-layout/segment.ts";
+export type { SinkName } from "../../r2-layout/sinks.ts";
+export { SINKS } from "../../r2-layout/sinks.ts";
 
 export interface Lease {
   /** The last seq applied. */

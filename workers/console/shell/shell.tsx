@@ -8,6 +8,7 @@ const PAGES = [
   { name: "live", label: "Live" },
   { name: "support", label: "Support" },
   { name: "sql", label: "SQL" },
+  { name: "operations", label: "Operations" },
 ] as const;
 export type PageName = (typeof PAGES)[number]["name"];
 

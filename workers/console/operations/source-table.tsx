@@ -1,0 +1,41 @@
+/** What each source sent, and how much of it the log had already. */
+import type { Ledger } from "../../../durable-objects/event-log/ledger.ts";
+import { formatCount, formatShare } from "../shell/format.ts";
+
+interface SourceCounts {
+  readonly source: string;
+  readonly events: number;
+  readonly duplicates: number;
+}
+
+export function SourceTable({ ledger }: { ledger: Ledger }) {
+  const sources = (ledger as Ledger & { sources?: readonly SourceCounts[] }).sources ?? [];
+  if (sources.length === 0) return null;
+  return (
+    <section class="card">
+      <h2>Sources</h2>
+      <div class="scroll">
+        <table class="ledger">
+          <thead>
+            <tr>
+              <th>Source</th>
+              <th class="number">Events</th>
+              <th class="number">Duplicates</th>
+              <th class="number">Share</th>
+            </tr>
+          </thead>
+          <tbody>
+            {sources.map(({ source, events, duplicates }) => (
+              <tr key={source} class="first">
+                <td>{source}</td>
+                <td class="number">{formatCount(events)}</td>
+                <td class="number">{formatCount(duplicates)}</td>
+                <td class="number">{formatShare(events === 0 ? 0 : duplicates / events)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
