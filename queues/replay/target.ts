@@ -50,21 +50,29 @@ export interface ReplayComparison {
   readonly differences: readonly string[];
 }
 
+/** The calls of this invocation are used up: the same call goes on in another one. Nothing has failed. */
+export type More = "more";
+
 export interface ReplayTarget {
   readonly sink: SinkName;
+  /** Events in one step where an effect costs a call each; absent: `SINK.stepEvents`. One segment may hold more. */
+  readonly maxEvents?: number;
   /** `fill`: applies what the live store lacks of a step. @returns events that were missing. */
-  fill(job: ReplayJob, step: ReplayStep): Promise<number>;
+  fill(job: ReplayJob, step: ReplayStep): Promise<number | More>;
   /**
    * `rebuild`: what is still to be read, beginning the build where there is none. Asked again once all of it was added:
    * an empty answer says that the build has met the live store.
    */
   plan(job: ReplayJob): Promise<readonly ReplayRead[]>;
-  add(job: ReplayJob, step: ReplayStep): Promise<void>;
+  // biome-ignore lint/suspicious/noConfusingVoidType: a target that always ends its step says nothing.
+  add(job: ReplayJob, step: ReplayStep): Promise<void | More>;
   compare(job: ReplayJob): Promise<ReplayComparison>;
   /** The build becomes what readers see, in whole; the old is kept. */
-  swap(job: ReplayJob): Promise<void>;
+  // biome-ignore lint/suspicious/noConfusingVoidType: as `add`.
+  swap(job: ReplayJob): Promise<void | More>;
   /** The old becomes what readers see again. @throws after `confirm`. */
-  revert(job: ReplayJob): Promise<void>;
+  // biome-ignore lint/suspicious/noConfusingVoidType: as `add`.
+  revert(job: ReplayJob): Promise<void | More>;
   /** The old is let go. @returns "more" where it takes further calls. */
   confirm(job: ReplayJob): Promise<"done" | "more">;
   /** The build is let go, before its swap. */
