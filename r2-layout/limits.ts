@@ -1,7 +1,9 @@
 /**
  * Every bound of the system, with its unit and its reason (promise 9). A bound is a name here and nowhere else;
- * the platform's own limits stand apart, because we obey them and do not choose them.
+ * the platform's own limits stand apart, because we obey them and do not choose them. What the system waits for stands in
+ * `wait(…)`: a local run may scale it.
  */
+import { wait } from "./wait.ts";
 
 export const KiB = 1_024;
 export const MiB = 1_024 * KiB;
@@ -62,9 +64,9 @@ export const LOG = {
   /** Dedup window: the age of an id after which its repeat counts anew. */
   dedupWindowMs: 7 * DAY_MS,
   /** A commit refuses a segment written longer ago than this, because the sweep may be near. */
-  staleSegmentMs: HOUR_MS,
+  staleSegmentMs: wait(HOUR_MS),
   /** Objects that no row names are deleted once this old. */
-  orphanGraceMs: 24 * HOUR_MS,
+  orphanGraceMs: wait(24 * HOUR_MS),
   /** One SQLite row of packed ids (64 kB of 16 bytes). */
   idsPerRow: 4_096,
   /** Packed ids held in memory by one object; older runs are probed in SQLite. */
@@ -74,20 +76,20 @@ export const LOG = {
   /** Segments in one answer to a sink. */
   segmentsPerRead: 100,
   /** At most one wake-up per sink in this time. */
-  wakeIntervalMs: SECOND_MS,
+  wakeIntervalMs: wait(SECOND_MS),
   /** While nothing moves, the time between two wake-ups doubles up to this: the sink is down, or its lease has to run out. */
-  wakeIntervalMaxMs: 10 * SECOND_MS,
+  wakeIntervalMaxMs: wait(10 * SECOND_MS),
   retentionDays: 30,
 } as const;
 
 export const SINK = {
   /** A lease without renewal is free again after this: how long a drain that was killed holds up its shard. One step takes less. */
-  leaseMs: 20 * SECOND_MS,
+  leaseMs: wait(20 * SECOND_MS),
   /** Events and inflated bytes that one step of a sink holds in memory. */
   stepEvents: 25_000,
   stepBytes: 24 * MiB,
   /** One invocation works at most this long, then leaves the rest to the next wake-up. */
-  drainMs: 20 * SECOND_MS,
+  drainMs: wait(20 * SECOND_MS),
   /** Calls to objects that the effects of one invocation make: of 10,000, so that reading the log has room. */
   callsPerInvocation: 8_000,
 } as const;
@@ -108,13 +110,13 @@ export const LAKE = {
   batchRows: 4_096,
   batchChars: 2 * MiB,
   /** A build waits this long for those before it in its isolate. */
-  buildTurnMs: 30 * SECOND_MS,
+  buildTurnMs: wait(30 * SECOND_MS),
   /** Column bounds of text in the catalog. */
   boundBytes: 64,
   /** Event names listed for a file; a file with more is never left out because of a name. */
   eventNamesPerFile: 100,
   /** A data file is refused by the catalog this long after it got its key, because the sweep may be near. */
-  staleFileMs: HOUR_MS,
+  staleFileMs: wait(HOUR_MS),
   /** How far back a snapshot can be read: a removed file is kept this long. */
   snapshotReachMs: 7 * DAY_MS,
   /** A day of a table with more small files than this is compacted. */
@@ -132,6 +134,20 @@ export const LAKE = {
   /** Keys in one question of a sweep, and objects it looks at in one message. */
   sweepKeys: 1_000,
   sweepObjects: 50_000,
+} as const;
+
+export const RULE = {
+  /** Fields that a filter names, or a change sets. */
+  fields: 20,
+  /** Values of one field of a filter; values that one change maps. */
+  values: 1_000,
+  mapped: 5_000,
+  /** Events that a filter names one by one: a settlement of more takes several rules. */
+  places: 5_000,
+  /** UTF-8 bytes of a filter, and of a change, as JSON: both are in one row of each shard's log. */
+  bytes: 512 * KiB,
+  propertyNameBytes: 1 * KiB,
+  noteChars: 1_000,
 } as const;
 
 export const TIMELINE = {
@@ -164,7 +180,7 @@ export const TIMELINE = {
 export const ROLLUP = {
   minutesKeptMs: 48 * HOUR_MS,
   /** A minute may become final this long after its end. */
-  finalAfterMs: 30 * SECOND_MS,
+  finalAfterMs: wait(30 * SECOND_MS),
   /** Distinct values per dimension and minute counted exactly; beyond it the smallest go to `(other)` and it is marked. */
   valuesPerDimension: 1_000,
   /** Encoded values of one dimension: four of them, the totals and the sketch stay far below a row of 2 MB. */
@@ -184,9 +200,9 @@ export const LIVE = {
   topPublished: 40,
   topShown: 20,
   /** Publishes of several shards within this time become one frame. */
-  coalesceMs: 250,
+  coalesceMs: wait(250),
   /** A minute is sent at most once in this time. */
-  frameIntervalMs: 500,
+  frameIntervalMs: wait(500),
   sockets: 5_000,
   /** Clients have nothing to say but `ping`: longer messages, or more than these, close the socket. */
   clientMessageBytes: 1_024,

@@ -2,7 +2,8 @@
  * `npm start [-- --no-demo]`: the whole system on this machine, in the real runtime, with its state on disk.
  *
  * PORT (8787) is bound on 127.0.0.1 only. EVENTPILE_DIR (.eventpile) keeps the state, EVENTPILE_SHARDS (1) is the
- * number of log shards, EVENTPILE_CHAOS a JSON object {queue or "*": chaos} for the local queues.
+ * number of log shards. For tests: EVENTPILE_CHAOS is a JSON object of what is to go wrong (scripts/local/chaos-setting.ts),
+ * EVENTPILE_WAIT_FACTOR (1) scales what the system waits for (r2-layout/wait.ts).
  */
 import { startLocal } from "./local/run.ts";
 
@@ -10,6 +11,7 @@ await startLocal({
   port: Number(process.env.PORT ?? 8787),
   stateDir: process.env.EVENTPILE_DIR ?? ".eventpile",
   shards: Number(process.env.EVENTPILE_SHARDS ?? 1),
-  chaos: JSON.parse(process.env.EVENTPILE_CHAOS ?? "{}"),
+  chaos: process.env.EVENTPILE_CHAOS || "{}",
+  waitFactor: Number(process.env.EVENTPILE_WAIT_FACTOR || 1),
   demo: !process.argv.includes("--no-demo"),
 });

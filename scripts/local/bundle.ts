@@ -23,6 +23,9 @@ export interface BundleRequest {
   readonly define?: Readonly<Record<string, string>>;
 }
 
+/** What a bundle has to be told for its waits to be scaled (r2-layout/wait.ts). */
+export const waitFactorDefine = (factor = 1): Record<string, string> => ({ EVENTPILE_WAIT_FACTOR: String(factor) });
+
 /** wrangler's default module rules. */
 const RULES = [
   { pattern: /\.wasm(\?module)?$/, type: "CompiledWasm" },

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
+import { type ChaosSetting, parseChaos } from "./chaos-setting.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
 import { loadMiniflare } from "./miniflare.ts";
-import type { Chaos } from "./queue/settings.ts";
 import { AlreadyRunning, takeStateFolder } from "./run-file.ts";
 import { localOptions } from "./workers.ts";
 import { ROOT, readWorkerSources, withShards } from "./wrangler-config.ts";
@@ -14,7 +14,10 @@ export interface StartOptions {
   readonly port: number;
   readonly stateDir: string;
   readonly shards: number;
-  readonly chaos: Readonly<Record<string, Chaos>>;
+  /** As EVENTPILE_CHAOS has it (chaos-setting.ts). */
+  readonly chaos: string;
+  /** Of all waits (r2-layout/wait.ts): 1 is what production waits. */
+  readonly waitFactor: number;
   readonly demo: boolean;
 }
 
@@ -36,7 +39,7 @@ export async function startLocal(options: StartOptions): Promise<void> {
 }
 
 async function start(options: StartOptions): Promise<void> {
-  checkOptions(options);
+  const chaos = checkOptions(options);
   const stateDir = resolve(options.stateDir);
   const run = await takeStateFolder(stateDir, options.port);
   process.on("exit", () => run.end());
@@ -47,7 +50,7 @@ async function start(options: StartOptions): Promise<void> {
   const sources = withShards(readWorkerSources(), options.shards);
   const [{ convertV4MiniflareOptions, Log, LogLevel, Miniflare }, v4Options] = await Promise.all([
     loadMiniflare(),
-    localOptions({ sources, port: options.port, chaos: options.chaos }),
+    localOptions({ sources, port: options.port, chaos, waitFactor: options.waitFactor }),
     ...sources.map((source) => build(source.config.build?.command)),
   ]);
   run.watchSpawns();
@@ -83,15 +86,22 @@ async function start(options: StartOptions): Promise<void> {
   setInterval(() => {
     // A lost tick is made good by the next one; a queue whose timer was lost is woken too.
     void Promise.all([control("/local/cron"), control("/local/queues/wake")]).catch(() => {});
-  }, CRON_MS);
+  }, CRON_MS * options.waitFactor);
   printReady(options.port, stateDir, options.demo);
   if (options.demo) demo = startDemo(options.port);
 }
 
-function checkOptions({ port, shards }: StartOptions): void {
+function checkOptions({ port, shards, waitFactor, chaos }: StartOptions): ChaosSetting {
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new StartError("PORT must be a number from 1 to 65535.");
   if (!Number.isInteger(shards) || shards < 1 || shards > 64) throw new StartError("EVENTPILE_SHARDS must be 1 to 64.");
+  if (!(waitFactor >= 0.001 && waitFactor <= 10))
+    throw new StartError("EVENTPILE_WAIT_FACTOR must be 0.001 to 10: 1 is what production waits.");
+  try {
+    return parseChaos(chaos);
+  } catch (error) {
+    throw new StartError(`EVENTPILE_CHAOS cannot be used: ${(error as Error).message}`);
+  }
 }
 
 /** The number of shards belongs to the state: with another one, an id would be looked for in a shard that never saw it. */

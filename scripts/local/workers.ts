@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { V4MiniflareOptions } from "miniflare";
-import { bundleWorker } from "./bundle.ts";
+import { bundleWorker, waitFactorDefine } from "./bundle.ts";
+import type { ChaosSetting } from "./chaos-setting.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
 import { limitedEntry } from "./limits/limited-entry.ts";
 import { QUEUE_WORKER_NAME, queueBinding, queueWorker } from "./queue/queue-worker.ts";
-import { type Chaos, type ConsumerSettings, consumerSettings } from "./queue/settings.ts";
+import { type ConsumerSettings, consumerSettings } from "./queue/settings.ts";
 import { type V4Worker, v4Modules } from "./v4-worker.ts";
 import { ownClasses, type WorkerSource } from "./wrangler-config.ts";
 
@@ -23,7 +24,9 @@ const LOCAL_VARS = {
 export interface LocalOptions {
   readonly sources: readonly WorkerSource[];
   readonly port: number;
-  readonly chaos: Readonly<Record<string, Chaos>>;
+  readonly chaos: ChaosSetting;
+  /** Of all waits. */
+  readonly waitFactor: number;
 }
 
 /** The edge first: the first Worker gets the requests. */
@@ -34,11 +37,11 @@ export async function localOptions(options: LocalOptions): Promise<V4MiniflareOp
     port: options.port,
     // No geography is looked up for a local connection, and none is made up.
     cf: {},
-    workers: await Promise.all([...sources.map((source) => localWorker(source)), localQueues(options)]),
+    workers: await Promise.all([...sources.map((source) => localWorker(source, options)), localQueues(options)]),
   };
 }
 
-async function localWorker(source: WorkerSource): Promise<V4Worker> {
+async function localWorker(source: WorkerSource, { chaos, waitFactor }: LocalOptions): Promise<V4Worker> {
   const { config } = source;
   const producers = config.queues?.producers ?? [];
   const own = new Set(ownClasses(config));
@@ -52,13 +55,14 @@ async function localWorker(source: WorkerSource): Promise<V4Worker> {
         folder: source.folder,
         name: config.name,
         ...(config.alias && { alias: config.alias }),
-        ...(config.define && { define: config.define }),
+        define: { ...config.define, ...waitFactorDefine(waitFactor) },
       }),
     ),
     bindings: {
       ...config.vars,
       ...LOCAL_VARS,
       LOCAL_QUEUE_BINDINGS: producers.map(({ binding }) => binding),
+      LOCAL_FAULTS: JSON.parse(JSON.stringify({ worker: config.name, token: LOCAL_TOKEN, plan: chaos.faults })),
     },
     r2Buckets: Object.fromEntries((config.r2_buckets ?? []).map((r2) => [r2.binding, r2.bucket_name])),
     durableObjects: Object.fromEntries(
@@ -94,7 +98,7 @@ function localAssets(source: WorkerSource): NonNullable<V4Worker["assets"]> {
 }
 
 /** Delivers each queue to the Worker whose wrangler.toml consumes it, and calls each cron. */
-function localQueues({ sources, chaos }: LocalOptions): Promise<V4Worker> {
+function localQueues({ sources, chaos, waitFactor }: LocalOptions): Promise<V4Worker> {
   const bindingOf = (source: WorkerSource) => `WORKER_${sources.indexOf(source)}`;
   const consumers: Record<string, ConsumerSettings> = {};
   const names = new Set<string>();
@@ -106,13 +110,14 @@ function localQueues({ sources, chaos }: LocalOptions): Promise<V4Worker> {
     }
   }
   const scheduled = sources.filter((source) => source.config.triggers?.crons?.length);
-  const called = sources.filter((source) => source.config.queues?.consumers?.length || scheduled.includes(source));
   return queueWorker({
     queues: [...names],
     consumers,
     crons: Object.fromEntries(scheduled.map((source) => [bindingOf(source), [...source.config.triggers!.crons!]])),
-    services: Object.fromEntries(called.map((source) => [bindingOf(source), source.config.name])),
-    chaos,
+    services: Object.fromEntries(sources.map((source) => [bindingOf(source), source.config.name])),
+    faultWorkers: sources.map(bindingOf),
+    chaos: chaos.queues,
+    waitFactor,
     compatibilityDate: sources[0]!.config.compatibility_date,
   });
 }

@@ -5,12 +5,14 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RollupPoint } from "../../durable-objects/minute-rollup/api.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "../../scripts/local/credentials.ts";
+import type { FaultReport } from "../../scripts/local/faults/injector.ts";
+import { type FaultPlan, NO_FAULTS } from "../../scripts/local/faults/plan.ts";
 import type { Chaos, QueueStatus } from "../../scripts/local/queue/settings.ts";
 import { control, runMaintenance } from "../../scripts/local/running-system.ts";
 
@@ -36,6 +38,10 @@ export interface SystemOptions {
   readonly port?: number;
   /** By queue, or `*`. */
   readonly chaos?: Readonly<Record<string, Chaos>>;
+  /** Calls that fail, from the start on. */
+  readonly faults?: FaultPlan;
+  /** Of all waits; 1 when absent. */
+  readonly waitFactor?: number;
 }
 
 export interface SqlAnswer {
@@ -141,6 +147,16 @@ export class RunningSystem {
     await control("POST", `/local/queues/chaos?queue=${queue}`, chaos, this.url);
   }
 
+  /** Which calls fail from now on; none when absent. The reports of the Workers start anew. */
+  async setFaults(plan: FaultPlan = NO_FAULTS): Promise<void> {
+    await control("POST", "/local/chaos", plan, this.url);
+  }
+
+  /** What fired since the plan was set, or the runtime started. */
+  async faultReports(): Promise<readonly FaultReport[]> {
+    return ((await control("GET", "/local/chaos", undefined, this.url)) as { workers: FaultReport[] }).workers;
+  }
+
   async queues(): Promise<readonly QueueStatus[]> {
     return (await control("GET", "/local/queues", undefined, this.url)) as QueueStatus[];
   }
@@ -188,6 +204,21 @@ export class RunningSystem {
     await exited;
   }
 
+  /** SIGKILL to the runtime alone: Node starts another on the same state. Returns when that one answers. */
+  async killRuntime(): Promise<void> {
+    const { workerd } = JSON.parse(readFileSync(join(this.options.dir, "run.json"), "utf8"));
+    process.kill(workerd.pid, "SIGKILL");
+    await until("the runtime answers again", START_WAIT_MS, async () => {
+      try {
+        const now = JSON.parse(readFileSync(join(this.options.dir, "run.json"), "utf8"));
+        if (now.workerd.pid === workerd.pid) return false;
+        return (await fetch(`${this.url}/healthz`)).ok;
+      } catch {
+        return false;
+      }
+    });
+  }
+
   /** Starts again on the same state and port, after a kill. */
   again(): Promise<RunningSystem> {
     return startSystem(this.options);
@@ -218,7 +249,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<RunningS
       PORT: String(whole.port),
       EVENTPILE_DIR: whole.dir,
       EVENTPILE_SHARDS: String(options.shards ?? 1),
-      EVENTPILE_CHAOS: JSON.stringify(options.chaos ?? {}),
+      EVENTPILE_CHAOS: JSON.stringify({ ...options.chaos, ...(options.faults && { faults: options.faults }) }),
+      EVENTPILE_WAIT_FACTOR: String(options.waitFactor ?? 1),
     },
   });
   running.add(child.pid!);

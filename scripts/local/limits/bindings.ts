@@ -1,4 +1,6 @@
-/** Wraps a Worker's bindings so that each call counts in the invocation that makes it. */
+/** Wraps a Worker's bindings so that each call counts in the invocation that makes it, and can be made to fail. */
+import { faults } from "../faults/injector.ts";
+import type { FaultPlan } from "../faults/plan.ts";
 import { invocation } from "./invocation.ts";
 
 /** Names that only the local run uses; the Worker's own code does not see them. */
@@ -6,35 +8,46 @@ export interface LocalBindings {
   /** Which service bindings stand for queues. */
   readonly LOCAL_QUEUE_BINDINGS?: readonly string[];
   readonly LOCAL_CONTROL?: Fetcher;
+  /** The Worker's name, the token of the local control, and the faults to begin with. */
+  readonly LOCAL_FAULTS?: { readonly worker: string; readonly token: string; readonly plan: FaultPlan };
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a binding's methods are known by name only.
 type Method = (...args: any[]) => any;
-type Wrap = (target: object, name: string, method: Method) => Method;
+type Wrap = (target: object, name: string, method: Method, binding: string) => Method;
 
 const wrapped = new WeakMap<object, object>();
+/** Objects have an env of their own, and must not set the plan back. */
+let isBegun = false;
 
 export function limitEnv<Env extends object>(env: Env): Env {
   const known = wrapped.get(env);
   if (known !== undefined) return known as Env;
-  const { LOCAL_QUEUE_BINDINGS: queues = [], LOCAL_CONTROL: _, ...bindings } = env as Env & LocalBindings;
+  const {
+    LOCAL_QUEUE_BINDINGS: queues = [],
+    LOCAL_CONTROL: _,
+    LOCAL_FAULTS: local,
+    ...bindings
+  } = env as Env & LocalBindings;
+  if (local && !isBegun) faults.use(local.worker, local.plan);
+  isBegun = true;
   const limited = Object.fromEntries(
-    Object.entries(bindings).map(([name, value]) => [name, limitBinding(value, queues.includes(name))]),
+    Object.entries(bindings).map(([name, value]) => [name, limitBinding(value, queues.includes(name), name)]),
   );
   wrapped.set(env, limited);
   return limited as Env;
 }
 
-export function limitBinding(value: unknown, isQueue: boolean): unknown {
+export function limitBinding(value: unknown, isQueue: boolean, binding: string): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (isQueue) return limitQueue(value as Queue);
+  if (isQueue) return limitQueue(value as Queue, binding);
   switch (value.constructor?.name) {
     case "R2Bucket":
-      return proxy(value, connection);
+      return proxy(value, connection, binding);
     case "DurableObjectNamespace":
-      return proxy(value, namespace);
+      return proxy(value, namespace, binding);
     case "Fetcher":
-      return proxy(value, rpc);
+      return proxy(value, rpc("service"), binding);
     default:
       return value;
   }
@@ -42,35 +55,40 @@ export function limitBinding(value: unknown, isQueue: boolean): unknown {
 
 /** Every call is a subrequest and one of six connections until it is answered. */
 const connection: Wrap =
-  (target, name, method) =>
+  (target, name, method, binding) =>
   async (...args) => {
-    const result = await invocation().connected<unknown>(() => Reflect.apply(method, target, args));
-    return name === "createMultipartUpload" ? proxy(result as object, connection) : result;
+    const result = await invocation().call("r2", `${binding}.${name}`, () =>
+      invocation().connected<unknown>(() => Reflect.apply(method, target, args)),
+    );
+    return name === "createMultipartUpload" ? proxy(result as object, connection, binding) : result;
   };
 
 /** Names are free; a stub's calls are not. */
 const namespace: Wrap =
-  (target, name, method) =>
+  (target, name, method, binding) =>
   (...args) => {
     const result = Reflect.apply(method, target, args);
-    if (name === "jurisdiction") return proxy(result, namespace);
-    return name === "get" || name === "getByName" ? proxy(result, rpc) : result;
+    if (name === "jurisdiction") return proxy(result, namespace, binding);
+    return name === "get" || name === "getByName" ? proxy(result, rpc("object"), binding) : result;
   };
 
 /** A call over a service binding or to an object: a subrequest, but no connection. Its 32 MiB the runtime checks. */
-const rpc: Wrap =
-  (target, _, method) =>
+const rpc =
+  (area: "object" | "service"): Wrap =>
+  (target, name, method, binding) =>
   async (...args) => {
     invocation().countSubrequest();
     await invocation().paused();
-    return Reflect.apply(method, target, args);
+    return invocation().call(area, `${binding}.${name}`, async () => Reflect.apply(method, target, args));
   };
 
 /** As a Queue: `sendBatch` takes any iterable, which an RPC would not carry. */
-function limitQueue(queue: Queue): Pick<Queue, "send" | "sendBatch"> {
+function limitQueue(queue: Queue, binding: string): Pick<Queue, "send" | "sendBatch"> {
+  const call = <T>(name: string, run: () => Promise<T>) =>
+    invocation().call("queue", `${binding}.${name}`, () => invocation().connected(run));
   return {
-    send: (body, options) => invocation().connected(() => queue.send(body, options)),
-    sendBatch: (messages, options) => invocation().connected(() => queue.sendBatch([...messages], options)),
+    send: (body, options) => call("send", () => queue.send(body, options)),
+    sendBatch: (messages, options) => call("sendBatch", () => queue.sendBatch([...messages], options)),
   };
 }
 
@@ -78,12 +96,12 @@ function limitQueue(queue: Queue): Pick<Queue, "send" | "sendBatch"> {
  * Runtime objects check their `this`, so methods are called on the target, not on the proxy; with Reflect.apply,
  * because on a method of a stub `.apply` is one more remote name.
  */
-function proxy(target: object, wrap: Wrap): object {
+function proxy(target: object, wrap: Wrap, binding: string): object {
   return new Proxy(target, {
     get(_, property) {
       const value = Reflect.get(target, property, target);
       if (typeof property === "symbol" || typeof value !== "function") return value;
-      return wrap(target, property, value as Method);
+      return wrap(target, property, value as Method, binding);
     },
   });
 }

@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { PLATFORM } from "../../../r2-layout/limits.ts";
+import { type Cut, faults } from "../faults/injector.ts";
 
 /**
  * After so long, an invocation that calls objects waits for the event loop. In production such a call goes over a
@@ -14,14 +15,24 @@ const MS_BETWEEN_PAUSES = 20;
 
 export class Invocation {
   readonly #subrequestsMax: number;
+  readonly #cut: Cut | null;
   #subrequests = 0;
   #pausedAt = Date.now();
   #pause: Promise<void> | null = null;
   #connections = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(subrequestsMax: number = PLATFORM.subrequests) {
+  /** @param cut where it is to end before its time. */
+  constructor(subrequestsMax: number = PLATFORM.subrequests, cut: Cut | null = null) {
     this.#subrequestsMax = subrequestsMax;
+    this.#cut = cut;
+  }
+
+  /** Makes a call to a queue, an object or R2, unless a fault comes between. */
+  call<T>(area: string, name: string, run: () => Promise<T>): Promise<T> {
+    if (this.#cut === null && faults.isIdle) return run();
+    const made = () => faults.around(area, name, run);
+    return this.#cut ? this.#cut.call(made) : made();
   }
 
   /** @throws Error on the first subrequest beyond the limit, with production's words. */
@@ -71,4 +82,12 @@ class Outside extends Invocation {
 const outside = new Outside(Number.POSITIVE_INFINITY);
 
 export const inInvocation = <T>(run: () => T): T => current.run(new Invocation(), run);
+
+/** As a consumer's: it ends where the cut, if any, ends it. */
+export function inConsumer<T>(queue: string, run: () => Promise<T>): Promise<T> {
+  const cut = faults.cutFor(queue);
+  const ran = current.run(new Invocation(PLATFORM.subrequests, cut), run);
+  return cut ? Promise.race([ran, cut.over]) : ran;
+}
+
 export const invocation = (): Invocation => current.getStore() ?? outside;

@@ -1,14 +1,18 @@
 /**
  * The local control of a run, under /local/ of its origin and only there: run the cron now, look at the queues, make
- * them misbehave. Asks for the local admin token, so that no web page in a browser on this machine can call it.
+ * them misbehave, make calls of the Workers fail (`/local/chaos`). Asks for the local admin token, so that no web page in a browser on this machine can call it.
  */
+import { parseQueueChaos } from "../chaos-setting.ts";
+import { askWorkers } from "../faults/ask.ts";
+import { parseFaultPlan } from "../faults/plan.ts";
 import type { LocalQueueEnv } from "./local-queue.ts";
-import type { Chaos } from "./settings.ts";
 
 export interface ControlEnv extends LocalQueueEnv {
   readonly QUEUE_NAMES: readonly string[];
   readonly CRONS: Readonly<Record<string, readonly string[]>>;
   readonly CONTROL_TOKEN: string;
+  /** Bindings of the Workers that can be told to have faults. */
+  readonly FAULT_WORKERS: readonly string[];
 }
 
 /** What `service_binding_extra_handlers` adds to a service binding. */
@@ -18,6 +22,15 @@ interface Scheduled {
 
 export async function control(request: Request, env: ControlEnv): Promise<Response> {
   if (request.headers.get("authorization") !== `Bearer ${env.CONTROL_TOKEN}`) return answer({ error: "token" }, 401);
+  try {
+    return await answerControl(request, env);
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof SyntaxError) return answer({ error: error.message }, 400);
+    throw error;
+  }
+}
+
+async function answerControl(request: Request, env: ControlEnv): Promise<Response> {
   const { pathname, searchParams } = new URL(request.url);
   switch (`${request.method} ${pathname}`) {
     case "POST /local/cron":
@@ -28,10 +41,16 @@ export async function control(request: Request, env: ControlEnv): Promise<Respon
       await Promise.all(env.QUEUE_NAMES.map((name) => queue(env, name).wake()));
       return answer({ queues: env.QUEUE_NAMES });
     case "POST /local/queues/chaos": {
-      const chaos = (await request.json()) as Chaos;
+      const chaos = parseQueueChaos(await request.json(), "chaos");
       const names = env.QUEUE_NAMES.filter((name) => name.startsWith(searchParams.get("queue") ?? ""));
       await Promise.all(names.map((name) => queue(env, name).setChaos(chaos)));
       return answer({ queues: names, chaos });
+    }
+    case "GET /local/chaos":
+      return answer({ workers: await askWorkers(workers(env), env.CONTROL_TOKEN, null) });
+    case "POST /local/chaos": {
+      const plan = parseFaultPlan(await request.json());
+      return answer({ plan, workers: await askWorkers(workers(env), env.CONTROL_TOKEN, plan) });
     }
     default:
       return answer({ error: "no such control" }, 404);
@@ -50,5 +69,6 @@ async function runCrons(env: ControlEnv, name: string | null): Promise<{ ran: st
   return { ran };
 }
 
+const workers = (env: ControlEnv) => env.FAULT_WORKERS.map((binding) => env[binding] as Fetcher);
 const queue = (env: ControlEnv, name: string) => env.LOCAL_QUEUES.getByName(name);
 const answer = (body: unknown, status = 200) => Response.json(body, { status });

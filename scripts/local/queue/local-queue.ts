@@ -9,6 +9,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { FetcherQueueResult, ServiceBindingQueueMessage } from "@cloudflare/workers-types/experimental";
 import { PLATFORM } from "../../../r2-layout/limits.ts";
+import { wait } from "../../../r2-layout/wait.ts";
 import { Backlog, type Waiting } from "./backlog.ts";
 import { RateWindow } from "./rate-window.ts";
 import type { Chaos, ConsumerSettings, QueueStatus } from "./settings.ts";
@@ -53,7 +54,7 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
   constructor(ctx: DurableObjectState, env: LocalQueueEnv) {
     super(ctx, env);
     this.#queue = ctx.id.name ?? "";
-    this.#consumer = env.CONSUMERS[this.#queue] ?? null;
+    this.#consumer = scaled(env.CONSUMERS[this.#queue] ?? null);
     ctx.storage.sql.exec(
       `CREATE TABLE IF NOT EXISTS messages (
          id INTEGER PRIMARY KEY AUTOINCREMENT, content_type TEXT NOT NULL, body,
@@ -112,7 +113,7 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
 
   #insert(message: StoredMessage, now: number): void {
     const late = this.#chaos.lateMs ? Math.floor(this.#random() * this.#chaos.lateMs) : 0;
-    const visibleAt = now + message.delayMs + late;
+    const visibleAt = now + wait(message.delayMs) + late;
     const isValue = message.contentType === "v8";
     const { id } = this.ctx.storage.sql
       .exec<{ id: number }>(
@@ -237,7 +238,10 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
       const key = String(id);
       if (retried.has(key) || (whole && !acked.has(key))) {
         const seconds = retried.get(key) ?? result.retryBatch.delaySeconds;
-        outcomes.set(id, { retry: true, delayMs: seconds === undefined ? consumer.retryDelayMs : seconds * 1_000 });
+        outcomes.set(id, {
+          retry: true,
+          delayMs: seconds === undefined ? consumer.retryDelayMs : wait(seconds * 1_000),
+        });
       } else outcomes.set(id, { retry: false });
     }
     return outcomes;
@@ -289,6 +293,10 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
     await this.env.LOCAL_QUEUES.getByName(to).put(messages);
   }
 }
+
+/** A queue's own waits are scaled here, so that nobody who sends or retries has to know. */
+const scaled = (consumer: ConsumerSettings | null): ConsumerSettings | null =>
+  consumer && { ...consumer, waitMs: wait(consumer.waitMs), retryDelayMs: wait(consumer.retryDelayMs) };
 
 const retryAll = (batch: readonly Waiting[], delayMs: number): Outcomes =>
   new Map(batch.map((message) => [message.id, { retry: true, delayMs }]));

@@ -1,6 +1,6 @@
 /** The Worker of the local queues, for Miniflare, and the binding that stands for a queue in a producing Worker. */
 import { join } from "node:path";
-import { bundleWorker } from "../bundle.ts";
+import { bundleWorker, waitFactorDefine } from "../bundle.ts";
 import { LOCAL_TOKEN } from "../credentials.ts";
 import { type V4Worker, v4Modules } from "../v4-worker.ts";
 import { ROOT } from "../wrangler-config.ts";
@@ -21,6 +21,10 @@ export interface QueueWorkerOptions {
   /** By queue, or `*`. */
   readonly chaos: Readonly<Record<string, Chaos>>;
   readonly compatibilityDate: string;
+  /** Of the services, those whose calls can be made to fail. */
+  readonly faultWorkers?: readonly string[];
+  /** Of all waits; 1 when absent. */
+  readonly waitFactor?: number;
 }
 
 export async function queueWorker(options: QueueWorkerOptions): Promise<V4Worker> {
@@ -34,6 +38,7 @@ export async function queueWorker(options: QueueWorkerOptions): Promise<V4Worker
         entry: `export * from ${entry};\nexport { default } from ${entry};`,
         folder: ROOT,
         name: QUEUE_WORKER_NAME,
+        define: waitFactorDefine(options.waitFactor),
       }),
     ),
     bindings: {
@@ -42,6 +47,7 @@ export async function queueWorker(options: QueueWorkerOptions): Promise<V4Worker
       CRONS: { ...options.crons },
       CHAOS: json(options.chaos),
       CONTROL_TOKEN: LOCAL_TOKEN,
+      FAULT_WORKERS: [...(options.faultWorkers ?? [])],
     },
     // Never evicted: its timers are what delivers.
     durableObjects: { LOCAL_QUEUES: { className: "LocalQueue", useSQLite: true, unsafePreventEviction: true } },
