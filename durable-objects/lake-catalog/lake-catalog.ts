@@ -13,7 +13,7 @@ import { DurableObject } from "cloudflare:workers";
 import { decodeTime } from "ulidx";
 import { parseDataFileKey } from "../../r2-layout/keys.ts";
 import { LAKE } from "../../r2-layout/limits.ts";
-import type { Lease } from "../sink-cursor/api.ts";
+import type { Failures, Hole, HolesApi, HolesRequest, Lease, RecordedHole } from "../sink-cursor/api.ts";
 import { CursorTable } from "../sink-cursor/cursor-table.ts";
 import type {
   AppendCommit,
@@ -29,7 +29,7 @@ import type {
 import { DataFileTable } from "./data-files.ts";
 import { SnapshotTable } from "./snapshots.ts";
 
-export class LakeCatalog extends DurableObject implements LakeCatalogApi {
+export class LakeCatalog extends DurableObject implements LakeCatalogApi, HolesApi {
   readonly #cursors: CursorTable;
   readonly #files: DataFileTable;
   readonly #snapshots: SnapshotTable;
@@ -47,6 +47,22 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi {
 
   async release(shard: number, token: number): Promise<void> {
     this.#cursors.release(shard, token);
+  }
+
+  async failed(shard: number, token: number, seq: number, cause: string): Promise<Failures> {
+    return this.#cursors.failed(shard, token, seq, cause, Date.now());
+  }
+
+  async decide(shard: number, token: number, from: number, hole: Hole): Promise<boolean> {
+    return this.#cursors.decide(shard, token, from, hole, Date.now());
+  }
+
+  async holes(shard: number, request?: HolesRequest): Promise<RecordedHole[]> {
+    return this.#cursors.holes(shard, request);
+  }
+
+  async close(shard: number, hole: number, seq: number): Promise<void> {
+    this.#cursors.close(shard, hole, seq);
   }
 
   /** @throws RangeError where a file's key is not ours, or so old that the sweep may take the object. */

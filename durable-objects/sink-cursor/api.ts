@@ -12,6 +12,8 @@ export interface Lease {
   readonly token: number;
   /** Which build of the store is live; absent: 0, the first. */
   readonly generation?: number;
+  /** Holes that were decided past the cursor: their lines are left out, whether they can be read now or not. */
+  readonly holes?: readonly Hole[];
 }
 
 /** Cumulative counts of events that passed under the cursor. */
@@ -29,6 +31,16 @@ export interface CursorStatus {
   readonly applied: AppliedCounts;
   /** Milliseconds of the last move. */
   readonly moved_at: number;
+  /** What the cursor has moved over without applying it; absent where there is none. */
+  readonly holes?: HoleCounts;
+}
+
+/** Cumulative: a hole that came back as a redrive still counts here, and its redrive in the log's counts. */
+export interface HoleCounts {
+  readonly events: number;
+  readonly quarantined: number;
+  /** Holes, not events, that have not come back. */
+  readonly open: number;
 }
 
 export interface SinkCursorApi {
@@ -41,8 +53,9 @@ export interface SinkCursorApi {
 }
 
 /**
- * What a sink could not apply and moved over, in the transaction that moved its cursor. It comes back only as a new
- * segment of the log (`Redrive`); then it is closed.
+ * What a sink could not apply and moves over: decided before the step that leaves it out is applied, and counted from
+ * when the cursor has passed it (hole-table.ts has the interleavings). It comes back only as a new segment of the log
+ * (`Redrive`); then it is closed.
  */
 export interface Hole {
   readonly seq: number;
@@ -66,15 +79,37 @@ export interface RecordedHole extends Hole {
   readonly redrivenAs: number | null;
 }
 
+/** How often the place right after a cursor has failed. */
+export interface Failures {
+  /** This one included; 0 where the lease was lost, and nothing was counted. */
+  readonly attempts: number;
+  /** Milliseconds since the first of them. */
+  readonly sinceMs: number;
+  /** Segments right before this one that became holes whole, although their objects were there. */
+  readonly inARow: number;
+}
+
+export interface HolesRequest {
+  /** Only those decided at or before this time, milliseconds. */
+  readonly until?: number;
+  /** Only this one. */
+  readonly seq?: number;
+  /** 1,000 at most, and unless it says less. */
+  readonly limit?: number;
+}
+
 /** Holes beside a cursor: the SinkCursor's and the LakeCatalog's, which keeps its own cursors. */
 export interface HolesApi {
-  /** Counts a failure of the step right after the cursor, and forgets those of earlier places. @returns how many there were. */
-  failed(shard: number, token: number, seq: number, cause: string): Promise<{ attempts: number; sinceMs: number }>;
-  /** Moves over a segment, or over lines of one, and records why; fenced as `advance`. */
-  skip(shard: number, token: number, from: number, hole: Hole): Promise<Moved>;
-  /** Newest first. */
-  holes(shard: number): Promise<RecordedHole[]>;
-  /** Closes a hole: its events come as segment `seq`. Safe to repeat. */
+  /** Counts a failure of the step right after the cursor, and forgets those of other places. */
+  failed(shard: number, token: number, seq: number, cause: string): Promise<Failures>;
+  /**
+   * Decides that lines of the segment right after the cursor, which is `from`, are left out; fenced as `advance`. A
+   * second one for the same segment takes the place of the first. @returns false where it is refused.
+   */
+  decide(shard: number, token: number, from: number, hole: Hole): Promise<boolean>;
+  /** Those that the cursor has passed, newest first. */
+  holes(shard: number, request?: HolesRequest): Promise<RecordedHole[]>;
+  /** Closes a hole: its events come as segment `seq`. Safe to repeat: the first seq stays. */
   close(shard: number, hole: number, seq: number): Promise<void>;
 }
 

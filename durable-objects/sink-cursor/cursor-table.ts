@@ -12,7 +12,8 @@
  *
  * All methods are synchronous, so that the caller can put them into one transaction with its own effect.
  */
-import type { AppliedCounts, CursorStatus, Lease, Moved } from "./api.ts";
+import type { AppliedCounts, CursorStatus, Failures, Hole, HolesRequest, Lease, Moved, RecordedHole } from "./api.ts";
+import { HoleTable } from "./hole-table.ts";
 
 type CursorRow = {
   shard: number;
@@ -28,9 +29,11 @@ type CursorRow = {
 
 export class CursorTable {
   readonly #sql: SqlStorage;
+  readonly #holes: HoleTable;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.#holes = new HoleTable(sql);
     sql.exec(`CREATE TABLE IF NOT EXISTS sink_cursor (
       shard INTEGER PRIMARY KEY,
       cursor INTEGER NOT NULL,
@@ -63,7 +66,8 @@ export class CursorTable {
       nowMs + ttlMs,
       shard,
     );
-    return { cursor: row.cursor, token };
+    const holes = this.#holes.ahead(shard, row.cursor);
+    return { cursor: row.cursor, token, ...(holes.length > 0 && { holes }) };
   }
 
   /**
@@ -92,16 +96,39 @@ export class CursorTable {
     this.#sql.exec("UPDATE sink_cursor SET owner = NULL, expires_at = 0 WHERE shard = ? AND token = ?", shard, token);
   }
 
+  /** As `HolesApi.failed`: a straggler's failure does not count. */
+  failed(shard: number, token: number, seq: number, cause: string, nowMs: number): Failures {
+    const row = this.#row(shard);
+    if (!row || row.token !== token || row.cursor + 1 !== seq) return { attempts: 0, sinceMs: 0, inARow: 0 };
+    return this.#holes.failed(shard, seq, cause, nowMs);
+  }
+
+  /** As `HolesApi.decide`. */
+  decide(shard: number, token: number, from: number, hole: Hole, nowMs: number): boolean {
+    const row = this.#row(shard);
+    if (!row || row.token !== token || row.cursor !== from || hole.seq !== from + 1) return false;
+    this.#holes.decide(shard, hole, nowMs);
+    return true;
+  }
+
+  holes(shard: number, request: HolesRequest = {}): RecordedHole[] {
+    return this.#holes.passed(shard, this.#row(shard)?.cursor ?? 0, request);
+  }
+
+  close(shard: number, hole: number, seq: number): void {
+    this.#holes.close(shard, hole, seq);
+  }
+
   status(shard: number): CursorStatus {
     const row = this.#row(shard);
-    return row ? statusOf(row) : { cursor: 0, applied: { events: 0, quarantined: 0 }, moved_at: 0 };
+    return row ? this.#statusOf(row) : { cursor: 0, applied: { events: 0, quarantined: 0 }, moved_at: 0 };
   }
 
   /** Every shard that was ever leased. */
   all(): Record<number, CursorStatus> {
     const cursors: Record<number, CursorStatus> = {};
     for (const row of this.#sql.exec<CursorRow>("SELECT * FROM sink_cursor ORDER BY shard")) {
-      cursors[row.shard] = statusOf(row);
+      cursors[row.shard] = this.#statusOf(row);
     }
     return cursors;
   }
@@ -109,10 +136,14 @@ export class CursorTable {
   #row(shard: number): CursorRow | undefined {
     return this.#sql.exec<CursorRow>("SELECT * FROM sink_cursor WHERE shard = ?", shard).toArray()[0];
   }
-}
 
-const statusOf = (row: CursorRow): CursorStatus => ({
-  cursor: row.cursor,
-  applied: { events: row.events, quarantined: row.quarantined },
-  moved_at: row.moved_at,
-});
+  #statusOf(row: CursorRow): CursorStatus {
+    const holes = this.#holes.counts(row.shard, row.cursor);
+    return {
+      cursor: row.cursor,
+      applied: { events: row.events, quarantined: row.quarantined },
+      moved_at: row.moved_at,
+      ...(holes && { holes }),
+    };
+  }
+}

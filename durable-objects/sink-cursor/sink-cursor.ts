@@ -1,11 +1,22 @@
 /** One sink's cursor in one shard of the log. Named `<sink>:<shard>`, so its table has one row. */
 import { DurableObject } from "cloudflare:workers";
-import type { AppliedCounts, CursorStatus, Lease, Moved, SinkCursorApi } from "./api.ts";
+import type {
+  AppliedCounts,
+  CursorStatus,
+  Failures,
+  Hole,
+  HolesApi,
+  HolesRequest,
+  Lease,
+  Moved,
+  RecordedHole,
+  SinkCursorApi,
+} from "./api.ts";
 import { CursorTable } from "./cursor-table.ts";
 
 const ROW = 0;
 
-export class SinkCursor extends DurableObject implements SinkCursorApi {
+export class SinkCursor extends DurableObject implements SinkCursorApi, HolesApi {
   readonly #cursors: CursorTable;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -27,5 +38,21 @@ export class SinkCursor extends DurableObject implements SinkCursorApi {
 
   async status(): Promise<CursorStatus> {
     return this.#cursors.status(ROW);
+  }
+
+  async failed(_shard: number, token: number, seq: number, cause: string): Promise<Failures> {
+    return this.#cursors.failed(ROW, token, seq, cause, Date.now());
+  }
+
+  async decide(_shard: number, token: number, from: number, hole: Hole): Promise<boolean> {
+    return this.#cursors.decide(ROW, token, from, hole, Date.now());
+  }
+
+  async holes(shard: number, request?: HolesRequest): Promise<RecordedHole[]> {
+    return this.#cursors.holes(ROW, request).map((hole) => ({ ...hole, shard }));
+  }
+
+  async close(_shard: number, hole: number, seq: number): Promise<void> {
+    this.#cursors.close(ROW, hole, seq);
   }
 }
