@@ -190,6 +190,21 @@ export const ROLLUP = {
   /** Decoded minutes, hours and days held in memory by one object. */
   rowsInMemory: 16,
   pointsPerAnswer: 50_000,
+  /** Windows that are built anew at once in one object, and windows of one correction. */
+  rebuildsAtOnce: 32,
+  /** A build to which nothing was added for so long was abandoned, and is let go. */
+  rebuildIdleMs: 7 * DAY_MS,
+  /** Builds that have ended are remembered, so that a call of theirs that comes late changes nothing. */
+  rebuildsRemembered: 200,
+  /** Minutes that a comparison lists. */
+  differencesListed: 100,
+  /** Records of what changed in final minutes: how long, and in how many rows, of how many records with so many currencies. */
+  changesKeptMs: 30 * DAY_MS,
+  changeRows: 10_000,
+  changesPerRow: 1_000,
+  changeCurrencies: 10,
+  changesLimitDefault: 100,
+  changesLimitMax: 1_000,
 } as const;
 
 export const LIVE = {
@@ -234,4 +249,57 @@ export const SQL = {
   /** Per token. */
   statementsPerMinute: 600,
   bytesPerDay: 200 * 1_024 * MiB,
+} as const;
+
+export const REPLAY = {
+  /** One invocation works on a job at most this long, then pauses as long as `duty` says. Short, so that live work comes in between. */
+  sliceMs: wait(2 * SECOND_MS),
+  /** Share of the time that a job works, where its rate does not hold it back earlier. */
+  duty: 0.5,
+  /** A lease is renewed with each step; one step, with its retries inside the platform, takes less. */
+  leaseMs: wait(60 * SECOND_MS),
+  /** Events of one step, where the target does not want fewer; one segment may hold more. */
+  stepEvents: 10_000,
+  /** Packed bytes of one step's segments. */
+  stepBytes: 2 * MiB,
+  /** Events a second: by default, and at most. */
+  rate: 20_000,
+  rateMax: 1_000_000,
+  /** A message that brought nothing is sent again after this. */
+  resendMs: wait(15 * SECOND_MS),
+  /** After a failure, doubled up to the larger. */
+  retryMs: wait(SECOND_MS),
+  retryMaxMs: wait(60 * SECOND_MS),
+  /** Failures in a row, of a kind that time does not cure, before a job gives up. */
+  attempts: 8,
+  /** A job stands back while a live sink lags by more than this and moves; after the longer time one slice goes on all the same. */
+  liveLagMs: wait(15 * SECOND_MS),
+  standBackMs: wait(2 * SECOND_MS),
+  standBackMaxMs: wait(30 * SECOND_MS),
+  /** Shards asked for their lag before a slice. */
+  lagShards: 8,
+  /** A job waits this long before it looks again whether others have come far enough. */
+  lookAgainMs: wait(SECOND_MS),
+  /** Jobs that have not ended, ended ones kept, and jobs in one answer. */
+  openJobs: 50,
+  jobsKept: 500,
+  jobsListed: 20,
+  jobsListedMax: 200,
+  bodyBytes: 256 * KiB,
+  keyChars: 200,
+  noteChars: 1_000,
+  errorChars: 1_000,
+  /** Events shown before and after in a preview. */
+  samples: 5,
+  /** Places in one rule of a settlement: a row of the log's, with room below 2 MB. */
+  placesPerRule: 2_000,
+  /** Ids of republished events whose older copies are looked for at once. */
+  settleIds: 20_000,
+  /** Older copies of a republished event are looked for so far around its event_time: a clock corrected twice differs. */
+  settleReachMs: HOUR_MS,
+  /** A settlement lets an open rebuild end, and people confirm it, for this long. */
+  decisionWaitMs: wait(HOUR_MS),
+  settledDays: 60,
+  settledRows: 1_000,
+  auditDays: 31,
 } as const;

@@ -26,6 +26,7 @@ export default defineConfig({
           USER_TIMELINE: object("UserTimeline"),
           MINUTE_ROLLUP: object("MinuteRollup"),
           LIVE_HUB: object("LiveHub"),
+          REPLAY_DESK: object("ReplayDesk"),
         },
         queueProducers: {
           ...Object.fromEntries(shards.map((shard) => [`EVENTS_${shard}`, `events-${shard}`])),
@@ -33,6 +34,7 @@ export default defineConfig({
           WAKE_LAKE: "lake",
           WAKE_SESSIONS: "sessions",
           WAKE_ROLLUPS: "rollups",
+          REPLAYS: "replays",
         },
         queueConsumers: Object.fromEntries(
           shards.map((shard) => [`events-${shard}`, { maxBatchSize: 100, maxBatchTimeout: 0 }]),

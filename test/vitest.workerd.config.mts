@@ -23,6 +23,7 @@ export default defineConfig({
           MINUTE_ROLLUP: object("MinuteRollup"),
           LIVE_HUB: object("LiveHub"),
           QUERY_BUDGET: object("QueryBudget"),
+          REPLAY_DESK: object("ReplayDesk"),
         },
         // Consumed by nobody here: a test calls the handlers itself.
         queueProducers: {
@@ -30,6 +31,7 @@ export default defineConfig({
           WAKE_SESSIONS: "sessions",
           WAKE_ROLLUPS: "rollups",
           MAINTENANCE: "maintenance",
+          REPLAYS: "replays",
         },
       },
     }),

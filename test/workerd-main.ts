@@ -12,5 +12,6 @@ export const LakeCatalog = limitObject(objects.LakeCatalog, "LakeCatalog");
 export const LiveHub = limitObject(objects.LiveHub, "LiveHub");
 export const MinuteRollup = limitObject(objects.MinuteRollup, "MinuteRollup");
 export const QueryBudget = limitObject(objects.QueryBudget, "QueryBudget");
+export const ReplayDesk = limitObject(objects.ReplayDesk, "ReplayDesk");
 export const SinkCursor = limitObject(objects.SinkCursor, "SinkCursor");
 export const UserTimeline = limitObject(objects.UserTimeline, "UserTimeline");

@@ -1,0 +1,216 @@
+/**
+ * What others may ask of the ReplayDesk: one object, named `desk`, that keeps every replay, rebuild, correction,
+ * settlement and audit as a job. It does none of the work: it says whose turn it is, and remembers how far a job has come.
+ */
+import type { RuleChange, RuleFilter } from "../../r2-layout/rule.ts";
+import type { SinkName } from "../sink-cursor/api.ts";
+
+export const REPLAY_DESK_NAME = "desk";
+
+/** A message on the queue `replays`: the job goes on. It carries no more, may be lost, doubled or late. */
+export interface JobMessage {
+  readonly job: string;
+}
+
+/** Applies what a sink lacks of a range. */
+export interface FillSpec {
+  readonly kind: "fill";
+  readonly sinks: readonly SinkName[];
+  /** Milliseconds, half open; null: without end. */
+  readonly from: number | null;
+  readonly to: number | null;
+  /** Or this part of one shard's log, both inclusive. */
+  readonly range: { readonly shard: number; readonly from: number; readonly to: number } | null;
+  /** Events a second, at most. */
+  readonly rate: number;
+}
+
+/** Builds a range anew beside the live store and swaps it in. */
+export interface RebuildSpec extends Omit<FillSpec, "kind"> {
+  readonly kind: "rebuild";
+  readonly swap: "automatic" | "manual";
+}
+
+export type ReplaySpec = FillSpec | RebuildSpec;
+
+export interface CorrectionSpec {
+  readonly kind: "correction";
+  readonly filter: RuleFilter;
+  readonly change: RuleChange;
+  readonly note: string | null;
+  readonly rate: number;
+}
+
+/** Retracts copies of ids that were stored more than once. */
+export interface SettlementSpec {
+  readonly kind: "settlement";
+  /** `republished`: the sender sent them again to replace them. `repeated`: an audit found them in two shards. */
+  readonly cause: "republished" | "repeated";
+  /** `republished`: segments after..to of each shard hold the copies that stay. */
+  readonly reads: readonly { readonly shard: number; readonly after: number; readonly to: number }[];
+  /** `repeated`: the R2 object with the places to retract, as the audit wrote it. */
+  readonly places: string | null;
+  readonly rate: number;
+}
+
+/** Looks for ids that two shards own. */
+export interface AuditSpec {
+  readonly kind: "audit";
+  /** `YYYY-MM-DD`, the log's clock. */
+  readonly days: readonly string[];
+  readonly rate: number;
+}
+
+export type JobSpec = ReplaySpec | CorrectionSpec | SettlementSpec | AuditSpec;
+export type JobKind = JobSpec["kind"];
+
+export type JobState =
+  /** A correction that was counted and is not yet wanted. */
+  | "preview"
+  | "running"
+  /** Built, compared, and waiting for somebody to ask for the swap. */
+  | "waiting_for_swap"
+  /** Swapped; the old is kept. */
+  | "waiting_for_confirmation"
+  | "confirming"
+  | "reverting"
+  | "cancelling"
+  | "done"
+  | "cancelled"
+  /** Gave up after `REPLAY.attempts` without progress; may be resumed. */
+  | "failed";
+
+export type JobAction = "confirm" | "revert" | "cancel" | "swap" | "resume";
+
+/** How much was read, for people. */
+export interface JobMeter {
+  readonly read: number;
+  /** Null while it is not known. */
+  readonly total: number | null;
+  /** Events a second of the last slices, pauses included. */
+  readonly rate: number;
+}
+
+export interface Job {
+  readonly id: string;
+  /** In the order of their making. */
+  readonly n: number;
+  readonly kind: JobKind;
+  readonly state: JobState;
+  /** The driver's step within the state: queues/replay says which there are. */
+  readonly phase: string;
+  readonly spec: JobSpec;
+  /** The driver's, kind by kind; null before the first slice. */
+  readonly progress: unknown;
+  /** What a correction's preview found. */
+  readonly preview: unknown;
+  readonly meter: JobMeter;
+  /** Who or what it waits for, in words; null while it moves. */
+  readonly waitsFor: string | null;
+  /** The last failure; null once it moves again. */
+  readonly error: string | null;
+  /** Failures since it last moved. */
+  readonly attempts: number;
+  /** How it ended, in a word. */
+  readonly outcome: string | null;
+  /** Milliseconds; null before. */
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly updatedAt: number;
+  readonly endedAt: number | null;
+}
+
+export interface NewJob {
+  readonly id: string;
+  readonly spec: JobSpec;
+  readonly preview?: unknown;
+  /** The caller's idempotency key: the same one with the same `fingerprint` is one job. */
+  readonly key?: string;
+  readonly fingerprint?: string;
+}
+
+export type CreateAnswer =
+  | { readonly kind: "created" | "known"; readonly job: Job }
+  /** An open replay has the same sink. */
+  | { readonly kind: "busy"; readonly job: Job }
+  /** The key was used for another request. */
+  | { readonly kind: "mismatch"; readonly job: Job }
+  | { readonly kind: "too_many"; readonly open: number };
+
+export type ActAnswer =
+  | { readonly kind: "accepted"; readonly job: Job }
+  | { readonly kind: "refused"; readonly detail: string; readonly job: Job }
+  | { readonly kind: "unknown" };
+
+export interface JobLease {
+  /** Fencing token: rises with every lease; what an older one says is refused. */
+  readonly token: number;
+  readonly job: Job;
+  /** The newest rule version that was given out. */
+  readonly rules: number;
+}
+
+/** Absent members stay as they are. */
+export interface JobChange {
+  readonly phase?: string;
+  readonly progress?: unknown;
+  readonly meter?: JobMeter;
+  readonly waitsFor?: string | null;
+  /** Whether the stores hold a build of this job, or an old that it keeps. */
+  readonly holds?: boolean;
+  /** Counted once, with the change. */
+  readonly settled?: readonly Settled[];
+}
+
+export type SaveAnswer =
+  /** `state` may have been changed by somebody meanwhile: a slice ends where it is no longer the one it began in. */
+  { readonly kind: "saved"; readonly state: JobState } | { readonly kind: "lost" };
+
+/** How a slice ended. */
+export type SliceEnd =
+  /** There is more to do, after a pause. */
+  | { readonly kind: "more"; readonly inMs: number }
+  | { readonly kind: "failed"; readonly error: string; readonly lasting: boolean }
+  /** Taken only where the job is still in the state `from`: somebody may have cancelled it. */
+  | { readonly kind: "state"; readonly from: JobState; readonly state: JobState; readonly outcome?: string };
+
+export interface Settled {
+  /** The day on which the copy that stays, or (repeated) the one that goes, was received. */
+  readonly day: string;
+  readonly shard: number;
+  readonly cause: SettlementSpec["cause"];
+  readonly events: number;
+}
+
+export interface DeskOverview {
+  /** Newest first. */
+  readonly jobs: readonly Job[];
+  /** Newest days first. */
+  readonly settled: readonly Settled[];
+  readonly rules: number;
+}
+
+export interface ReplayDeskApi {
+  create(job: NewJob): Promise<CreateAnswer>;
+  act(id: string, action: JobAction): Promise<ActAnswer>;
+  job(id: string): Promise<Job | null>;
+  /** The job that a key has made. */
+  known(key: string): Promise<{ readonly job: Job; readonly fingerprint: string } | null>;
+  overview(kinds?: readonly JobKind[], limit?: number): Promise<DeskOverview>;
+  /** Null while another has it, while it waits for other jobs, or where there is nothing to do. */
+  lease(id: string, owner: string, ttlMs: number): Promise<JobLease | null>;
+  save(id: string, token: number, change: JobChange): Promise<SaveAnswer>;
+  release(id: string, token: number, end: SliceEnd): Promise<void>;
+  /**
+   * The next rule version for this job, once nothing else moves the stores: one job at a time has rules, and keeps the
+   * turn until it ends. Safe to repeat: the same `key` gets the same version.
+   */
+  takeRule(id: string, token: number, key: string): Promise<{ version: number } | { waitsFor: string } | "lost">;
+  /** Every shard has it: the next version may be given out. */
+  ruleRaised(id: string, token: number, version: number): Promise<void>;
+  /** Small values of the driver's own, such as how far the search for republished events has come. */
+  mark(name: string): Promise<string | null>;
+  setMark(name: string, value: string): Promise<void>;
+  /** The cron's poke: should an alarm have been given up, jobs go on from here. */
+  poke(): Promise<void>;
+}

@@ -1,0 +1,250 @@
+/**
+ * The desk's decisions, over its tables. A job moves in slices: a message says "go on", its consumer leases the job,
+ * works some seconds, saves, releases. Messages come twice or not at all, consumers die or hang:
+ *
+ *     message lost                     the job's time to be called comes again (`nextAt`), the alarm sends another
+ *     message twice, two consumers     the second gets no lease while the first's runs, and acks
+ *     consumer dies                    its lease runs out, the alarm sends another message
+ *     consumer hangs, and wakes up     its token is not the newest: what it saves and releases is refused; the one call to a
+ *                                      store that it may have had under way is one the newer consumer makes again (idempotent)
+ *     answer of save or release lost   the same change is saved again, by the same token or after the lease
+ *
+ * Rules are given out one at a time. Whoever wants one takes the turn first; then no build or fill is leased any more,
+ * builds are let go and kept olds confirmed; only then there is a version. The turn ends with its job.
+ */
+import { REPLAY } from "../../r2-layout/limits.ts";
+import { dayOf, MICROS_PER_MS } from "../../r2-layout/time.ts";
+import type {
+  ActAnswer,
+  CreateAnswer,
+  DeskOverview,
+  JobAction,
+  JobChange,
+  JobKind,
+  JobLease,
+  NewJob,
+  ReplaySpec,
+  SaveAnswer,
+  SliceEnd,
+} from "./api.ts";
+import { afterAction, blockedBy, hasEnded, isWorking, makeWay, PHASE, settlementWaits } from "./job-rules.ts";
+import { type DeskJob, type JobPatch, JobTable } from "./job-table.ts";
+
+const TURN = "turn";
+const DAY_MS = 86_400_000;
+
+export class Desk {
+  readonly #jobs: JobTable;
+
+  constructor(sql: SqlStorage) {
+    this.#jobs = new JobTable(sql);
+  }
+
+  get table(): JobTable {
+    return this.#jobs;
+  }
+
+  create(given: NewJob, nowMs: number): CreateAnswer {
+    const known = (given.key === undefined ? null : this.#jobs.byKey(given.key)) ?? this.#jobs.get(given.id);
+    if (known) {
+      const same = known.fingerprint === (given.fingerprint ?? "");
+      return { kind: same ? "known" : "mismatch", job: known.job };
+    }
+    const open = this.#jobs.open();
+    const { spec } = given;
+    const busy = open.find(({ job }) => sharesSink(job.spec, spec));
+    if (busy) return { kind: "busy", job: busy.job };
+    if (open.length >= REPLAY.openJobs) return { kind: "too_many", open: open.length };
+    this.#jobs.add(
+      given,
+      spec.kind === "correction" ? "preview" : "running",
+      spec.kind === "rebuild" ? PHASE.build : "",
+      nowMs,
+    );
+    return { kind: "created", job: this.#jobs.get(given.id)!.job };
+  }
+
+  act(id: string, action: JobAction, nowMs: number): ActAnswer {
+    const found = this.#jobs.get(id);
+    if (!found) return { kind: "unknown" };
+    const next = afterAction(found.facts, action);
+    if (!next.ok) return { kind: "refused", detail: next.detail, job: found.job };
+    if (next.state !== found.job.state || (next.phase !== undefined && next.phase !== found.job.phase)) {
+      const begins = found.job.startedAt === null && next.state === "running";
+      this.#jobs.patch(
+        id,
+        {
+          state: next.state,
+          ...(next.phase !== undefined && { phase: next.phase }),
+          ...(next.outcome !== undefined && { outcome: next.outcome }),
+          ...(begins && { startedAt: nowMs }),
+          ...(action === "resume" && { attempts: 0, failedIn: null }),
+          nextAt: isWorking(next.state) ? nowMs : null,
+        },
+        nowMs,
+      );
+      if (hasEnded(next.state)) this.#end(id, nowMs);
+    }
+    return { kind: "accepted", job: this.#jobs.get(id)!.job };
+  }
+
+  lease(id: string, owner: string, ttlMs: number, nowMs: number): JobLease | null {
+    const found = this.#jobs.get(id);
+    if (!found || !isWorking(found.job.state)) return null;
+    if (found.owner !== null && found.owner !== owner && found.leaseUntil > nowMs) return null;
+    const blocker = blockedBy(found.facts, this.#turn());
+    if (blocker !== null) {
+      this.#jobs.patch(id, { waitsFor: `job ${blocker}`, nextAt: nowMs + REPLAY.resendMs }, found.job.updatedAt);
+      return null;
+    }
+    const token = found.token + 1;
+    const until = nowMs + ttlMs;
+    this.#jobs.patch(id, { token, owner, leaseUntil: until, nextAt: until }, found.job.updatedAt);
+    return { token, job: found.job, rules: this.#jobs.rules() };
+  }
+
+  save(id: string, token: number, change: JobChange, nowMs: number): SaveAnswer {
+    const found = this.#jobs.get(id);
+    if (!found || found.token !== token || found.owner === null) return { kind: "lost" };
+    const moved = change.progress !== undefined || change.phase !== undefined;
+    const until = nowMs + REPLAY.leaseMs;
+    this.#jobs.patch(
+      id,
+      {
+        ...JobTable.changed(change),
+        ...(moved && { error: null, attempts: 0 }),
+        leaseUntil: until,
+        nextAt: until,
+      },
+      nowMs,
+    );
+    for (const settled of change.settled ?? []) this.#jobs.addSettled(settled);
+    return { kind: "saved", state: found.job.state };
+  }
+
+  release(id: string, token: number, end: SliceEnd, nowMs: number): void {
+    const found = this.#jobs.get(id);
+    if (!found || found.token !== token || found.owner === null) return;
+    const { job } = found;
+    const free: JobPatch = { owner: null, leaseUntil: 0 };
+    switch (end.kind) {
+      case "more":
+        this.#jobs.patch(id, { ...free, nextAt: isWorking(job.state) ? nowMs + end.inMs : null }, nowMs);
+        return;
+      case "failed":
+        this.#failed(found, end, nowMs);
+        return;
+      case "state": {
+        if (job.state !== end.from) {
+          this.#jobs.patch(id, { ...free, nextAt: nowMs }, nowMs);
+          return;
+        }
+        const { state, outcome } = end;
+        this.#jobs.patch(
+          id,
+          {
+            ...free,
+            state,
+            waitsFor: null,
+            ...(outcome !== undefined && { outcome }),
+            nextAt: isWorking(state) ? nowMs : null,
+          },
+          nowMs,
+        );
+        if (state === "waiting_for_confirmation") this.#jobs.swappedUnder(id);
+        if (hasEnded(state)) this.#end(id, nowMs);
+      }
+    }
+  }
+
+  takeRule(id: string, token: number, key: string, nowMs: number): { version: number } | { waitsFor: string } | "lost" {
+    const found = this.#jobs.get(id);
+    if (!found || found.token !== token) return "lost";
+    const had = this.#jobs.rule(id, key);
+    if (had !== null) return { version: had };
+    const turn = this.#turn();
+    if (turn !== null && turn.id !== id) return { waitsFor: `job ${turn.id}` };
+    const raising = this.#jobs.raising();
+    if (raising !== null) return { waitsFor: `rule ${raising.version} of job ${raising.job}` };
+    const others = this.#jobs.open().filter(({ job }) => job.id !== id);
+    if (turn === null) {
+      const waits = (other: DeskJob) => settlementWaits(other.facts, nowMs, REPLAY.decisionWaitMs);
+      const open = found.job.kind === "settlement" ? others.find(waits) : undefined;
+      if (open) return { waitsFor: `rebuild ${open.job.id}` };
+      this.#jobs.setMark(TURN, id);
+    }
+    const inTheWay = this.#clearTheWay(others, nowMs);
+    return inTheWay === null ? { version: this.#jobs.takeRule(id, key) } : { waitsFor: `job ${inTheWay}` };
+  }
+
+  ruleRaised(id: string, token: number, version: number): void {
+    if (this.#jobs.get(id)?.token === token) this.#jobs.raised(id, version);
+  }
+
+  overview(kinds: readonly JobKind[] | undefined, limit: number): DeskOverview {
+    return { jobs: this.#jobs.newest(kinds, limit), settled: this.#jobs.settled(), rules: this.#jobs.rules() };
+  }
+
+  /** Jobs to be called now; each is due again after `REPLAY.resendMs`, should the message be lost. */
+  takeDue(nowMs: number): string[] {
+    const due = this.#jobs.open().filter(({ nextAt }) => nextAt !== null && nextAt <= nowMs);
+    for (const { job } of due) this.#jobs.patch(job.id, { nextAt: nowMs + REPLAY.resendMs }, job.updatedAt);
+    return due.map(({ job }) => job.id);
+  }
+
+  /** Milliseconds when a job is to be called next, null where none is. */
+  nextAt(): number | null {
+    const times = this.#jobs.open().flatMap(({ nextAt }) => (nextAt === null ? [] : [nextAt]));
+    return times.length === 0 ? null : Math.min(...times);
+  }
+
+  /** @returns a job that still has to get out of a rule's way. */
+  #clearTheWay(others: readonly DeskJob[], nowMs: number): string | null {
+    let inTheWay: string | null = null;
+    for (const { job, facts, owner, leaseUntil } of others) {
+      if (job.kind !== "fill" && job.kind !== "rebuild") continue;
+      const atWork = owner !== null && leaseUntil > nowMs;
+      if (!atWork && !facts.holds) continue;
+      inTheWay = job.id;
+      const change = atWork ? null : makeWay(facts);
+      if (change) this.#jobs.patch(job.id, { ...change, attempts: 0, failedIn: null, nextAt: nowMs }, nowMs);
+    }
+    return inTheWay;
+  }
+
+  #failed({ job }: DeskJob, { error, lasting }: Extract<SliceEnd, { kind: "failed" }>, nowMs: number): void {
+    const attempts = job.attempts + 1;
+    const free: JobPatch = { owner: null, leaseUntil: 0, attempts, error: error.slice(0, REPLAY.errorChars) };
+    if (lasting && attempts >= REPLAY.attempts) {
+      this.#jobs.patch(job.id, { ...free, state: "failed", failedIn: job.state, nextAt: null }, nowMs);
+      return;
+    }
+    const waitMs = Math.min(REPLAY.retryMaxMs, REPLAY.retryMs * 2 ** Math.min(attempts - 1, 16));
+    this.#jobs.patch(job.id, { ...free, nextAt: nowMs + waitMs }, nowMs);
+  }
+
+  #end(id: string, nowMs: number): void {
+    this.#jobs.patch(id, { endedAt: nowMs, nextAt: null, waitsFor: null, holds: false }, nowMs);
+    if (this.#jobs.mark(TURN) === id) this.#jobs.setMark(TURN, null);
+    // Whoever waited for it need not wait for the next resend.
+    for (const { job, owner, nextAt } of this.#jobs.open()) {
+      if (owner === null && nextAt !== null && job.waitsFor !== null) {
+        this.#jobs.patch(job.id, { nextAt: nowMs }, job.updatedAt);
+      }
+    }
+    this.#jobs.forget(dayOf((nowMs - REPLAY.settledDays * DAY_MS) * MICROS_PER_MS));
+  }
+
+  #turn(): { id: string; ruled: boolean } | null {
+    const id = this.#jobs.mark(TURN);
+    const holder = id === null ? null : this.#jobs.get(id);
+    return holder ? { id: holder.job.id, ruled: holder.facts.ruled } : null;
+  }
+}
+
+/** Two replays of one sink would be in each other's way. */
+function sharesSink(one: DeskJob["job"]["spec"], other: NewJob["spec"]): boolean {
+  const sinks = (spec: typeof one): ReplaySpec["sinks"] =>
+    spec.kind === "fill" || spec.kind === "rebuild" ? spec.sinks : [];
+  return sinks(one).some((sink) => sinks(other).includes(sink));
+}

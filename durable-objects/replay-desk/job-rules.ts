@@ -1,0 +1,115 @@
+/**
+ * What may happen to a job, and which jobs keep each other waiting. Pure.
+ *
+ *     fill         running ──────────────────────────────────────────────> done
+ *     rebuild      running (build, compare) ─> waiting_for_swap* ─> running (swap) ─> waiting_for_confirmation ─> confirming | reverting ─> done
+ *     correction   preview ─> running (from its rule on: no way back) ────> done
+ *     settlement   running ──────────────────────────────────────────────> done
+ *     audit        running ──────────────────────────────────────────────> done
+ *
+ *     * only where the swap is to be asked for. Before a swap or a rule any job can be cancelled: cancelling ─> cancelled.
+ *       A job that failed can be resumed where it stood, or cancelled where it could have been before.
+ */
+import type { Job, JobAction, JobState } from "./api.ts";
+
+/** States in which a job has something to do. */
+const WORKING: readonly JobState[] = ["running", "confirming", "reverting", "cancelling"];
+const ENDED: readonly JobState[] = ["done", "cancelled"];
+
+export const isWorking = (state: JobState): boolean => WORKING.includes(state);
+export const hasEnded = (state: JobState): boolean => ENDED.includes(state);
+
+/** Phases that the machine knows; a driver has further ones of its own. */
+export const PHASE = {
+  /** A rebuild lets its build go and begins anew: a rule was raised. */
+  restart: "restart",
+  build: "build",
+  /** From here on a rebuild is not cancelled: some sinks may have swapped. */
+  swap: "swap",
+} as const;
+
+/** What the machine looks at. */
+export type JobFacts = Pick<Job, "kind" | "state" | "phase"> & {
+  readonly id: string;
+  /** It has a rule version. */
+  readonly ruled: boolean;
+  readonly holds: boolean;
+  /** The state in which it failed. */
+  readonly failedIn: JobState | null;
+  /** A rule was given out after its swap. */
+  readonly overruled: boolean;
+};
+
+export type Next =
+  | { readonly ok: true; readonly state: JobState; readonly phase?: string; readonly outcome?: string }
+  | { readonly ok: false; readonly detail: string };
+
+const to = (state: JobState, phase?: string): Next => ({ ok: true, state, ...(phase !== undefined && { phase }) });
+const refused = (detail: string): Next => ({ ok: false, detail });
+
+export function afterAction(job: JobFacts, action: JobAction): Next {
+  switch (action) {
+    case "confirm":
+      if (job.kind === "correction" && job.state === "preview") return to("running");
+      if (job.state === "waiting_for_confirmation" || job.state === "confirming") return to("confirming");
+      return refused(`there is nothing to confirm: the job is ${job.state}`);
+    case "swap":
+      if (job.kind === "rebuild" && job.state === "waiting_for_swap") return to("running", PHASE.swap);
+      if (job.phase === PHASE.swap && job.state === "running") return to("running");
+      return refused(`there is nothing to swap: the job is ${job.state}`);
+    case "revert":
+      if (job.overruled) return refused("a rule was raised since the swap, so the old rows would come back without it");
+      if (job.state === "waiting_for_confirmation" || job.state === "reverting") return to("reverting");
+      return refused(`there is nothing to revert: the job is ${job.state}`);
+    case "resume":
+      return job.state === "failed" ? to(job.failedIn ?? "running") : refused(`it has not failed: it is ${job.state}`);
+    case "cancel":
+      return afterCancel(job);
+  }
+}
+
+function afterCancel(job: JobFacts): Next {
+  if (job.state === "preview") return { ok: true, state: "cancelled", outcome: "cancelled" };
+  if (job.state === "cancelling" || job.state === "cancelled") return to(job.state);
+  if (job.state === "waiting_for_confirmation") return refused("it has swapped: confirm or revert it");
+  if (job.ruled) return refused("its rule is in the log: another correction may undo it");
+  if (job.phase === PHASE.swap && job.state !== "waiting_for_swap")
+    return refused("it is swapping: revert it afterwards");
+  if (job.state === "running" || job.state === "waiting_for_swap" || job.state === "failed") return to("cancelling");
+  return refused(`it is ${job.state}`);
+}
+
+/**
+ * Whether a job has to wait before it may be leased, and for whom. While a job with rules changes the stores, nobody else
+ * does; while it waits for its turn, only what leads out of a build goes on.
+ */
+export function blockedBy(job: JobFacts, turn: { readonly id: string; readonly ruled: boolean } | null): string | null {
+  if (turn === null || turn.id === job.id || (job.kind !== "fill" && job.kind !== "rebuild")) return null;
+  const leavesBuild = job.state !== "running" || job.phase === PHASE.restart || job.phase === PHASE.swap;
+  return !turn.ruled && leavesBuild ? null : turn.id;
+}
+
+/**
+ * What a job must become so that a rule can be raised: a build that has not swapped was made of rows without the rule, and
+ * an old that is kept must not come back without it.
+ */
+export function makeWay(job: JobFacts): { readonly state: JobState; readonly phase?: string } | null {
+  if (!job.holds || job.kind !== "rebuild") return null;
+  if (job.state === "waiting_for_confirmation") return { state: "confirming" };
+  if (job.state === "failed" && job.failedIn !== "running") return { state: job.failedIn ?? "running" };
+  const beforeSwap = job.state === "waiting_for_swap" || (job.phase !== PHASE.swap && job.phase !== PHASE.restart);
+  if (["running", "waiting_for_swap", "failed"].includes(job.state) && beforeSwap) {
+    return { state: "running", phase: PHASE.restart };
+  }
+  return job.state === "failed" ? { state: "running" } : null;
+}
+
+/** A settlement has time: it lets a rebuild come to its swap, and people decide. */
+export function settlementWaits(
+  job: JobFacts & { readonly updatedAt: number },
+  nowMs: number,
+  waitMs: number,
+): boolean {
+  if (job.kind !== "rebuild" || !job.holds) return false;
+  return job.state === "running" || nowMs - job.updatedAt < waitMs;
+}

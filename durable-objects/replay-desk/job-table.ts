@@ -1,0 +1,328 @@
+/** The desk's tables: jobs, the rule versions given out, what was settled, and marks. Synchronous, one transaction a call. */
+import { REPLAY } from "../../r2-layout/limits.ts";
+import type { Job, JobChange, JobKind, JobMeter, JobSpec, JobState, NewJob, Settled } from "./api.ts";
+import type { JobFacts } from "./job-rules.ts";
+
+type JobRow = {
+  n: number;
+  id: string;
+  kind: JobKind;
+  state: JobState;
+  phase: string;
+  spec: string;
+  progress: string | null;
+  preview: string | null;
+  meter: string;
+  waits_for: string | null;
+  error: string | null;
+  attempts: number;
+  outcome: string | null;
+  failed_in: JobState | null;
+  holds: number;
+  rules: number;
+  key: string | null;
+  fingerprint: string | null;
+  token: number;
+  owner: string | null;
+  lease_until: number;
+  next_at: number | null;
+  created_at: number;
+  started_at: number | null;
+  updated_at: number;
+  ended_at: number | null;
+};
+
+/** A job as the desk itself sees it. */
+export interface DeskJob {
+  readonly job: Job;
+  readonly facts: JobFacts & { readonly updatedAt: number };
+  readonly fingerprint: string;
+  readonly token: number;
+  readonly owner: string | null;
+  readonly leaseUntil: number;
+  readonly nextAt: number | null;
+}
+
+/** Columns that a step of a job's life writes. */
+export interface JobPatch {
+  readonly state?: JobState;
+  readonly phase?: string;
+  readonly progress?: unknown;
+  readonly meter?: JobMeter;
+  readonly waitsFor?: string | null;
+  readonly error?: string | null;
+  readonly attempts?: number;
+  readonly outcome?: string | null;
+  readonly failedIn?: JobState | null;
+  readonly holds?: boolean;
+  readonly token?: number;
+  readonly owner?: string | null;
+  readonly leaseUntil?: number;
+  readonly nextAt?: number | null;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+}
+
+const COLUMN: Record<keyof JobPatch, string> = {
+  state: "state",
+  phase: "phase",
+  progress: "progress",
+  meter: "meter",
+  waitsFor: "waits_for",
+  error: "error",
+  attempts: "attempts",
+  outcome: "outcome",
+  failedIn: "failed_in",
+  holds: "holds",
+  token: "token",
+  owner: "owner",
+  leaseUntil: "lease_until",
+  nextAt: "next_at",
+  startedAt: "started_at",
+  endedAt: "ended_at",
+};
+
+export class JobTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`CREATE TABLE IF NOT EXISTS job (
+      n INTEGER PRIMARY KEY AUTOINCREMENT,
+      id TEXT NOT NULL UNIQUE,
+      kind TEXT NOT NULL,
+      state TEXT NOT NULL,
+      phase TEXT NOT NULL,
+      spec TEXT NOT NULL,
+      progress TEXT,
+      preview TEXT,
+      meter TEXT NOT NULL,
+      waits_for TEXT,
+      error TEXT,
+      attempts INTEGER NOT NULL DEFAULT 0,
+      outcome TEXT,
+      failed_in TEXT,
+      holds INTEGER NOT NULL DEFAULT 0,
+      rules INTEGER NOT NULL DEFAULT 0,
+      key TEXT UNIQUE,
+      fingerprint TEXT,
+      token INTEGER NOT NULL DEFAULT 0,
+      owner TEXT,
+      lease_until INTEGER NOT NULL DEFAULT 0,
+      next_at INTEGER,
+      created_at INTEGER NOT NULL,
+      started_at INTEGER,
+      updated_at INTEGER NOT NULL,
+      ended_at INTEGER)`);
+    sql.exec(`CREATE TABLE IF NOT EXISTS rule_version (
+      version INTEGER PRIMARY KEY,
+      job TEXT NOT NULL,
+      key TEXT NOT NULL,
+      raised INTEGER NOT NULL DEFAULT 0,
+      UNIQUE (job, key))`);
+    sql.exec(`CREATE TABLE IF NOT EXISTS settled (
+      day TEXT NOT NULL,
+      shard INTEGER NOT NULL,
+      cause TEXT NOT NULL,
+      events INTEGER NOT NULL,
+      PRIMARY KEY (day, shard, cause)) WITHOUT ROWID`);
+    sql.exec("CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID");
+  }
+
+  add({ id, spec, preview, key, fingerprint }: NewJob, state: JobState, phase: string, nowMs: number): void {
+    const started = state === "running" ? nowMs : null;
+    this.#sql.exec(
+      `INSERT INTO job (id, kind, state, phase, spec, preview, meter, key, fingerprint, next_at, created_at, started_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      id,
+      spec.kind,
+      state,
+      phase,
+      JSON.stringify(spec),
+      preview === undefined ? null : JSON.stringify(preview),
+      JSON.stringify({ read: 0, total: null, rate: 0 } satisfies JobMeter),
+      key ?? null,
+      fingerprint ?? null,
+      started,
+      nowMs,
+      started,
+      nowMs,
+    );
+  }
+
+  patch(id: string, patch: JobPatch, nowMs: number): void {
+    const entries = Object.entries(patch) as [keyof JobPatch, unknown][];
+    const values = entries.map(([name, value]) => {
+      if (name === "progress" || name === "meter") return value === null ? null : JSON.stringify(value);
+      return typeof value === "boolean" ? Number(value) : (value as string | number | null);
+    });
+    const set = [...entries.map(([name]) => `${COLUMN[name]} = ?`), "updated_at = ?"].join(", ");
+    this.#sql.exec(`UPDATE job SET ${set} WHERE id = ?`, ...values, nowMs, id);
+  }
+
+  /** What a driver's save carries, as columns. */
+  static changed({ phase, progress, meter, waitsFor, holds }: JobChange): JobPatch {
+    return {
+      ...(phase !== undefined && { phase }),
+      ...(progress !== undefined && { progress }),
+      ...(meter !== undefined && { meter }),
+      ...(waitsFor !== undefined && { waitsFor }),
+      ...(holds !== undefined && { holds }),
+    };
+  }
+
+  get(id: string): DeskJob | null {
+    return this.#jobs("WHERE id = ?", id)[0] ?? null;
+  }
+
+  byKey(key: string): DeskJob | null {
+    return this.#jobs("WHERE key = ?", key)[0] ?? null;
+  }
+
+  /** Neither done nor cancelled, oldest first. */
+  open(): DeskJob[] {
+    return this.#jobs("WHERE ended_at IS NULL ORDER BY n");
+  }
+
+  newest(kinds: readonly JobKind[] | undefined, limit: number): Job[] {
+    const named = kinds === undefined ? "" : `WHERE kind IN (${kinds.map(() => "?").join(", ")})`;
+    return this.#jobs(`${named} ORDER BY n DESC LIMIT ?`, ...(kinds ?? []), limit).map(({ job }) => job);
+  }
+
+  /** Forgets the oldest of the ended beyond `REPLAY.jobsKept`, and what was settled long ago. */
+  forget(oldestDay: string): void {
+    this.#sql.exec(
+      `DELETE FROM job WHERE ended_at IS NOT NULL
+         AND n <= (SELECT n FROM job WHERE ended_at IS NOT NULL ORDER BY n DESC LIMIT 1 OFFSET ?)`,
+      REPLAY.jobsKept,
+    );
+    this.#sql.exec("DELETE FROM settled WHERE day < ?", oldestDay);
+  }
+
+  /** The newest version given out, 0 before the first. */
+  rules(): number {
+    return (
+      this.#sql.exec<{ newest: number | null }>("SELECT max(version) AS newest FROM rule_version").one().newest ?? 0
+    );
+  }
+
+  rule(job: string, key: string): number | null {
+    const rows = this.#sql.exec<{ version: number }>(
+      "SELECT version FROM rule_version WHERE job = ? AND key = ?",
+      job,
+      key,
+    );
+    return rows.toArray()[0]?.version ?? null;
+  }
+
+  /** The version that not every shard has yet. */
+  raising(): { version: number; job: string } | null {
+    const rows = this.#sql.exec<{ version: number; job: string }>(
+      "SELECT version, job FROM rule_version WHERE raised = 0 ORDER BY version LIMIT 1",
+    );
+    return rows.toArray()[0] ?? null;
+  }
+
+  takeRule(job: string, key: string): number {
+    const version = this.rules() + 1;
+    this.#sql.exec("INSERT INTO rule_version (version, job, key) VALUES (?, ?, ?)", version, job, key);
+    this.#sql.exec("UPDATE job SET rules = ? WHERE id = ?", version, job);
+    return version;
+  }
+
+  raised(job: string, version: number): void {
+    this.#sql.exec("UPDATE rule_version SET raised = 1 WHERE version = ? AND job = ?", version, job);
+  }
+
+  /** A rebuild remembers which rules were in force when it swapped. */
+  swappedUnder(job: string): void {
+    this.#sql.exec("UPDATE job SET rules = ? WHERE id = ?", this.rules(), job);
+  }
+
+  addSettled({ day, shard, cause, events }: Settled): void {
+    this.#sql.exec(
+      `INSERT INTO settled VALUES (?, ?, ?, ?)
+       ON CONFLICT (day, shard, cause) DO UPDATE SET events = events + excluded.events`,
+      day,
+      shard,
+      cause,
+      events,
+    );
+  }
+
+  settled(): Settled[] {
+    return this.#sql
+      .exec<{ day: string; shard: number; cause: Settled["cause"]; events: number }>(
+        "SELECT day, shard, cause, events FROM settled ORDER BY day DESC, shard, cause LIMIT ?",
+        REPLAY.settledRows,
+      )
+      .toArray();
+  }
+
+  mark(name: string): string | null {
+    return this.#sql.exec<{ value: string }>("SELECT value FROM mark WHERE name = ?", name).toArray()[0]?.value ?? null;
+  }
+
+  setMark(name: string, value: string | null): void {
+    if (value === null) {
+      this.#sql.exec("DELETE FROM mark WHERE name = ?", name);
+      return;
+    }
+    this.#sql.exec(
+      "INSERT INTO mark VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      name,
+      value,
+    );
+  }
+
+  #jobs(where: string, ...bound: readonly (string | number)[]): DeskJob[] {
+    const rules = this.rules();
+    return this.#sql
+      .exec<JobRow>(`SELECT * FROM job ${where}`, ...bound)
+      .toArray()
+      .map((row) => deskJob(row, rules));
+  }
+}
+
+const parsed = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
+
+function deskJob(row: JobRow, rules: number): DeskJob {
+  const ruled = row.kind !== "rebuild" && row.rules > 0;
+  return {
+    job: {
+      id: row.id,
+      n: row.n,
+      kind: row.kind,
+      state: row.state,
+      phase: row.phase,
+      spec: parsed(row.spec) as JobSpec,
+      progress: parsed(row.progress),
+      preview: parsed(row.preview),
+      meter: parsed(row.meter) as JobMeter,
+      waitsFor: row.waits_for,
+      error: row.error,
+      attempts: row.attempts,
+      outcome: row.outcome,
+      createdAt: row.created_at,
+      startedAt: row.started_at,
+      updatedAt: row.updated_at,
+      endedAt: row.ended_at,
+    },
+    facts: {
+      id: row.id,
+      kind: row.kind,
+      state: row.state,
+      phase: row.phase,
+      ruled,
+      holds: row.holds === 1,
+      failedIn: row.failed_in,
+      overruled: row.kind === "rebuild" && row.state === "waiting_for_confirmation" && row.rules < rules,
+      updatedAt: row.updated_at,
+    },
+    fingerprint: row.fingerprint ?? "",
+    token: row.token,
+    owner: row.owner,
+    leaseUntil: row.lease_until,
+    nextAt: row.next_at,
+  };
+}
