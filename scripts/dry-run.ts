@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { MiB } from "../r2-layout/limits.ts";
+import { MARKER } from "./local/faults/injector.ts";
 
 const WORKERS = {
   edge: "wrangler.toml",
@@ -31,9 +32,10 @@ for (const [name, config] of Object.entries(WORKERS)) {
       failed = true;
       continue;
     }
-    const { plain, packed } = bundleBytes(out);
+    const { plain, packed, hasFaults } = bundleBytes(out);
     const fits = plain <= SCRIPT_MAX_BYTES && packed <= UPLOAD_MAX_BYTES;
-    failed ||= !fits;
+    if (hasFaults) console.error(`${name}: the bundle contains the fault injector of local runs`);
+    failed ||= !fits || hasFaults;
     console.log(`${name.padEnd(9)} ${kib(plain)} plain ${kib(packed)} gzip${fits ? "" : "  TOO LARGE"}`);
   } finally {
     rmSync(out, { recursive: true, force: true });
@@ -42,17 +44,19 @@ for (const [name, config] of Object.entries(WORKERS)) {
 process.exit(failed ? 1 : 0);
 
 /** What would be uploaded: everything in the folder but source maps and wrangler's note. */
-function bundleBytes(folder: string): { plain: number; packed: number } {
+function bundleBytes(folder: string): { plain: number; packed: number; hasFaults: boolean } {
   let plain = 0;
   let packed = 0;
+  let hasFaults = false;
   for (const entry of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     const path = join(folder, entry);
     if (!statSync(path).isFile() || /\.map$|README\.md$/.test(entry)) continue;
     const bytes = readFileSync(path);
     plain += bytes.length;
     packed += gzipSync(bytes).length;
+    hasFaults ||= bytes.includes(MARKER);
   }
-  return { plain, packed };
+  return { plain, packed, hasFaults };
 }
 
 function kib(bytes: number): string {

@@ -93,6 +93,11 @@ export class FaultInjector {
     return this.#rules.length === 0;
   }
 
+  /** The plan to start with, unless there was one: each object of a Worker comes with it. */
+  begin(worker: string, plan: FaultPlan): void {
+    if (this.#worker === "") this.use(worker, plan);
+  }
+
   use(worker: string, plan: FaultPlan = NO_FAULTS): void {
     this.#worker = worker;
     this.#seed = hash(plan.seed, `${MARKER} ${worker}`);

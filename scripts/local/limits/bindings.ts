@@ -17,8 +17,6 @@ type Method = (...args: any[]) => any;
 type Wrap = (target: object, name: string, method: Method, binding: string) => Method;
 
 const wrapped = new WeakMap<object, object>();
-/** Objects have an env of their own, and must not set the plan back. */
-let isBegun = false;
 
 export function limitEnv<Env extends object>(env: Env): Env {
   const known = wrapped.get(env);
@@ -29,8 +27,7 @@ export function limitEnv<Env extends object>(env: Env): Env {
     LOCAL_FAULTS: local,
     ...bindings
   } = env as Env & LocalBindings;
-  if (local && !isBegun) faults.use(local.worker, local.plan);
-  isBegun = true;
+  if (local) faults.begin(local.worker, local.plan);
   const limited = Object.fromEntries(
     Object.entries(bindings).map(([name, value]) => [name, limitBinding(value, queues.includes(name), name)]),
   );
