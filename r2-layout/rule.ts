@@ -120,10 +120,15 @@ function withField(row: EventRow, field: RuleField, value: RuleValue): EventRow 
   if (!field.startsWith(PROPERTY)) return { ...row, [field]: value };
   const name = field.slice(PROPERTY.length);
   const { [name]: _, ...rest } = row.properties ?? {};
-  return { ...row, properties: value === null ? rest : { ...rest, [name]: String(value) } };
+  if (value !== null) return { ...row, properties: { ...rest, [name]: String(value) } };
+  // Without properties there is no map, as the edge has it.
+  return { ...row, properties: Object.keys(rest).length > 0 ? rest : null };
 }
 
-/** A row passes through the rules above its place, in order. @returns null where one of them retracts it. */
+/**
+ * A row passes through the rules above its place, in order. @returns null where one of them retracts it, the row itself
+ * where none changes it. Rows and rules of one shard; of several, see `shardedRulesReader`.
+ */
 export function rulesReader(rules: readonly RuleAt[]): (row: EventRow) => EventRow | null {
   const ordered = rules
     .toSorted((a, b) => a.version - b.version)
@@ -136,5 +141,22 @@ export function rulesReader(rules: readonly RuleAt[]): (row: EventRow) => EventR
       if (current.log_seq < seq && matches(current)) current = changeRow(current, change);
     }
     return current;
+  };
+}
+
+/**
+ * `rulesReader` for rows of several shards, each with its own rules. @param above rules of this version and older were
+ * passed before.
+ */
+export function shardedRulesReader(
+  byShard: ReadonlyMap<number, readonly RuleAt[]>,
+  above = 0,
+): (row: EventRow) => EventRow | null {
+  const readers = new Map(
+    [...byShard].map(([shard, rules]) => [shard, rulesReader(rules.filter(({ version }) => version > above))] as const),
+  );
+  return (row) => {
+    const read = readers.get(row.log_shard);
+    return read ? read(row) : row;
   };
 }
