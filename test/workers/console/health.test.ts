@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import type { LogStatus } from "../../../durable-objects/event-log/api.ts";
+import { addLedgers, shardLedger } from "../../../durable-objects/event-log/ledger.ts";
+import type { CursorStatus } from "../../../durable-objects/sink-cursor/api.ts";
+import { healthOf, ratePerSecond } from "../../../workers/console/operations/health.ts";
+
+const STATUS: LogStatus = {
+  shard: 0,
+  epoch: 0,
+  head: 2,
+  accepted: 10,
+  arrived: 10,
+  committed: 9,
+  quarantined: 0,
+  duplicates: 1,
+  suppressed: 0,
+  redelivered_messages: 0,
+  gaps: 0,
+  ids: 10,
+  id_memory_bytes: 0,
+  cursors: {},
+  committed_at: 0,
+} as LogStatus;
+
+const at = (cursor: number, events: number): CursorStatus => ({
+  cursor,
+  applied: { events, quarantined: 0 },
+  moved_at: 0,
+});
+
+/** One shard whose sinks are at the head, but for what is said. */
+function ledger(change: Partial<LogStatus> = {}, lake = at(2, 9), since: number | null = null) {
+  const left = 2 - lake.cursor;
+  const past = { lake: { events: 5 * left, quarantined: 0, segments: left, since } };
+  const cursors = { lake, sessions: at(2, 9), rollups: at(2, 9) };
+  return addLedgers([shardLedger(0, { ...STATUS, ...change }, cursors, past, 1_000_000)]);
+}
+
+describe("the verdict on the pipeline", () => {
+  it("is well where every sink's sum is right and none is far behind", () => {
+    expect(healthOf(ledger())).toEqual({
+      state: "well",
+      sentence: "Every accepted event is accounted for",
+      matters: [],
+    });
+    expect(healthOf(ledger({}, at(1, 4), 995_000)).state).toBe("well");
+  });
+
+  it("names the sink that is behind, and the messages that did not arrive", () => {
+    const health = healthOf(ledger({ gaps: 2, accepted: 13 }, at(1, 4), 0));
+    expect(health.state).toBe("behind");
+    expect(health.matters).toEqual(["Lake (SQL) is 17 min behind", "2 messages were sent and have not arrived"]);
+  });
+
+  it("promise 3: is wrong where a sink's sum is off, and says which", () => {
+    const health = healthOf(ledger({}, at(2, 8)));
+    expect(health).toMatchObject({ state: "wrong", sentence: "The ledger does not add up" });
+    expect(health.matters[0]).toBe("Lake (SQL): the sum is off in shard 0");
+  });
+});
+
+describe("the rate of accepted events", () => {
+  it("is the difference of two ledgers over the time between them", () => {
+    expect(ratePerSecond(ledger(), ledger({ accepted: 60 }), 2_000)).toBe(25);
+  });
+
+  it("is unknown where time stood still or another system answers", () => {
+    expect(ratePerSecond(ledger(), ledger(), 0)).toBeNull();
+    expect(ratePerSecond(ledger({ accepted: 60 }), ledger(), 2_000)).toBeNull();
+  });
+});
