@@ -99,6 +99,14 @@ function wholeEntry({ raw, row, q }: LogLine): LogEntry {
   return { row: row.properties === undefined ? { ...row, properties: propertiesOf(raw) } : row, rawText: null };
 }
 
+/** What every sink needs of a row, of whatever kind: without it a line is damaged, though it is JSON. */
+export function isReadable({ row, q }: LogEntry): boolean {
+  if (typeof row !== "object" || row === null) return false;
+  if (typeof row.event_id !== "string" || typeof row.source !== "string") return false;
+  if (typeof row.received_at !== "number") return false;
+  return q !== undefined || (typeof row.event_time === "number" && typeof row.event_name === "string");
+}
+
 /** The whole event, as every sink sees it. The entry's row becomes it: a copy takes as long as parsing does. */
 export function eventRow({ row }: LogEntry, at: LogPosition): EventRow {
   const event = row as DerivedEvent & { log_shard: number; log_seq: number };

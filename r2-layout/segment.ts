@@ -2,7 +2,7 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { EventRow, QuarantineRow } from "./event-columns.ts";
 import { KiB, SINK } from "./limits.ts";
-import { eventRow, quarantineRow, readLogLine } from "./log-line.ts";
+import { eventRow, isReadable, quarantineRow, readLogLine } from "./log-line.ts";
 import type { SinkName } from "./sinks.ts";
 
 /** What the log knows of a segment once it is committed. */
@@ -25,6 +25,8 @@ export interface SegmentRef {
   readonly sinks?: readonly SinkName[];
   /** For the sink that asked: lines (from 0) that it gets, or got, from a redrive instead. */
   readonly skip?: readonly number[] | "all";
+  /** Events in it whose sender sent them to replace earlier ones; absent: none. */
+  readonly republished?: number;
 }
 
 /** Level 1: the log is read a few times and kept 30 days; a higher level costs more CPU than it saves storage. */
@@ -47,15 +49,39 @@ export interface SegmentRows {
   readonly quarantine: QuarantineRow[];
 }
 
-/** Every row of a segment, in log order. @throws as `decodeSegmentLines`. */
+/** Every row of a segment, in log order. @throws as `decodeSegmentLines`, and where a row lacks what every row has. */
 export function decodeSegment(bytes: Uint8Array, at: { shard: number; seq: number }): SegmentRows {
   const rows: SegmentRows = { events: [], quarantine: [] };
   for (const text of decodeSegmentLines(bytes)) {
     const entry = readLogLine(text);
+    if (!isReadable(entry)) throw new SyntaxError("a line's row lacks what every row has");
     if (entry.q) rows.quarantine.push(quarantineRow(entry, at));
     else rows.events.push(eventRow(entry, at));
   }
   return rows;
+}
+
+export type SegmentLine =
+  | { readonly event: EventRow }
+  | { readonly quarantine: QuarantineRow }
+  | { readonly damage: string };
+
+/**
+ * Line by line, where one may be damaged, or its place matters. Rows of a redrive keep the place that they came from,
+ * which stands in their lines. @throws where the object is not whole gzip
+ */
+export function decodeEachLine(bytes: Uint8Array, at: { shard: number; seq: number }): SegmentLine[] {
+  return decodeSegmentLines(bytes).map((text) => {
+    try {
+      const entry = readLogLine(text);
+      if (!isReadable(entry)) return { damage: "its row lacks what every row has" };
+      if (entry.q) return { quarantine: quarantineRow(entry, at) };
+      const { log_shard: shard = at.shard, log_seq: seq = at.seq } = entry.row as Partial<EventRow>;
+      return { event: eventRow(entry, { shard, seq }) };
+    } catch (error) {
+      return { damage: String(error) };
+    }
+  });
 }
 
 /**

@@ -61,6 +61,9 @@ export interface Hole {
   readonly seq: number;
   /** Lines of the segment, from 0. */
   readonly lines: readonly number[] | "all";
+  /** How many lines the segment has. */
+  readonly of: number;
+  /** Of the lines left out. */
   readonly events: number;
   readonly quarantined: number;
   /** Short and stable: `segment_missing`, `segment_damaged`, `line_damaged`, `step_refused`. */
@@ -85,7 +88,7 @@ export interface Failures {
   readonly attempts: number;
   /** Milliseconds since the first of them. */
   readonly sinceMs: number;
-  /** Segments right before this one that became holes whole, although their objects were there. */
+  /** Segments right before this one of which most became a hole, although their objects were there. */
   readonly inARow: number;
 }
 

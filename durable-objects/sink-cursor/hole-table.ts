@@ -16,6 +16,7 @@ type HoleRow = {
   shard: number;
   seq: number;
   lines: string;
+  of_lines: number;
   events: number;
   quarantined: number;
   cause: string;
@@ -39,6 +40,7 @@ export class HoleTable {
       shard INTEGER NOT NULL,
       seq INTEGER NOT NULL,
       lines TEXT NOT NULL,
+      of_lines INTEGER NOT NULL,
       events INTEGER NOT NULL,
       quarantined INTEGER NOT NULL,
       cause TEXT NOT NULL,
@@ -62,15 +64,16 @@ export class HoleTable {
     const attempts = (known?.attempts ?? 0) + 1;
     const since = known?.since ?? nowMs;
     this.#sql.exec("INSERT OR REPLACE INTO sink_failure VALUES (?, ?, ?, ?, ?)", shard, seq, cause, attempts, since);
-    return { attempts, sinceMs: nowMs - since, inARow: this.#wholeBefore(shard, seq) };
+    return { attempts, sinceMs: nowMs - since, inARow: this.#mostBefore(shard, seq) };
   }
 
   decide(shard: number, hole: Hole, nowMs: number): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO sink_hole VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+      "INSERT OR REPLACE INTO sink_hole VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
       shard,
       hole.seq,
       JSON.stringify(hole.lines),
+      hole.of,
       hole.events,
       hole.quarantined,
       hole.cause,
@@ -128,8 +131,8 @@ export class HoleTable {
     );
   }
 
-  /** Segments right before this one that were left out whole although their objects were there. */
-  #wholeBefore(shard: number, seq: number): number {
+  /** Segments right before this one that were left out for the most part although their objects were there. */
+  #mostBefore(shard: number, seq: number): number {
     let count = 0;
     for (const row of this.#sql.exec<HoleRow>(
       "SELECT * FROM sink_hole WHERE shard = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
@@ -137,7 +140,8 @@ export class HoleTable {
       seq,
       IN_A_ROW_MAX,
     )) {
-      if (row.seq !== seq - 1 - count || row.lines !== ALL || row.cause === "segment_missing") break;
+      const most = 2 * (row.events + row.quarantined) > row.of_lines;
+      if (row.seq !== seq - 1 - count || !most || row.cause === "segment_missing") break;
       count++;
     }
     return count;
@@ -154,11 +158,10 @@ export class HoleTable {
   }
 }
 
-const ALL = JSON.stringify("all");
-
 const holeOf = (row: HoleRow): Hole => ({
   seq: row.seq,
   lines: JSON.parse(row.lines) as Hole["lines"],
+  of: row.of_lines,
   events: row.events,
   quarantined: row.quarantined,
   cause: row.cause,

@@ -1,0 +1,141 @@
+/**
+ * One segment's object to rows. Where all is well it is decoded in one go; line by line where a line is damaged, is left
+ * out, or its place is asked for.
+ */
+import type { EventRow, QuarantineRow } from "../r2-layout/event-columns.ts";
+import type { RuleAt } from "../r2-layout/rule.ts";
+import { rulesReader } from "../r2-layout/rule.ts";
+import type { SegmentLine, SegmentRef } from "../r2-layout/segment.ts";
+import { decodeEachLine, decodeSegment } from "../r2-layout/segment.ts";
+
+/** Lines of a segment, from 0. */
+export type LeftOutLines = readonly number[] | "all";
+
+export interface Damage {
+  readonly ref: SegmentRef;
+  /** `line_damaged`: the others can be read. */
+  readonly cause: "segment_missing" | "segment_damaged" | "line_damaged";
+  readonly detail: string;
+  readonly lines: LeftOutLines;
+  /** Of these lines, as far as the log's counts and the readable lines tell. */
+  readonly events: number;
+  readonly quarantined: number;
+}
+
+export interface SegmentPart {
+  readonly events: readonly EventRow[];
+  readonly quarantine: readonly QuarantineRow[];
+  /** The line that a row stands in, where it was asked for. */
+  readonly lineOf?: ReadonlyMap<EventRow | QuarantineRow, number>;
+  /** Lines that were read, less those left out. */
+  readonly applied: { readonly events: number; readonly quarantined: number };
+}
+
+/**
+ * @param body null where there is no object.
+ * @param leftOut lines that are left out, damaged or not.
+ */
+export function readSegment(
+  ref: SegmentRef,
+  body: Uint8Array | null,
+  shard: number,
+  leftOut: readonly number[],
+  withLines: boolean,
+): SegmentPart | Damage {
+  if (body === null) return whole(ref, "segment_missing", "there is no such object");
+  const at = { shard, seq: ref.seq };
+  if (leftOut.length === 0 && !withLines && ref.kind === undefined) {
+    try {
+      const { events, quarantine } = decodeSegment(body, at);
+      const applied = { events: events.length, quarantined: quarantine.length };
+      if (events.length + quarantine.length === ref.events && quarantine.length === ref.quarantined) {
+        return { events, quarantine, applied };
+      }
+    } catch {
+      // What it is, the lines will tell.
+    }
+  }
+  try {
+    return eachLine(ref, decodeEachLine(body, at), new Set(leftOut), withLines);
+  } catch (error) {
+    return whole(ref, "segment_damaged", String(error));
+  }
+}
+
+function eachLine(
+  ref: SegmentRef,
+  lines: readonly SegmentLine[],
+  leftOut: ReadonlySet<number>,
+  withLines: boolean,
+): SegmentPart | Damage {
+  if (lines.length !== ref.events) {
+    return whole(ref, "segment_damaged", `it has ${lines.length} lines, the log says ${ref.events}`);
+  }
+  const damaged = lines.flatMap((line, at) => ("damage" in line ? [at] : []));
+  const quarantined = lines.filter((line) => "quarantine" in line).length;
+  const unknown = ref.quarantined - quarantined;
+  if (unknown < 0 || unknown > damaged.length) {
+    return whole(ref, "segment_damaged", `${quarantined} lines are quarantined, the log says ${ref.quarantined}`);
+  }
+  const bad = damaged.filter((at) => !leftOut.has(at));
+  if (bad.length > 0) {
+    const [first] = bad;
+    return {
+      ref,
+      cause: "line_damaged",
+      detail: `line ${first}: ${(lines[first!] as { damage: string }).damage}`,
+      lines: bad,
+      events: bad.length - Math.min(unknown, bad.length),
+      quarantined: Math.min(unknown, bad.length),
+    };
+  }
+  const events: EventRow[] = [];
+  const quarantine: QuarantineRow[] = [];
+  const lineOf = withLines ? new Map<EventRow | QuarantineRow, number>() : undefined;
+  for (const [at, line] of lines.entries()) {
+    if (leftOut.has(at) || "damage" in line) continue;
+    if ("event" in line) events.push(line.event);
+    else quarantine.push(line.quarantine);
+    lineOf?.set("event" in line ? line.event : line.quarantine, at);
+  }
+  const applied = { events: events.length, quarantined: quarantine.length };
+  return { events, quarantine, applied, ...(lineOf && { lineOf }) };
+}
+
+const whole = (ref: SegmentRef, cause: "segment_missing" | "segment_damaged", detail: string): Damage => ({
+  ref,
+  cause,
+  detail,
+  lines: "all",
+  events: ref.events - ref.quarantined,
+  quarantined: ref.quarantined,
+});
+
+/** The rules of a page, as its rows pass through them. */
+export class RowRules {
+  readonly #ordinary: ((row: EventRow) => EventRow | null) | null;
+  readonly #redriven: ((row: EventRow) => EventRow | null) | null;
+
+  /** @param after the page's rows stand above it, so that rules below hold for none of them but redriven ones. */
+  constructor(rules: readonly RuleAt[], after: number) {
+    const above = rules.filter(({ seq }) => seq > after);
+    this.#ordinary = above.length === 0 ? null : rulesReader(above);
+    this.#redriven = rules.length === 0 ? null : rulesReader(rules);
+  }
+
+  /** The part less the rows that are retracted. Rows of a redrive get their place only here. */
+  applied(ref: SegmentRef, part: SegmentPart, shard: number): SegmentPart {
+    const change = ref.kind === "redrive" ? this.#redriven : this.#ordinary;
+    if (!change && ref.kind !== "redrive") return part;
+    const events: EventRow[] = [];
+    const lineOf = part.lineOf && new Map(part.lineOf);
+    for (const read of part.events) {
+      let row = change ? change(read) : read;
+      if (row === null) continue;
+      if (ref.kind === "redrive") row = { ...row, log_shard: shard, log_seq: ref.seq };
+      events.push(row);
+      lineOf?.set(row, part.lineOf!.get(read)!);
+    }
+    return { ...part, events, ...(lineOf && { lineOf }) };
+  }
+}
