@@ -129,6 +129,11 @@ export const LAKE = {
   compactBytes: 8 * MiB,
   compactRows: 100_000,
   compactDecodedBytes: 32 * MiB,
+  /** Files in one answer to who goes over them. */
+  filesPerPage: 50,
+  /** Event names that a comparison of two builds tells apart, and differences that it tells. */
+  tallyNames: 200,
+  differences: 20,
   /** One invocation compacts this long, then leaves the rest to another. */
   compactMs: 60 * SECOND_MS,
   /** Keys in one question of a sweep, and objects it looks at in one message. */
