@@ -17,6 +17,8 @@ export interface TimelineAppend {
   readonly events: readonly EventRow[];
   /** For a device: users that were seen on it in this flush, with the newest event_time of each in microseconds. */
   readonly users?: readonly { readonly id: string; readonly lastSeen: number }[];
+  /** The rule version that the events passed through; absent: 0. A timeline that knows a newer one refuses the append. */
+  readonly rules?: number;
 }
 
 export interface EventsRequest {
@@ -78,12 +80,15 @@ export interface Profile {
   }[];
   /** Days (`YYYY-MM-DD`) on which there were events. */
   readonly active_days: readonly string[];
+  /** Some of what a correction changed had expired here: figures and values may still contain it. */
+  readonly uncorrected?: true;
 }
 
 export interface UserTimelineApi {
   /**
    * `pointers` are devices (anonymous ids) of these events whose own object should point to this user: new ones, ones not pointed
    * at for a day, and, when the append was applied before, all of them: a crash may have come between the two.
+   * @throws RangeError, its message begins with `rules:`, where the timeline knows a newer rule than the append.
    */
   append(append: TimelineAppend): Promise<{ pointers: string[] }>;
   /** @throws RangeError for a cursor that no page gave. */
@@ -98,30 +103,50 @@ export interface UserTimelineApi {
 /** An event by its place in the log and its id. */
 export type { EventPlace } from "../../r2-layout/rule.ts";
 
+/** An event that is to go. Its times, where they are known, spare a look through all that is kept. */
+export type RemovedPlace = EventPlace & Partial<Pick<EventRow, "event_time" | "received_at">>;
+
 /** Changes events that a timeline has: a correction, a retraction, a fill. Each event is known by its place and id. */
 export interface TimelineAmend {
   readonly subject: Subject;
-  /** Appends that know an older rule version are refused from now on. */
+  /** Appends and amendments that know an older rule version are refused from now on. */
   readonly rules: number;
-  readonly remove: readonly EventPlace[];
+  readonly remove: readonly RemovedPlace[];
   /** Put in place of the event of the same place and id, or added where there is none. */
   readonly put: readonly EventRow[];
+  /** Only adds: what is there stays as it is, and the rule version is not kept in mind. */
+  readonly fill?: boolean;
   /** As in `TimelineAppend`. */
   readonly users?: TimelineAppend["users"];
+  /**
+   * For a device: users of whom events were taken from it, the newest of them of `until`. One that is not known to have been
+   * here later is now known by `lastSeen`, or, for null, no more.
+   */
+  readonly left?: readonly { readonly id: string; readonly until: number; readonly lastSeen: number | null }[];
+  /** For a user: devices of which the answer is to say when the user was last seen there. */
+  readonly devices?: readonly string[];
 }
 
 export interface AmendAnswer {
   readonly added: number;
   readonly replaced: number;
   readonly removed: number;
-  /** Events that counted here once but are no longer kept, so that counters and values may still contain them. */
+  /**
+   * Events that may have counted here once but are no longer kept, so that counters and values may still contain them, and
+   * such as are too old to be added. The profile is then marked `uncorrected`.
+   */
   readonly beyondReach: number;
-  /** Devices to be pointed at this user, as in the answer of `append`. */
+  /** Devices of what was put that are to be pointed at this user: all of them, for a crash may have come before. */
   readonly pointers: string[];
+  /** For each of `devices`: event_time of the user's newest event there, null where there is none. */
+  readonly lastSeen: (number | null)[];
 }
 
 export interface TimelineAmendApi {
-  /** Safe to repeat. What follows from the events (sessions, counters, last values, devices) is as if they had come so. */
+  /**
+   * Safe to repeat. What follows from the events (sessions, counters, last values, devices) is as if they had come so.
+   * @throws RangeError, its message begins with `rules:`, where the timeline knows a newer rule.
+   */
   amend(amend: TimelineAmend): Promise<AmendAnswer>;
   /** Leaves nothing: no event, no state, no alarm. */
   erase(): Promise<void>;

@@ -32,6 +32,14 @@ export class BoundedCounts {
     if (before === undefined && this.#sums.size > this.#capacity) this.#cut();
   }
 
+  /** Takes back what `add` added. A name that was cut is in the rest, and its amount is taken from there. */
+  subtract(name: string, amount: bigint): void {
+    const before = this.#sums.get(name);
+    if (before === undefined) this.#other -= amount;
+    else if (before === amount) this.#sums.delete(name);
+    else this.#sums.set(name, before - amount);
+  }
+
   /** Largest first; `(other)` last, where names were cut. */
   entries(): [name: string, sum: bigint][] {
     const named = [...this.#sums].sort(([a, x], [b, y]) => (y > x ? 1 : y < x ? -1 : compareNames(a, b)));

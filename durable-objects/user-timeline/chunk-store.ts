@@ -96,6 +96,28 @@ export class ChunkStore {
     return rest;
   }
 
+  /** The chunks within whose ranges positions (oldest first) fall: only there can an event of such a position be. */
+  around(positions: readonly Position[]): Chunk[] {
+    const chunks: Chunk[] = [];
+    for (let at = 0; at < positions.length; ) {
+      const chunk = this.#before(positions[at]!);
+      const next = chunk ? this.#after(chunk) : this.oldest();
+      if (chunk) chunks.push(chunk);
+      else if (!next) return [];
+      do at++;
+      while (at < positions.length && (!next || comparePositions(positions[at]!, next.first) < 0));
+    }
+    return chunks;
+  }
+
+  /** Puts other events, oldest first, into a chunk; all of them within its range. One that is left empty goes. */
+  replace(chunk: Chunk, entries: readonly Entry[]): void {
+    const [first, ...more] = sizeOf(entries) > SPLIT_AT ? evenGroups(entries) : [entries];
+    if (first!.length > 0) this.#rewrite(chunk, first!);
+    else this.drop(chunk);
+    for (const group of more) this.#insert(group);
+  }
+
   totals(): Readonly<Totals> {
     if (!this.#totals) {
       const [sums] = this.#select<Record<keyof Totals, number | null>>(
@@ -129,26 +151,28 @@ export class ChunkStore {
   #merge(entries: readonly Entry[]): void {
     for (let at = 0; at < entries.length; ) {
       const chunk = this.#holding(entries[at]!.position);
-      const next = this.#chunk("WHERE (first_time, first_tie) > (?, ?) ORDER BY first_time, first_tie", chunk.first);
+      const next = this.#after(chunk);
       let end = at + 1;
       while (end < entries.length && (!next || comparePositions(entries[end]!.position, next.first) < 0)) end++;
-      const merged = [...this.read(chunk), ...entries.slice(at, end)].sort(oldestFirst);
-      const [first, ...more] = sizeOf(merged) > SPLIT_AT ? evenGroups(merged) : [merged];
-      this.#rewrite(chunk, first!);
-      for (const group of more) this.#insert(group);
+      this.replace(chunk, [...this.read(chunk), ...entries.slice(at, end)].sort(oldestFirst));
       at = end;
     }
   }
 
   /** The chunk whose range a position falls into: the last that begins at or before it, else the oldest. */
   #holding(position: Position): Chunk {
-    const before = this.#chunk(
-      "WHERE (first_time, first_tie) <= (?, ?) ORDER BY first_time DESC, first_tie DESC",
-      position,
-    );
-    const chunk = before ?? this.oldest();
+    const chunk = this.#before(position) ?? this.oldest();
     if (!chunk) throw new Error("a late event needs a chunk that is newer");
     return chunk;
+  }
+
+  #before(position: Position): Chunk | null {
+    const clause = "WHERE (first_time, first_tie) <= (?, ?) ORDER BY first_time DESC, first_tie DESC";
+    return this.#chunk(clause, position);
+  }
+
+  #after({ first }: Chunk): Chunk | null {
+    return this.#chunk("WHERE (first_time, first_tie) > (?, ?) ORDER BY first_time, first_tie", first);
   }
 
   #chunk(clause: string, position?: Position): Chunk | null {

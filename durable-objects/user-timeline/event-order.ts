@@ -17,8 +17,12 @@ const SEPARATOR = "\u0000";
 
 export const positionOf = (event: EventRow): Position => ({
   time: event.event_time,
-  tie: [event.event_id, event.source, event.log_shard, event.log_seq].join(SEPARATOR),
+  tie: tieOf(event.event_id, event.source, event.log_shard, event.log_seq),
 });
+
+/** An event's id and its place in the log: what makes it this event, whatever else of it is corrected. */
+export const tieOf = (eventId: string, source: string, shard: number, seq: number): string =>
+  [eventId, source, shard, seq].join(SEPARATOR);
 
 export function comparePositions(a: Position, b: Position): number {
   if (a.time !== b.time) return a.time - b.time;

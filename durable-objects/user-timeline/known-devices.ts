@@ -50,6 +50,18 @@ export class KnownDevices {
     return due;
   }
 
+  /** Microseconds; null where the device is not known. */
+  lastSeen(id: string): number | null {
+    return this.#devices.get(id)?.lastSeen ?? null;
+  }
+
+  /** Takes over when devices were pointed at, from what was known before they were counted anew. */
+  keepPointers(before: KnownDevices): void {
+    for (const [id, device] of this.#devices) {
+      device.pointedAt = before.#devices.get(id)?.pointedAt ?? device.pointedAt;
+    }
+  }
+
   /** Newest first. */
   list(): { anonymous_id: string; last_seen: number; device_type: string | null }[] {
     return this.#byAge().map(([id, { lastSeen, deviceType }]) => ({

@@ -1,4 +1,7 @@
-/** The users of a device, the newest by event_time. Their lastSeen only rises, so that telling twice is telling once. */
+/**
+ * The users of a device, the newest by event_time. As events come, their lastSeen only rises, so that telling twice is telling
+ * once. It falls only where events were taken off the device, and only for a user who was not seen here since.
+ */
 import { TIMELINE } from "../../r2-layout/limits.ts";
 
 export interface KnownUser {
@@ -32,6 +35,15 @@ export class KnownUsers {
       if (oldest === user.id && this.#cut) return false;
       this.#cut = true;
     }
+    return true;
+  }
+
+  /** As `TimelineAmend.left` says. @returns whether anything changed. */
+  leave({ id, until, lastSeen }: { id: string; until: number; lastSeen: number | null }): boolean {
+    const known = this.#lastSeen.get(id);
+    if (known === undefined || known > until || known === lastSeen) return false;
+    if (lastSeen === null) this.#lastSeen.delete(id);
+    else this.#lastSeen.set(id, lastSeen);
     return true;
   }
 

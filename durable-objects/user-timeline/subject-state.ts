@@ -29,6 +29,10 @@ export interface EncodedState {
   readonly devices: EncodedDevices;
   readonly users: EncodedUsers;
   readonly days: [first: number, bits: string] | null;
+  /** Absent: 0. */
+  readonly rules?: number | undefined;
+  readonly ahead?: readonly (readonly [shard: number, seq: number])[] | undefined;
+  readonly uncorrected?: true | undefined;
 }
 
 export class SubjectState {
@@ -36,6 +40,8 @@ export class SubjectState {
   readonly users: KnownUsers;
   /** Last applied seq of each shard. */
   readonly #seqs: Map<number, number>;
+  /** By shard the greatest seq of an amended event that stands above the last applied one: its append may still come. */
+  readonly #ahead: Map<number, number>;
   readonly #counts: BoundedCounts;
   readonly #revenue: BoundedCounts;
   readonly #values: LastValues;
@@ -44,11 +50,14 @@ export class SubjectState {
   #events: number;
   #firstSeen: number | null;
   #lastSeen: number | null;
+  #rules: number;
+  #uncorrected: boolean;
 
   constructor(subject: Subject, encoded?: EncodedState) {
     this.subject = subject;
     this.users = new KnownUsers(encoded?.users);
     this.#seqs = new Map(encoded?.seqs);
+    this.#ahead = new Map(encoded?.ahead);
     this.#counts = new BoundedCounts(TIMELINE.eventNames, encoded?.counts);
     this.#revenue = new BoundedCounts(TIMELINE.currencies, encoded?.revenue);
     this.#values = new LastValues(encoded?.values);
@@ -57,6 +66,33 @@ export class SubjectState {
     this.#events = encoded?.events ?? 0;
     this.#firstSeen = encoded?.firstSeen ?? null;
     this.#lastSeen = encoded?.lastSeen ?? null;
+    this.#rules = encoded?.rules ?? 0;
+    this.#uncorrected = encoded?.uncorrected ?? false;
+  }
+
+  /** All that were folded in, kept or not. */
+  get events(): number {
+    return this.#events;
+  }
+
+  /** @throws RangeError where this timeline knows a newer rule. */
+  refuseOlder(rules: number): void {
+    if (rules >= this.#rules) return;
+    throw new RangeError(`rules: this timeline knows version ${this.#rules}, the caller ${rules}`);
+  }
+
+  /** @returns whether the version is a newer one. */
+  knowRules(version: number): boolean {
+    const newer = version > this.#rules;
+    if (newer) this.#rules = version;
+    return newer;
+  }
+
+  /** @returns whether that was not known yet. */
+  markUncorrected(): boolean {
+    const before = this.#uncorrected;
+    this.#uncorrected = true;
+    return !before;
   }
 
   isApplied(shard: number, seq: number): boolean {
@@ -66,6 +102,17 @@ export class SubjectState {
   /** Everything up to this seq of the shard has been folded in. */
   reached(shard: number, seq: number): void {
     this.#seqs.set(shard, Math.max(seq, this.#seqs.get(shard) ?? 0));
+    if (this.#ahead.size > 0 && this.isApplied(shard, this.#ahead.get(shard) ?? 0)) this.#ahead.delete(shard);
+  }
+
+  /** An amendment has put an event of this place here, where its append may still come. */
+  putAhead(shard: number, seq: number): void {
+    if (!this.isApplied(shard, seq)) this.#ahead.set(shard, Math.max(seq, this.#ahead.get(shard) ?? 0));
+  }
+
+  /** Whether an event of this place may be here already, although its append has not come. */
+  mayBeAhead(shard: number, seq: number): boolean {
+    return this.#ahead.size > 0 && seq <= (this.#ahead.get(shard) ?? 0);
   }
 
   /** @returns the device of the event if its own object is to be pointed at this user now, else null */
@@ -83,6 +130,29 @@ export class SubjectState {
     return this.#devices.fold(device, event, nowMs) ? device : null;
   }
 
+  /** Takes back what can be taken back exactly: the sums. */
+  subtract(event: EventRow): void {
+    this.#events--;
+    this.#counts.subtract(event.event_name, 1n);
+    if (typeof event.revenue === "number") this.#revenue.subtract(event.currency ?? "", toMicroUnits(event.revenue));
+  }
+
+  /** When this user was last seen on a device, microseconds; null where it is not known there. */
+  lastSeenOn(device: string): number | null {
+    return this.#devices.lastSeen(device);
+  }
+
+  /** This subject with the figures of other events: what follows from events is theirs, all else stays as it is here. */
+  withFigures(of: SubjectState): SubjectState {
+    const { subject, seqs, users, rules, ahead, uncorrected } = this.encode();
+    return new SubjectState(subject, { ...of.encode(), subject, seqs, users, rules, ahead, uncorrected });
+  }
+
+  /** The same subject, before it was folded anew. */
+  keepPointers(before: SubjectState): void {
+    this.#devices.keepPointers(before.#devices);
+  }
+
   profile(): Profile {
     return {
       first_seen: this.#firstSeen,
@@ -93,6 +163,7 @@ export class SubjectState {
       last_values: Object.fromEntries(this.#values.entries()),
       devices: this.#devices.list(),
       active_days: this.#days.list(),
+      ...(this.#uncorrected && { uncorrected: true }),
     };
   }
 
@@ -109,6 +180,9 @@ export class SubjectState {
       devices: this.#devices.encode(),
       users: this.users.encode(),
       days: this.#days.encode(),
+      ...(this.#rules > 0 && { rules: this.#rules }),
+      ...(this.#ahead.size > 0 && { ahead: [...this.#ahead] }),
+      ...(this.#uncorrected && { uncorrected: true }),
     };
   }
 }

@@ -4,13 +4,36 @@
  *
  * Everything here is synchronous, so that one transaction holds an append. The fields are a cache of the rows: after
  * a transaction that failed, throw this object away and make another.
+ *
+ * An event may come by two ways, as an append and as an amendment (a correction gives it to this subject before the sink
+ * has reached it), in any order:
+ *
+ *     append, then amendment          found by its place and put in place of what is there
+ *     amendment, then append          the amendment notes how far ahead of the appends it put events (`putAhead`);
+ *                                     an append below that looks whether it brings what is here, and leaves it out
+ *     amendment, then an append that  refused: the timeline keeps the newest rule version it has met; the sink reads
+ *     knows older rules only          the log again, and then the event is as the amendment has it, or is not there
+ *
+ * So an amendment never moves the last applied seq, and the order of the two does not matter.
  */
 import { DAY_MS, TIMELINE } from "../../r2-layout/limits.ts";
 import { DAY_US, MICROS_PER_MS } from "../../r2-layout/time.ts";
-import type { EventsPage, EventsRequest, Profile, SessionSummary, Subject, TimelineAppend } from "./api.ts";
+import type {
+  AmendAnswer,
+  EventsPage,
+  EventsRequest,
+  Profile,
+  SessionSummary,
+  Subject,
+  TimelineAmend,
+  TimelineAppend,
+} from "./api.ts";
 import { ChunkStore, hasTable } from "./chunk-store.ts";
+import { comparePositions, type Position } from "./event-order.ts";
 import { readPage } from "./events-page.ts";
+import { Exchange } from "./exchange.ts";
 import type { KnownUser } from "./known-users.ts";
+import { PastEvents } from "./past-events.ts";
 import type { SessionPart } from "./session-rule.ts";
 import { joinSessions, SESSION_GAP_US, sessionsOf, summarize } from "./session-rule.ts";
 import type { EncodedState } from "./subject-state.ts";
@@ -26,10 +49,15 @@ type EncodedHead = EncodedState & {
   readonly pastSessions: readonly SessionPart[];
 };
 
+/** The row of the table `head` that is the head; past-events.ts has another. */
+const HEAD = 0;
+
 export class Timeline {
   readonly #sql: SqlStorage;
   readonly #kept: Kept;
   readonly #chunks: ChunkStore;
+  /** Whether the table of the head is there: looking at an unknown subject makes none. */
+  #stored: boolean;
   /** Null before the first append. */
   #state: SubjectState | null = null;
   #pastSessions: SessionPart[] = [];
@@ -40,8 +68,11 @@ export class Timeline {
     this.#sql = sql;
     this.#kept = kept;
     this.#chunks = new ChunkStore(sql);
-    if (!hasTable(sql, "head")) return;
-    const head = sql.exec<{ state: string; events: string }>("SELECT state, events FROM head").toArray()[0];
+    this.#stored = hasTable(sql, "head");
+    if (!this.#stored) return;
+    const head = sql
+      .exec<{ state: string; events: string }>("SELECT state, events FROM head WHERE id = ?", HEAD)
+      .toArray()[0];
     if (!head) return;
     const encoded = JSON.parse(head.state) as EncodedHead;
     this.#state = new SubjectState(encoded.subject, encoded);
@@ -51,30 +82,86 @@ export class Timeline {
 
   /** As `UserTimelineApi.append` says. @param nowMs only for how long ago devices were pointed at */
   append(append: TimelineAppend, nowMs: number): { pointers: string[] } {
-    const state = this.#state ?? this.#create(append.subject);
+    const state = this.#state ?? new SubjectState(append.subject);
+    state.refuseOlder(append.rules ?? 0);
     const { shard } = append;
     const pointers = new Set<string>();
     const fresh: Entry[] = [];
+    let reached = 0;
     for (const event of append.events) {
-      if (!state.isApplied(shard, event.log_seq)) fresh.push(entryOf(event));
-      else if (event.anonymous_id && append.subject.kind === "user") pointers.add(event.anonymous_id);
+      const { log_seq: seq } = event;
+      if (!state.isApplied(shard, seq)) {
+        reached = Math.max(reached, seq);
+        const entry = entryOf(event);
+        if (!state.mayBeAhead(shard, seq) || !this.#has(entry.position)) {
+          fresh.push(entry);
+          continue;
+        }
+      }
+      if (event.anonymous_id && append.subject.kind === "user") pointers.add(event.anonymous_id);
     }
     for (const { event } of fresh) {
       const device = state.fold(event, nowMs);
       if (device) pointers.add(device);
     }
     // By what came, not by `to`: a call without events can then never hide events that come after it.
-    for (const { event } of fresh) state.reached(shard, event.log_seq);
+    if (reached > 0) state.reached(shard, reached);
     const users = (append.users ?? []).filter((user) => state.users.fold(user));
-    if (fresh.length === 0 && users.length === 0) return { pointers: [...pointers] };
+    if (reached === 0 && users.length === 0) return { pointers: [...pointers] };
     this.#state = state;
     this.#open.push(...fresh);
-    if (sizeOf(this.#open) > TIMELINE.rowBytes) {
-      this.#open = this.#chunks.settle(this.#open.sort(oldestFirst));
-      this.#dropBeyondLimits();
-    }
     this.#writeHead(state);
     return { pointers: [...pointers] };
+  }
+
+  /** As `TimelineAmendApi.amend` says. */
+  amend(amend: TimelineAmend, nowMs: number): AmendAnswer {
+    const state = this.#state ?? new SubjectState(amend.subject);
+    state.refuseOlder(amend.rules);
+    const exchange = new Exchange(amend);
+    const past = new PastEvents(this.#sql, state.subject);
+    const allKnown = past.events + this.#eventsKept() === state.events;
+    const hasPast = state.events > this.#eventsKept();
+    this.#exchange(exchange);
+    const oldest = nowMs * MICROS_PER_MS - this.#kept.daysKept * DAY_US;
+    const added: Entry[] = [];
+    let beyondReach = 0;
+    for (const { position, receivedAt, put } of exchange.missing()) {
+      const mayBeGone = hasPast && (!allKnown || past.mayHold(position, receivedAt));
+      if (put && !mayBeGone && put.event.received_at >= oldest) added.push(put);
+      else if (put || mayBeGone) beyondReach++;
+    }
+    const removed = [...exchange.removed, ...exchange.replaced];
+    this.#open.push(...added);
+
+    let next = state;
+    if (removed.length > 0 && allKnown) {
+      next = past.begin(state);
+      for (const { event } of this.#everyEntry()) next.fold(event, nowMs);
+      next.keepPointers(state);
+    } else {
+      for (const { event } of removed) state.subtract(event);
+      for (const { event } of [...exchange.replacing, ...added]) state.fold(event, nowMs);
+    }
+    for (const { event } of added) next.putAhead(event.log_shard, event.log_seq);
+    const marked =
+      !amend.fill && (beyondReach > 0 || (removed.length > 0 && !allKnown)) ? next.markUncorrected() : false;
+    const learned = amend.fill ? false : next.knowRules(amend.rules);
+    const users = (amend.users ?? []).filter((user) => next.users.fold(user));
+    const left = (amend.left ?? []).filter((user) => next.users.leave(user));
+    if (removed.length + added.length + users.length + left.length > 0 || marked || learned) {
+      this.#state = next;
+      this.#writeHead(next);
+    }
+    const onDevices = amend.put.flatMap(({ anonymous_id: device }) => device || []);
+    return {
+      added: added.length,
+      replaced: exchange.replaced.length,
+      removed: exchange.removed.length,
+      beyondReach,
+      pointers: amend.subject.kind === "user" ? [...new Set(onDevices)] : [],
+      lastSeen: (amend.devices ?? []).map((device) => next.lastSeenOn(device)),
+    };
   }
 
   events(request: EventsRequest): EventsPage {
@@ -105,12 +192,18 @@ export class Timeline {
     const keptUs = this.#kept.daysKept * DAY_US;
     const cutoff = nowMs * MICROS_PER_MS - keptUs;
     const chunks = this.#chunks.receivedBefore(cutoff);
-    for (const chunk of chunks) this.#chunks.drop(chunk);
     const expired = this.#open.filter(({ event }) => event.received_at < cutoff);
-    this.#open = this.#open.filter(({ event }) => event.received_at >= cutoff);
     if (this.#state && chunks.length + expired.length > 0) {
+      const past = new PastEvents(this.#sql, this.#state.subject);
+      for (const chunk of chunks) {
+        past.add(this.#chunks.read(chunk), "age");
+        this.#chunks.drop(chunk);
+      }
+      past.add(expired, "age");
+      this.#open = this.#open.filter(({ event }) => event.received_at >= cutoff);
       this.#remember([...chunks.flatMap(({ sessions }) => sessions), ...sessionsIn(expired)]);
       this.#writeHead(this.#state);
+      past.save();
     }
     const times = this.#open.map(({ event }) => event.received_at);
     const first = this.#chunks.firstReceivedUntil();
@@ -120,17 +213,54 @@ export class Timeline {
     return Math.max(expiresMs, nowMs + DAY_MS);
   }
 
+  #has(position: Position): boolean {
+    const isIt = (entry: Entry) => comparePositions(entry.position, position) === 0;
+    return (
+      this.#open.some(isIt) || this.#chunks.around([position]).some((chunk) => this.#chunks.read(chunk).some(isIt))
+    );
+  }
+
+  #eventsKept(): number {
+    return this.#chunks.totals().events + this.#open.length;
+  }
+
+  *#everyEntry(): Generator<Entry> {
+    yield* this.#open;
+    for (const chunk of this.#chunks.newest(null)) yield* this.#chunks.read(chunk);
+  }
+
+  #exchange(exchange: Exchange): void {
+    const positions = exchange.positions();
+    const chunks = positions ? this.#chunks.around(positions) : [...this.#chunks.newest(null)];
+    for (const chunk of chunks) {
+      const entries = exchange.apply(this.#chunks.read(chunk));
+      if (entries) this.#chunks.replace(chunk, entries);
+    }
+    this.#open = exchange.apply(this.#open) ?? this.#open;
+  }
+
+  #settleOpen({ subject }: SubjectState): void {
+    if (sizeOf(this.#open) <= TIMELINE.rowBytes) return;
+    this.#open = this.#chunks.settle(this.#open.sort(oldestFirst));
+    this.#dropBeyondLimits(subject);
+  }
+
   /** Whole chunks, the oldest first. Of events at least the limit is kept, of bytes at most. */
-  #dropBeyondLimits(): void {
+  #dropBeyondLimits(subject: Subject): void {
     const dropped: SessionPart[] = [];
+    let past: PastEvents | null = null;
     for (let chunk = this.#chunks.oldest(); chunk; chunk = this.#chunks.oldest()) {
       const { events, bytes } = this.#chunks.totals();
       const tooMany = events + this.#open.length - chunk.events >= this.#kept.eventsKept;
       if (!tooMany && bytes <= this.#kept.bytesKept) break;
+      past ??= new PastEvents(this.#sql, subject);
+      past.add(this.#chunks.read(chunk), "number");
       dropped.push(...chunk.sessions);
       this.#chunks.drop(chunk);
     }
-    if (dropped.length > 0) this.#remember(dropped);
+    if (!past) return;
+    this.#remember(dropped);
+    past.save();
   }
 
   #remember(sessions: readonly SessionPart[]): void {
@@ -159,17 +289,18 @@ export class Timeline {
       .reverse();
   }
 
-  #create(subject: Subject): SubjectState {
-    this.#sql.exec(
-      "CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, state TEXT NOT NULL, events TEXT NOT NULL)",
-    );
-    return new SubjectState(subject);
-  }
-
   #writeHead(state: SubjectState): void {
+    if (!this.#stored) {
+      this.#sql.exec(
+        "CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY, state TEXT NOT NULL, events TEXT NOT NULL)",
+      );
+      this.#stored = true;
+    }
+    this.#settleOpen(state);
     const head: EncodedHead = { ...state.encode(), pastSessions: this.#pastSessions };
     this.#sql.exec(
-      "INSERT INTO head VALUES (0, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, events = excluded.events",
+      "INSERT INTO head VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, events = excluded.events",
+      HEAD,
       JSON.stringify(head),
       this.#open.map(({ line }) => line).join("\n"),
     );

@@ -1,13 +1,23 @@
 /** One subject's timeline: joins RPC, storage and alarm. What it does stands in timeline.ts. */
 import { DurableObject } from "cloudflare:workers";
 import { DAY_MS, TIMELINE } from "../../r2-layout/limits.ts";
-import type { EventsPage, EventsRequest, Profile, SessionSummary, TimelineAppend, UserTimelineApi } from "./api.ts";
+import type {
+  AmendAnswer,
+  EventsPage,
+  EventsRequest,
+  Profile,
+  SessionSummary,
+  TimelineAmend,
+  TimelineAmendApi,
+  TimelineAppend,
+  UserTimelineApi,
+} from "./api.ts";
 import { Timeline } from "./timeline.ts";
 
 /** The first expiry; later ones are known when the alarm goes off. One alarm a month costs a row written, too. */
 const FIRST_EXPIRY_MS = (TIMELINE.daysKept + 1) * DAY_MS;
 
-export class UserTimeline extends DurableObject implements UserTimelineApi {
+export class UserTimeline extends DurableObject implements UserTimelineApi, TimelineAmendApi {
   #timeline: Timeline;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -15,12 +25,18 @@ export class UserTimeline extends DurableObject implements UserTimelineApi {
     this.#timeline = new Timeline(ctx.storage.sql);
   }
 
-  async append(append: TimelineAppend): Promise<{ pointers: string[] }> {
-    // Asked before, so that nothing is awaited between the two writes and they become one commit.
-    const alarm = await this.ctx.storage.getAlarm();
-    const answer = this.#transaction((timeline) => timeline.append(append, Date.now()));
-    if (alarm === null) await this.ctx.storage.setAlarm(Date.now() + FIRST_EXPIRY_MS);
-    return answer;
+  append(append: TimelineAppend): Promise<{ pointers: string[] }> {
+    return this.#write((timeline) => timeline.append(append, Date.now()));
+  }
+
+  amend(amend: TimelineAmend): Promise<AmendAnswer> {
+    return this.#write((timeline) => timeline.amend(amend, Date.now()));
+  }
+
+  async erase(): Promise<void> {
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    this.#timeline = new Timeline(this.ctx.storage.sql);
   }
 
   async events(request: EventsRequest): Promise<EventsPage> {
@@ -42,6 +58,14 @@ export class UserTimeline extends DurableObject implements UserTimelineApi {
   override async alarm(): Promise<void> {
     const next = this.#transaction((timeline) => timeline.expire(Date.now()));
     if (next !== null) await this.ctx.storage.setAlarm(next);
+  }
+
+  async #write<T>(work: (timeline: Timeline) => T): Promise<T> {
+    // Asked before, so that nothing is awaited between the two writes and they become one commit.
+    const alarm = await this.ctx.storage.getAlarm();
+    const answer = this.#transaction(work);
+    if (alarm === null) await this.ctx.storage.setAlarm(Date.now() + FIRST_EXPIRY_MS);
+    return answer;
   }
 
   #transaction<T>(work: (timeline: Timeline) => T): T {

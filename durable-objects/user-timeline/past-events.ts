@@ -1,0 +1,76 @@
+/**
+ * What is known of events that a timeline no longer keeps: the state that they alone make, in a row of its own, written
+ * only when some expire. All that a subject's state holds can be joined, so the state is that of the past events with
+ * the kept ones folded in; that is how it is made anew when kept events are changed, without loss for the others.
+ *
+ * A timeline that let events go before this row was kept knows less of them than there were (`events` tells); there only
+ * sums can be taken back.
+ */
+import type { Subject } from "./api.ts";
+import { hasTable } from "./chunk-store.ts";
+import type { Position } from "./event-order.ts";
+import { comparePositions } from "./event-order.ts";
+import type { EncodedState } from "./subject-state.ts";
+import { SubjectState } from "./subject-state.ts";
+import type { Entry } from "./timeline-entry.ts";
+
+/** The row of the table `head` that holds it; the head itself is 0. */
+const ROW = 1;
+
+type EncodedPast = EncodedState & {
+  /** Events received before this time (microseconds) may be gone. */
+  readonly receivedBefore: number;
+  /** Events up to this position may be gone; null: none for its place in the order. */
+  readonly upTo: Position | null;
+};
+
+export class PastEvents {
+  readonly #sql: SqlStorage;
+  readonly #state: SubjectState;
+  #receivedBefore: number;
+  #upTo: Position | null;
+
+  constructor(sql: SqlStorage, subject: Subject) {
+    this.#sql = sql;
+    const rows = hasTable(sql, "head")
+      ? sql.exec<{ state: string }>("SELECT state FROM head WHERE id = ?", ROW).toArray()
+      : [];
+    const encoded = rows[0] && (JSON.parse(rows[0].state) as EncodedPast);
+    this.#state = new SubjectState(subject, encoded);
+    this.#receivedBefore = encoded?.receivedBefore ?? Number.NEGATIVE_INFINITY;
+    this.#upTo = encoded?.upTo ?? null;
+  }
+
+  get events(): number {
+    return this.#state.events;
+  }
+
+  /** Takes in events that are let go, for their age or, oldest first, for their number. */
+  add(entries: readonly Entry[], why: "age" | "number"): void {
+    for (const { event, position } of entries) {
+      this.#state.fold(event, 0);
+      if (why === "age") this.#receivedBefore = Math.max(this.#receivedBefore, event.received_at + 1);
+      else if (!this.#upTo || comparePositions(position, this.#upTo) > 0) this.#upTo = position;
+    }
+  }
+
+  save(): void {
+    const past: EncodedPast = { ...this.#state.encode(), receivedBefore: this.#receivedBefore, upTo: this.#upTo };
+    this.#sql.exec(
+      "INSERT INTO head VALUES (?, ?, '') ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+      ROW,
+      JSON.stringify(past),
+    );
+  }
+
+  /** Whether an event that is not kept may be one that was let go. Unknown times may. */
+  mayHold(position: Position | null, receivedAt: number | undefined): boolean {
+    if (!position || receivedAt === undefined) return true;
+    return receivedAt < this.#receivedBefore || (this.#upTo !== null && comparePositions(position, this.#upTo) <= 0);
+  }
+
+  /** A state of its own, to fold the kept events into. @param now what the subject's state has beside its events */
+  begin(now: SubjectState): SubjectState {
+    return now.withFigures(this.#state);
+  }
+}
