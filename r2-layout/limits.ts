@@ -80,6 +80,17 @@ export const LOG = {
   /** While nothing moves, the time between two wake-ups doubles up to this: the sink is down, or its lease has to run out. */
   wakeIntervalMaxMs: wait(10 * SECOND_MS),
   retentionDays: 30,
+  /** The window may be set between these: shorter than a queue keeps a message, or longer than the log, it makes no sense. */
+  dedupWindowDaysMin: 7,
+  dedupWindowDaysMax: 30,
+  /** One rule's JSON, so that it is one row. A settlement of more places is several rules. */
+  ruleBytes: MiB,
+  /** Lines of one redrive. */
+  redriveLines: 25_000,
+  /** Sources counted one by one; the rest is counted together. */
+  sources: 500,
+  /** Packed ids in one answer to the audit, about: ids are uniform, so pages are cut by their first bytes. */
+  idsPerAudit: 50_000,
 } as const;
 
 export const SINK = {
@@ -92,6 +103,14 @@ export const SINK = {
   drainMs: wait(20 * SECOND_MS),
   /** Calls to objects that the effects of one invocation make: of 10,000, so that reading the log has room. */
   callsPerInvocation: 8_000,
+  /** What cannot be read, or is refused for what it is, fails so often, and for so long, before it becomes a hole. Longer than a straggler lives. */
+  poisonAttempts: 5,
+  poisonSpreadMs: wait(MINUTE_MS),
+  /** Segments in a row of which most was refused: then it is rather the store, or our code, and each further one waits so long. */
+  poisonInARow: 10,
+  poisonHoldMs: wait(HOUR_MS),
+  /** Parts of a refused segment that are tried to find the lines at fault; what is not told apart by then goes together. */
+  poisonTrials: 64,
 } as const;
 
 export const SESSIONS = {

@@ -16,16 +16,30 @@ export interface CommittedMessage {
   readonly void: readonly (readonly [n: number, events: number])[];
   /** Events of it that were dropped as duplicates: owned by earlier commits, or repeated within this batch. */
   readonly duplicates: number;
+  /** Events of it that carry these flags; absent: none. */
+  readonly late?: number;
+  readonly clockSkewed?: number;
+  /** Events of it that a split has given to other shards, which have them already; absent: none. */
+  readonly movedOut?: number;
+  /**
+   * A part that a split has sent here out of another shard's message: `n`, `before` and `void` are that shard's affair and
+   * are not looked at. Packed ids of 16 bytes, any of which being owned says that this part is accounted for.
+   */
+  readonly movedIn?: Uint8Array;
 }
 
 export interface SegmentCommit {
   readonly epoch: number;
+  /** The numbers of shards up to this epoch (r2-layout/shards.ts); needed once there was a split. */
+  readonly shards?: readonly number[];
   /** Null where every event was a duplicate: then only the messages are recorded and no seq is given. */
   readonly segment: {
     readonly key: string;
     readonly bytes: number;
     readonly events: number;
     readonly quarantined: number;
+    /** Events whose sender sent them to replace earlier ones; absent: none. */
+    readonly republished?: number;
     /** Microseconds. */
     readonly minReceivedAt: number;
     readonly maxReceivedAt: number;
@@ -45,8 +59,18 @@ export type CommitAnswer =
   | { readonly kind: "owned"; readonly ids: number[]; readonly messages: number[] }
   /** The segment is too old to be safe from the sweep: write it again. */
   | { readonly kind: "stale" }
-  /** The shard was split or moved: use this epoch. */
-  | { readonly kind: "moved"; readonly epoch: number };
+  /** The shard was split: group the lines by the last of these numbers of shards, and use this epoch. */
+  | { readonly kind: "moved"; readonly epoch: number; readonly shards?: readonly number[] };
+
+/** Cumulative counts of one source's events in one shard. The last of many is `(other)`. */
+export interface SourceCounts {
+  readonly source: string;
+  /** Arrived, with duplicates. */
+  readonly events: number;
+  readonly duplicates: number;
+  readonly late: number;
+  readonly clock_skewed: number;
+}
 
 export interface LogStatus {
   readonly shard: number;
@@ -57,7 +81,7 @@ export interface LogStatus {
   readonly accepted: number;
   /** Of the accepted, those whose message has arrived. accepted - arrived is on the queue, or lost. */
   readonly arrived: number;
-  /** arrived = committed + quarantined + duplicates + suppressed. */
+  /** arrived + moved_in = committed + quarantined + duplicates + suppressed + moved_out. */
   readonly committed: number;
   readonly quarantined: number;
   readonly duplicates: number;
@@ -71,14 +95,31 @@ export interface LogStatus {
   readonly cursors: Partial<Record<SinkName, number>>;
   /** Milliseconds of the newest commit, 0 before the first. */
   readonly committed_at: number;
+  /** Events that came out of other shards' messages, and that went to other shards, when shards were split. */
+  readonly moved_in: number;
+  readonly moved_out: number;
+  /** Of the arrived: long after they happened, and from a clock that cannot be right. */
+  readonly late: number;
+  readonly clock_skewed: number;
+  /** Of the committed: sent again to replace earlier ones. */
+  readonly republished: number;
+  /** Version of the newest rule. */
+  readonly rules: number;
+  /** Milliseconds since when the oldest gap is known, null without one: a gap of minutes is a delay, of a day a loss. */
+  readonly oldest_gap_at: number | null;
+  readonly sources: readonly SourceCounts[];
 }
 
 /** What a sink has still to read. */
 export interface PastCursor {
-  /** Less the quarantined. */
+  /** Less the quarantined, and less what is redriven for the sink; its redrives count where they stand. */
   readonly events: number;
   readonly quarantined: number;
   readonly segments: number;
+  /** Lines that a sink has met at this cursor: applied, or left out. Its own redrives among them. */
+  readonly met: { readonly events: number; readonly quarantined: number };
+  /** Events at or below the cursor that came back, or will, as a redrive for the sink. */
+  readonly redriven: number;
   /** Milliseconds: when the oldest of them was committed; null where there is none. */
   readonly since: number | null;
 }
@@ -97,8 +138,11 @@ export interface EventLogApi {
     limit?: number,
     sink?: SinkName,
   ): Promise<{ head: number; asOf: number; segments: SegmentRef[]; rules?: number }>;
-  /** Events (less the quarantined) and quarantined ones in segments after..to (exclusive, inclusive). */
-  count(after: number, to?: number): Promise<{ events: number; quarantined: number }>;
+  /**
+   * Events (less the quarantined) and quarantined ones in segments after..to (exclusive, inclusive): of messages, and for
+   * a sink with its redrives among them, which is what it meets there.
+   */
+  count(after: number, to?: number, sink?: SinkName): Promise<{ events: number; quarantined: number }>;
   /** The status, and what lies past each of these cursors, as of one moment: the ledger's figures. */
   tally(
     cursors: Readonly<Partial<Record<SinkName, number>>>,
@@ -122,10 +166,11 @@ export interface WakeUp {
 export interface EventLogRulesApi {
   /**
    * Takes the next seq for a rule, as a segment of kind `rule` whose key is the rule's own object. From then on every
-   * answer of `segments` names its version. Safe to repeat: a version that the log has keeps its place.
-   * @throws RangeError where versions are left out.
+   * answer of `segments` names its version. Safe to repeat: a version that the log has keeps its place. A shard that was
+   * split passes it on.
+   * @throws RangeError where versions are left out, one is another rule's, or the rule takes more than `LOG.ruleBytes`.
    */
-  raise(rule: Rule, key: string): Promise<{ readonly seq: number }>;
+  raise(rule: Rule, key: string, shards?: readonly number[]): Promise<{ readonly seq: number }>;
   /** The rules of this shard with their places; `places` of other shards are left out. */
   rules(): Promise<{ readonly version: number; readonly rules: RuleAt[] }>;
 }
@@ -136,13 +181,36 @@ export interface Redrive {
   readonly id: string;
   /** The segment's object, written before. Its lines stand for `origins`, in their order. */
   readonly segment: NonNullable<SegmentCommit["segment"]>;
-  readonly origins: readonly { readonly seq: number; readonly lines: readonly number[] | "all" }[];
+  readonly origins: readonly RedriveOrigin[];
   /** Who gets it: one sink for its hole, all for what was quarantined. */
   readonly sinks: readonly SinkName[];
+  /** 16 bytes for each line, where the lines get ids that they did not have: what was quarantined, and is an event now. */
+  readonly ids?: Uint8Array;
 }
 
+/** Lines of one segment. */
+export interface RedriveOrigin {
+  readonly seq: number;
+  readonly lines: readonly number[] | "all";
+  /**
+   * Those of them that the log counts as quarantined. Absent: of a whole segment what its row says, else all of them in a
+   * redrive for all sinks and none in one for a single sink.
+   */
+  readonly quarantined?: number;
+}
+
+export type RedriveAnswer =
+  | { readonly kind: "committed"; readonly seq: number }
+  /** The segment is too old to be safe from the sweep: write it again. */
+  | { readonly kind: "stale" }
+  /** Nothing was changed. These lines were redriven before, for one of the sinks: leave them out. */
+  | { readonly kind: "redriven"; readonly origins: readonly RedriveOrigin[] }
+  /** Nothing was changed. Indexes into `ids` that the log owns already: leave these lines out. */
+  | { readonly kind: "owned"; readonly ids: readonly number[] };
+
 export interface EventLogRedriveApi {
-  redrive(redrive: Redrive): Promise<{ readonly kind: "committed"; readonly seq: number } | { readonly kind: "stale" }>;
+  /** @throws RangeError where counts do not agree, or an origin is not one of this log, or was not for these sinks. */
+  redrive(redrive: Redrive): Promise<RedriveAnswer>;
 }
 
 /** Places by time, for replays: segments that may hold events received in from..to (ms, half open), both seqs inclusive. */
@@ -152,12 +220,18 @@ export interface EventLogPlacesApi {
     fromMs: number,
     toMs: number,
   ): Promise<{ oldest: number; head: number; range: { from: number; to: number } | null }>;
+  /** Segments with seq > after that hold republished events, in order; `LOG.segmentsPerRead` at most. */
+  republishedAfter(after: number): Promise<{ seq: number; republished: number }[]>;
 }
 
 /** What the daily audit asks: which ids of a day another shard owns, too. */
 export interface EventLogAuditApi {
-  /** Ids that were committed on a day (`YYYY-MM-DD`, the log's clock), after the one given, in order; a bounded page. */
+  /**
+   * Ids that were committed on a day (`YYYY-MM-DD`, the log's clock), after the one given, in order; a bounded page, which
+   * may be empty before the last. `next` is what to give as `after`, null at the end. Ids of messages are among them, and
+   * around midnight some of the day before or after, because a run is known by its oldest and its newest id.
+   */
   idsOf(day: string, after: Uint8Array | null): Promise<{ ids: Uint8Array; next: Uint8Array | null }>;
-  /** For each id the time (ms) at which the log took it, to the hour or day its run is known by; 0 where it does not own it. */
+  /** For each id the time (ms) at which the log took it, to the hour or day its run is known by; 0 where it does not own it. A parent's ids are not its child's. */
   ownedAt(ids: Uint8Array): Promise<Float64Array>;
 }

@@ -36,10 +36,13 @@ export type Maintenance =
 export class DedupWindow {
   readonly #sql: SqlStorage;
   readonly #runs: IdRuns;
+  readonly #windowMs: number;
   #recent: { ids: IdSet; commits: number; oldestAt: number } | null = null;
 
-  constructor(sql: SqlStorage) {
+  /** @param windowMs how long an id is owned at least. */
+  constructor(sql: SqlStorage, windowMs: number = LOG.dedupWindowMs) {
     this.#sql = sql;
+    this.#windowMs = windowMs;
     sql.exec(`CREATE TABLE IF NOT EXISTS recent (
       nr INTEGER PRIMARY KEY, at INTEGER NOT NULL, ids BLOB NOT NULL, note TEXT NOT NULL)`);
     this.#runs = new IdRuns(sql, LOG.idMemoryBytes - SET_BYTES);
@@ -73,10 +76,9 @@ export class DedupWindow {
     for (let i = 0; i < words.length / ID_WORDS; i++) recent.ids.add(words, i);
   }
 
-  /** Notes of the recent commits, oldest first. */
-  notes(): string[] {
-    const rows = this.#sql.exec<{ note: string }>("SELECT note FROM recent ORDER BY nr");
-    return Array.from(rows, ({ note }) => note);
+  /** Notes of the recent commits, oldest first, and when they were committed (ms). */
+  notes(): { at: number; note: string }[] {
+    return this.#sql.exec<{ at: number; note: string }>("SELECT at, note FROM recent ORDER BY nr").toArray();
   }
 
   /** Reads everything again: after a transaction that was rolled back. */
@@ -93,7 +95,7 @@ export class DedupWindow {
     if (this.#runs.merging) return { kind: "merge_step" };
     if (this.#runs.dropping) return { kind: "drop_step" };
     const runs = this.#runs.runs();
-    const expired = runs.filter(({ toAt }) => toAt + LOG.dedupWindowMs <= nowMs);
+    const expired = runs.filter(({ toAt }) => toAt + this.#windowMs <= nowMs);
     if (expired.length > 0) return { kind: "expire", runs: expired.map(({ run }) => run) };
     const merge = planMerge(runs, nowMs);
     return merge && { kind: "merge", runs: merge };

@@ -22,9 +22,11 @@ export interface EdgeState {
   /** The highest number that arrived, and the events sent up to and with it. */
   readonly n: number;
   readonly sent: number;
-  /** Numbers below n that are owed: ranges, both ends inclusive, ascending. */
-  readonly missing: readonly (readonly [from: number, to: number])[];
+  /** Numbers below n that are owed, and since when that is known: ranges, both ends inclusive, ascending. */
+  readonly missing: readonly GapRange[];
 }
+
+export type GapRange = readonly [from: number, to: number, sinceMs: number];
 
 /** What an arrival changes in the shard's totals. */
 export interface GapChange {
@@ -37,15 +39,19 @@ const RANGES_MAX = 1_000;
 
 const NOTHING: EdgeState = { n: 0, sent: 0, missing: [] };
 
-/** The state after a message has arrived. Pure; any order of the same messages ends in the same state. */
-export function arrive(state: EdgeState = NOTHING, message: SentMessage): { state: EdgeState; change: GapChange } {
+/** The state after a message has arrived. Pure; any order of the same messages ends in the same state, but for times. */
+export function arrive(
+  state: EdgeState = NOTHING,
+  message: SentMessage,
+  atMs = 0,
+): { state: EdgeState; change: GapChange } {
   let { n, sent } = state;
   let missing = [...state.missing];
   let accepted = 0;
   let gaps = 0;
   if (message.n > n) {
     if (message.n > n + 1) {
-      missing.push([n + 1, message.n - 1]);
+      missing.push([n + 1, message.n - 1, atMs]);
       gaps += message.n - n - 1;
     }
     n = message.n;
@@ -70,13 +76,17 @@ export function arrive(state: EdgeState = NOTHING, message: SentMessage): { stat
   return { state: { n, sent, missing: missing.slice(-RANGES_MAX) }, change: { accepted, gaps } };
 }
 
+/** Milliseconds since when the oldest gap is known, null without one. */
+export const oldestGapAt = ({ missing }: EdgeState): number | null =>
+  missing.length === 0 ? null : Math.min(...missing.map(([, , since]) => since));
+
 /** The ranges less one number, or null where it is in none. */
-function without(ranges: readonly (readonly [number, number])[], n: number): (readonly [number, number])[] | null {
+function without(ranges: readonly GapRange[], n: number): GapRange[] | null {
   const at = ranges.findIndex(([from, to]) => from <= n && n <= to);
   if (at < 0) return null;
-  const [from, to] = ranges[at]!;
-  const parts: (readonly [number, number])[] = [];
-  if (from < n) parts.push([from, n - 1]);
-  if (n < to) parts.push([n + 1, to]);
+  const [from, to, since] = ranges[at]!;
+  const parts: GapRange[] = [];
+  if (from < n) parts.push([from, n - 1, since]);
+  if (n < to) parts.push([n + 1, to, since]);
   return [...ranges.slice(0, at), ...parts, ...ranges.slice(at + 1)];
 }

@@ -4,59 +4,63 @@
  * the truth is the rows of this table plus the notes of the commits since.
  */
 import type { EdgeState, GapChange, SentMessage } from "./edge-gaps.ts";
-import { arrive } from "./edge-gaps.ts";
+import { arrive, oldestGapAt } from "./edge-gaps.ts";
 
-type Note = readonly (readonly [
+/** What one message said. */
+export type EdgeNote = readonly [
   edge: string,
   n: number,
   events: number,
   before: number,
   ...voided: (readonly [n: number, events: number])[],
-])[];
+];
 
-type EdgeRow = { n: number; sent: number; missing: string };
+type EdgeRow = { edge: string; n: number; sent: number; missing: string; at: number };
 
 export type EdgeMessage = SentMessage & { readonly edge: string };
 
 export class EdgeTable {
   readonly #sql: SqlStorage;
-  readonly #notes: () => readonly string[];
-  /** States that changed since they were written. A cache; null until the notes are read. */
-  #changed: Map<string, EdgeState> | null = null;
+  /** States that changed since they were written. A cache of the notes. */
+  readonly #changed = new Map<string, EdgeState>();
 
-  /** @param notes of the commits since the last `write`, oldest first. */
-  constructor(sql: SqlStorage, notes: () => readonly string[]) {
+  constructor(sql: SqlStorage) {
     this.#sql = sql;
-    this.#notes = notes;
     sql.exec(`CREATE TABLE IF NOT EXISTS edges (
       edge TEXT PRIMARY KEY, n INTEGER NOT NULL, sent INTEGER NOT NULL, missing TEXT NOT NULL, at INTEGER NOT NULL
     ) WITHOUT ROWID`);
+    // Partial: instances that owe something are few.
+    sql.exec("CREATE INDEX IF NOT EXISTS owing_edges ON edges (edge) WHERE missing <> '[]'");
   }
 
-  /** Takes messages in. The caller keeps the note in the transaction that holds them, and calls `forget` if it fails. */
-  arrive(messages: readonly EdgeMessage[]): { change: GapChange; note: string } {
-    const changed = this.#read();
+  /** Forgets what is in memory; the notes of the commits since the last `write` are to follow, oldest first. */
+  load(): void {
+    this.#changed.clear();
+  }
+
+  replay(notes: readonly EdgeNote[], atMs: number): void {
+    for (const [edge, n, events, before, ...voided] of notes) {
+      this.#changed.set(edge, arrive(this.#state(edge), { n, events, before, void: voided }, atMs).state);
+    }
+  }
+
+  /** Takes messages in. The caller keeps the notes in the transaction that holds them. */
+  arrive(messages: readonly EdgeMessage[], atMs: number): { change: GapChange; notes: EdgeNote[] } {
     let accepted = 0;
     let gaps = 0;
-    for (const message of messages) {
-      const { state, change } = arrive(this.#state(changed, message.edge), message);
-      changed.set(message.edge, state);
+    const notes = messages.map((message): EdgeNote => {
+      const { state, change } = arrive(this.#state(message.edge), message, atMs);
+      this.#changed.set(message.edge, state);
       accepted += change.accepted;
       gaps += change.gaps;
-    }
-    const note: Note = messages.map(({ edge, n, events, before, void: voided }) => [
-      edge,
-      n,
-      events,
-      before,
-      ...voided,
-    ]);
-    return { change: { accepted, gaps }, note: JSON.stringify(note) };
+      return [message.edge, message.n, message.events, message.before, ...message.void];
+    });
+    return { change: { accepted, gaps }, notes };
   }
 
   /** Writes what changed; from then on the notes are not needed. To be called in a transaction. */
   write(nowMs: number, forgetBeforeMs: number): void {
-    for (const [edge, { n, sent, missing }] of this.#read()) {
+    for (const [edge, { n, sent, missing }] of this.#changed) {
       this.#sql.exec(
         "INSERT OR REPLACE INTO edges VALUES (?, ?, ?, ?, ?)",
         edge,
@@ -66,30 +70,34 @@ export class EdgeTable {
         nowMs,
       );
     }
-    this.#sql.exec("DELETE FROM edges WHERE at < ?", forgetBeforeMs);
-    this.#changed = null;
+    // Who owes something is kept: without its row the gap would stay and its age be unknown.
+    this.#sql.exec("DELETE FROM edges WHERE at < ? AND missing = '[]'", forgetBeforeMs);
+    this.#changed.clear();
   }
 
-  forget(): void {
-    this.#changed = null;
-  }
-
-  #read(): Map<string, EdgeState> {
-    if (this.#changed) return this.#changed;
-    const changed = new Map<string, EdgeState>();
-    for (const text of this.#notes()) {
-      for (const [edge, n, events, before, ...voided] of JSON.parse(text) as Note) {
-        changed.set(edge, arrive(this.#state(changed, edge), { n, events, before, void: voided }).state);
-      }
+  /** Milliseconds since when the oldest gap is known, null without one. */
+  oldestGapAt(): number | null {
+    let oldest: number | null = null;
+    const look = (at: number | null) => {
+      if (at !== null && (oldest === null || at < oldest)) oldest = at;
+    };
+    for (const state of this.#changed.values()) look(oldestGapAt(state));
+    for (const row of this.#sql.exec<EdgeRow>("SELECT * FROM edges WHERE missing <> '[]'")) {
+      if (!this.#changed.has(row.edge)) look(oldestGapAt(stateOf(row)));
     }
-    this.#changed = changed;
-    return changed;
+    return oldest;
   }
 
-  #state(changed: Map<string, EdgeState>, edge: string): EdgeState | undefined {
-    const known = changed.get(edge);
+  #state(edge: string): EdgeState | undefined {
+    const known = this.#changed.get(edge);
     if (known) return known;
-    const row = this.#sql.exec<EdgeRow>("SELECT n, sent, missing FROM edges WHERE edge = ?", edge).toArray()[0];
-    return row && { n: row.n, sent: row.sent, missing: JSON.parse(row.missing) as [number, number][] };
+    const row = this.#sql.exec<EdgeRow>("SELECT * FROM edges WHERE edge = ?", edge).toArray()[0];
+    return row && stateOf(row);
   }
+}
+
+/** Ranges written before they had a time are as old as their row at least. */
+function stateOf({ n, sent, missing, at }: EdgeRow): EdgeState {
+  const ranges = JSON.parse(missing) as (readonly [from: number, to: number, sinceMs?: number])[];
+  return { n, sent, missing: ranges.map(([from, to, since]) => [from, to, since ?? at]) };
 }

@@ -7,10 +7,23 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { LOG, SECOND_MS } from "../../r2-layout/limits.ts";
+import type { Rule, RuleAt } from "../../r2-layout/rule.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
 import { SINKS } from "../sink-cursor/api.ts";
-import type { CommitAnswer, EventLogApi, LogStatus, PastCursor, SegmentCommit, WakeUp } from "./api.ts";
+import type {
+  CommitAnswer,
+  EventLogApi,
+  EventLogPlacesApi,
+  EventLogRedriveApi,
+  EventLogRulesApi,
+  LogStatus,
+  PastCursor,
+  Redrive,
+  RedriveAnswer,
+  SegmentCommit,
+  WakeUp,
+} from "./api.ts";
 import { ShardLog } from "./shard-log.ts";
 import { WakeSchedule } from "./wake-schedule.ts";
 
@@ -27,7 +40,10 @@ const TICKED: SinkName = "rollups";
 const UPKEEP_PAUSE_MS = 20;
 const RETRY_MS = 5 * SECOND_MS;
 
-export class EventLog extends DurableObject<EventLogEnv> implements EventLogApi {
+export class EventLog
+  extends DurableObject<EventLogEnv>
+  implements EventLogApi, EventLogRulesApi, EventLogRedriveApi, EventLogPlacesApi
+{
   readonly #log: ShardLog;
   readonly #queues: Record<SinkName, Queue<WakeUp>>;
   readonly #wakes = new WakeSchedule();
@@ -57,12 +73,45 @@ export class EventLog extends DurableObject<EventLogEnv> implements EventLogApi 
   async segments(
     after: number,
     limit: number = LOG.segmentsPerRead,
-  ): Promise<{ head: number; asOf: number; segments: SegmentRef[] }> {
-    return { head: this.#log.head, asOf: Date.now(), segments: this.#log.segments(after, limit) };
+    sink?: SinkName,
+  ): Promise<{ head: number; asOf: number; segments: SegmentRef[]; rules: number }> {
+    const { head, places } = this.#log;
+    return { head, asOf: Date.now(), segments: places.after(after, limit, sink), rules: places.rulesVersion };
   }
 
-  async count(after: number, to: number = this.#log.head): Promise<{ events: number; quarantined: number }> {
-    return this.#log.count(after, to);
+  async count(
+    after: number,
+    to: number = this.#log.head,
+    sink?: SinkName,
+  ): Promise<{ events: number; quarantined: number }> {
+    return this.#log.places.count(after, to, sink);
+  }
+
+  async between(fromMs: number, toMs: number) {
+    return this.#log.places.between(fromMs, toMs, this.#log.head);
+  }
+
+  async republishedAfter(after: number): Promise<{ seq: number; republished: number }[]> {
+    return this.#log.places.republishedAfter(after);
+  }
+
+  async raise(rule: Rule, key: string): Promise<{ seq: number }> {
+    const now = Date.now();
+    const seq = this.#transaction(() => this.#log.raise(rule, key, now));
+    await this.#wake(now);
+    return { seq };
+  }
+
+  async rules(): Promise<{ version: number; rules: RuleAt[] }> {
+    const { places } = this.#log;
+    return { version: places.rulesVersion, rules: places.rules() };
+  }
+
+  async redrive(redrive: Redrive): Promise<RedriveAnswer> {
+    const now = Date.now();
+    const answer = this.#transaction(() => this.#log.redrive(redrive, now));
+    if (answer.kind === "committed") await this.#wake(now);
+    return answer;
   }
 
   async tally(
@@ -71,7 +120,7 @@ export class EventLog extends DurableObject<EventLogEnv> implements EventLogApi 
     const past: Partial<Record<SinkName, PastCursor>> = {};
     for (const sink of SINKS) {
       const cursor = cursors[sink];
-      if (cursor !== undefined) past[sink] = this.#log.past(cursor);
+      if (cursor !== undefined) past[sink] = this.#log.places.past(cursor, this.#log.head, sink);
     }
     return { status: this.#log.status(), past };
   }
@@ -94,7 +143,7 @@ export class EventLog extends DurableObject<EventLogEnv> implements EventLogApi 
   }
 
   async unnamed(keys: readonly string[]): Promise<string[]> {
-    return this.#log.unnamed(keys);
+    return this.#log.places.unnamed(keys, this.#log.head);
   }
 
   async status(): Promise<LogStatus> {

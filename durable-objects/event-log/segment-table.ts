@@ -7,7 +7,10 @@ import { decodeTime, isValid } from "ulidx";
 import { parseSegmentKey } from "../../r2-layout/keys.ts";
 import { DAY_MS, HOUR_MS, LOG, PLATFORM } from "../../r2-layout/limits.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
+import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { addColumns } from "../add-columns.ts";
 import type { SegmentCommit } from "./api.ts";
+import { sinksOf } from "./redrive-table.ts";
 
 type SegmentRow = {
   seq: number;
@@ -18,7 +21,20 @@ type SegmentRow = {
   min_received_at: number;
   max_received_at: number;
   committed_at: number;
+  kind: "" | "redrive" | "rule";
+  sinks: string;
+  republished: number;
 };
+
+/** What is not a segment of messages. */
+export interface SegmentKind {
+  readonly kind: "redrive" | "rule";
+  /** As `sinksText` says it. */
+  readonly sinks: string;
+}
+
+/** A row of the table, before it has a seq. */
+export type NewSegment = Omit<NonNullable<SegmentCommit["segment"]>, "writtenAt">;
 
 /** Events that are not quarantined, and those that are. */
 export interface LineCounts {
@@ -41,12 +57,20 @@ export class SegmentTable {
       seq INTEGER PRIMARY KEY, key TEXT NOT NULL, bytes INTEGER NOT NULL, events INTEGER NOT NULL,
       quarantined INTEGER NOT NULL, min_received_at INTEGER NOT NULL, max_received_at INTEGER NOT NULL,
       committed_at INTEGER NOT NULL, sum_events INTEGER NOT NULL, sum_quarantined INTEGER NOT NULL)`);
+    addColumns(sql, "segments", {
+      kind: "TEXT NOT NULL DEFAULT ''",
+      sinks: "TEXT NOT NULL DEFAULT '*'",
+      republished: "INTEGER NOT NULL DEFAULT 0",
+    });
+    // Partial, so that it costs a row only where there is something to find.
+    sql.exec("CREATE INDEX IF NOT EXISTS republished_segments ON segments (seq) WHERE republished > 0");
   }
 
-  /** @param sums counts of the whole log up to and with this segment. */
-  insert(seq: number, segment: NonNullable<SegmentCommit["segment"]>, committedAt: number, sums: LineCounts): void {
+  /** @param sums counts of all messages up to and with this segment: a redrive's lines are none of theirs. */
+  insert(seq: number, segment: NewSegment, committedAt: number, sums: LineCounts, of?: SegmentKind): void {
     this.#sql.exec(
-      "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      `INSERT INTO segments (seq, key, bytes, events, quarantined, min_received_at, max_received_at, committed_at,
+         sum_events, sum_quarantined, kind, sinks, republished) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       seq,
       segment.key,
       segment.bytes,
@@ -57,21 +81,55 @@ export class SegmentTable {
       committedAt,
       sums.events,
       sums.quarantined,
+      of?.kind ?? "",
+      of?.sinks ?? "*",
+      segment.republished ?? 0,
     );
   }
 
   after(seq: number, limit: number): SegmentRef[] {
     const rows = this.#sql.exec<SegmentRow>("SELECT * FROM segments WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit);
-    return Array.from(rows, (row) => ({
-      seq: row.seq,
-      key: row.key,
-      bytes: row.bytes,
-      events: row.events,
-      quarantined: row.quarantined,
-      minReceivedAt: row.min_received_at,
-      maxReceivedAt: row.max_received_at,
-      committedAt: row.committed_at,
-    }));
+    return Array.from(rows, refOf);
+  }
+
+  at(seq: number): SegmentRef | null {
+    const row = this.#sql.exec<SegmentRow>("SELECT * FROM segments WHERE seq = ?", seq).toArray()[0];
+    return row ? refOf(row) : null;
+  }
+
+  republishedAfter(seq: number, limit: number): { seq: number; republished: number }[] {
+    return this.#sql
+      .exec<{ seq: number; republished: number }>(
+        "SELECT seq, republished FROM segments WHERE republished > 0 AND seq > ? ORDER BY seq LIMIT ?",
+        seq,
+        limit,
+      )
+      .toArray();
+  }
+
+  /** The first seq that has a row, head + 1 without any. */
+  oldest(head: number): number {
+    return this.#sql.exec<{ seq: number | null }>("SELECT min(seq) AS seq FROM segments").one().seq ?? head + 1;
+  }
+
+  /**
+   * The first and the last segment that may hold events received in from..to (ms, half open). What was received at a time
+   * was committed after it, or hardly before, which is where the search begins; how long after, nobody knows.
+   */
+  between(fromMs: number, toMs: number, head: number): { from: number; to: number } | null {
+    const first = this.#firstSeqAt(fromMs - SKEW_MS, head);
+    const found = (order: "ASC" | "DESC") =>
+      this.#sql
+        .exec<{ seq: number }>(
+          `SELECT seq FROM segments WHERE seq >= ? AND kind <> 'rule' AND max_received_at >= ? AND min_received_at < ?
+             ORDER BY seq ${order} LIMIT 1`,
+          first,
+          fromMs * MICROS_PER_MS,
+          toMs * MICROS_PER_MS,
+        )
+        .toArray()[0]?.seq;
+    const from = found("ASC");
+    return from === undefined ? null : { from, to: found("DESC")! };
   }
 
   /** Counts of the segments up to and with seq; zero before the first. */
@@ -125,20 +183,20 @@ export class SegmentTable {
     return keys.filter((key) => !named.has(key));
   }
 
-  /** Deletes some rows whose objects are past their retention, up to the slowest sink's cursor. */
-  trim(nowMs: number, cursor: number): void {
-    this.#sql.exec(
+  /** Deletes some rows whose objects are past their retention, up to the slowest sink's cursor. @returns how many. */
+  trim(nowMs: number, cursor: number): number {
+    return this.#sql.exec(
       `DELETE FROM segments WHERE seq IN
          (SELECT seq FROM segments WHERE seq < ? AND committed_at < ? ORDER BY seq LIMIT ?)`,
       cursor,
       nowMs - ROWS_KEPT_MS,
       ROWS_PER_TRIM,
-    );
+    ).rowsWritten;
   }
 
   /** The first seq committed at or after a time, head + 1 if there is none: a search by halves. */
   #firstSeqAt(timeMs: number, head: number): number {
-    let low = this.#sql.exec<{ seq: number | null }>("SELECT min(seq) AS seq FROM segments").one().seq ?? head + 1;
+    let low = this.oldest(head);
     let high = head + 1;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
@@ -148,3 +206,17 @@ export class SegmentTable {
     return low;
   }
 }
+
+const refOf = (row: SegmentRow): SegmentRef => ({
+  seq: row.seq,
+  key: row.key,
+  bytes: row.bytes,
+  events: row.events,
+  quarantined: row.quarantined,
+  minReceivedAt: row.min_received_at,
+  maxReceivedAt: row.max_received_at,
+  committedAt: row.committed_at,
+  ...(row.kind !== "" && { kind: row.kind }),
+  ...(row.sinks !== "*" && { sinks: sinksOf(row.sinks)! }),
+  ...(row.republished > 0 && { republished: row.republished }),
+});

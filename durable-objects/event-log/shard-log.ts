@@ -12,16 +12,25 @@
  * A commit whose answer was lost is repeated: every id and message is owned, so nothing is left to commit.
  */
 import { LOG } from "../../r2-layout/limits.ts";
+import type { Rule } from "../../r2-layout/rule.ts";
+import { addColumns } from "../add-columns.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
 import { SINKS } from "../sink-cursor/api.ts";
-import type { CommitAnswer, LogStatus, PastCursor, SegmentCommit } from "./api.ts";
+import type { CommitAnswer, LogStatus, Redrive, RedriveAnswer, SegmentCommit } from "./api.ts";
 import { DedupWindow } from "./dedup-window.ts";
+import type { EdgeNote } from "./edge-table.ts";
 import { EdgeTable } from "./edge-table.ts";
 import { IdSet } from "./id-set.ts";
 import { ID_BYTES, toWords } from "./packed-ids.ts";
-import { SegmentTable } from "./segment-table.ts";
+import type { NewPlace } from "./segment-log.ts";
+import { SegmentLog } from "./segment-log.ts";
+import type { SourceNote } from "./source-table.ts";
+import { SourceTable } from "./source-table.ts";
 
-/** The log's one row: its place and its cumulative counts of events. */
+/**
+ * The log's one row: its place and its cumulative counts of events. `committed` and `quarantined` are those of messages;
+ * what a redrive has made of the quarantined is not in them.
+ */
 type LogRow = {
   shard: number;
   epoch: number;
@@ -35,33 +44,62 @@ type LogRow = {
   redelivered: number;
   gaps: number;
   committed_at: number;
+  moved_in: number;
+  moved_out: number;
+  late: number;
+  clock_skewed: number;
+  republished: number;
 };
+
+/** What the row of a commit keeps until its ids become a run. */
+interface CommitNote {
+  readonly edges: readonly EdgeNote[];
+  readonly sources: readonly SourceNote[];
+}
 
 /** Ids in one commit: a row of SQLite holds 2 MB, and one call is one transaction. The fan-out cuts at a third of it. */
 const IDS_PER_COMMIT = 100_000;
 
 export class ShardLog {
+  /** Reading; changes go through this class. */
+  readonly places: SegmentLog;
   readonly #sql: SqlStorage;
+  readonly #windowMs: number;
   readonly #window: DedupWindow;
   readonly #edges: EdgeTable;
-  readonly #segments: SegmentTable;
+  readonly #sources: SourceTable;
   /** Caches of the rows. */
   #row: LogRow | null = null;
   #cursors: Map<SinkName, number> | null = null;
+  /** Whether the notes of the recent commits are in the tables' memory. */
+  #noted = false;
 
-  /** @param shard taken where the log is new. */
-  constructor(sql: SqlStorage, shard: number) {
+  /** @param shard taken where the log is new. @param windowMs the dedup window. */
+  constructor(sql: SqlStorage, shard: number, windowMs: number = LOG.dedupWindowMs) {
     this.#sql = sql;
-    this.#window = new DedupWindow(sql);
-    this.#edges = new EdgeTable(sql, () => this.#window.notes());
-    this.#segments = new SegmentTable(sql);
+    this.#windowMs = windowMs;
+    this.#window = new DedupWindow(sql, windowMs);
+    this.#edges = new EdgeTable(sql);
+    this.#sources = new SourceTable(sql);
+    this.places = new SegmentLog(sql);
     sql.exec(`CREATE TABLE IF NOT EXISTS log (
       id INTEGER PRIMARY KEY, shard INTEGER NOT NULL, epoch INTEGER NOT NULL, head INTEGER NOT NULL,
       accepted INTEGER NOT NULL, arrived INTEGER NOT NULL, committed INTEGER NOT NULL, quarantined INTEGER NOT NULL,
       duplicates INTEGER NOT NULL, suppressed INTEGER NOT NULL, redelivered INTEGER NOT NULL, gaps INTEGER NOT NULL,
       committed_at INTEGER NOT NULL)`);
+    addColumns(sql, "log", {
+      moved_in: "INTEGER NOT NULL DEFAULT 0",
+      moved_out: "INTEGER NOT NULL DEFAULT 0",
+      late: "INTEGER NOT NULL DEFAULT 0",
+      clock_skewed: "INTEGER NOT NULL DEFAULT 0",
+      republished: "INTEGER NOT NULL DEFAULT 0",
+    });
     sql.exec("CREATE TABLE IF NOT EXISTS cursors (sink TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID");
-    sql.exec("INSERT OR IGNORE INTO log VALUES (0, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)", shard);
+    sql.exec(
+      `INSERT OR IGNORE INTO log (id, shard, epoch, head, accepted, arrived, committed, quarantined, duplicates, suppressed,
+         redelivered, gaps, committed_at) VALUES (0, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)`,
+      shard,
+    );
   }
 
   get shard(): number {
@@ -105,46 +143,80 @@ export class ShardLog {
     }
 
     const at = Math.max(nowMs, row.committed_at);
-    const arrival = this.#edges.arrive(messages);
-    if (ids.byteLength > 0) this.#window.insert(ids, at, arrival.note);
+    const change = this.#arrive(ids, messages, at);
     const quarantined = segment?.quarantined ?? 0;
     const next: LogRow = {
       ...row,
       head: segment ? row.head + 1 : row.head,
-      accepted: row.accepted + arrival.change.accepted,
-      arrived: row.arrived + sum(messages, (message) => message.events),
+      accepted: row.accepted + change.accepted,
+      arrived: row.arrived + sum(messages, (message) => (message.movedIn ? 0 : message.events)),
       committed: row.committed + events - quarantined,
       quarantined: row.quarantined + quarantined,
       duplicates: row.duplicates + sum(messages, (message) => message.duplicates),
       redelivered: row.redelivered + (commit.redelivered ?? 0),
-      gaps: row.gaps + arrival.change.gaps,
+      gaps: row.gaps + change.gaps,
       committed_at: segment ? at : row.committed_at,
+      moved_in: row.moved_in + sum(messages, (message) => (message.movedIn ? message.events : 0)),
+      moved_out: row.moved_out + sum(messages, ({ movedOut = 0 }) => movedOut),
+      late: row.late + sum(messages, ({ late = 0 }) => late),
+      clock_skewed: row.clock_skewed + sum(messages, ({ clockSkewed = 0 }) => clockSkewed),
+      republished: row.republished + (segment?.republished ?? 0),
     };
-    if (segment) {
-      this.#segments.insert(next.head, segment, at, { events: next.committed, quarantined: next.quarantined });
-    }
+    if (segment) this.places.insertMessages(placeOf(next), segment);
     this.#write(next);
     return { kind: "committed", seq: segment ? next.head : null };
   }
 
-  segments(after: number, limit: number) {
-    return this.#segments.after(after, Math.min(limit, LOG.segmentsPerRead));
+  /** Takes ids and what the messages say of their edges and sources. */
+  #arrive(ids: Uint8Array, messages: SegmentCommit["messages"], at: number): { accepted: number; gaps: number } {
+    if (ids.byteLength === 0) return { accepted: 0, gaps: 0 };
+    this.#readNotes();
+    const edges = this.#edges.arrive(
+      messages.filter(({ movedIn }) => movedIn === undefined),
+      at,
+    );
+    const note: CommitNote = { edges: edges.notes, sources: this.#sources.arrive(messages) };
+    this.#window.insert(ids, at, JSON.stringify(note));
+    return edges.change;
   }
 
-  count(after: number, to: number): { events: number; quarantined: number } {
-    const upTo = this.#segments.sums(to);
-    const before = this.#segments.sums(Math.min(after, to));
-    return { events: upTo.events - before.events, quarantined: upTo.quarantined - before.quarantined };
+  /** To be called in a transaction. @returns the rule's seq. @throws RangeError as `EventLogRulesApi.raise`. */
+  raise(rule: Rule, key: string, nowMs: number): number {
+    const known = this.places.seqOfRule(rule);
+    if (known !== null) return known;
+    const next = this.#nextPlace(nowMs);
+    this.places.insertRule(placeOf(next), rule, next.shard, key);
+    this.#write(next);
+    return next.head;
   }
 
-  past(cursor: number): PastCursor {
-    const { head } = this.#read();
-    const since = this.#segments.committedAt(cursor + 1);
-    return { ...this.count(cursor, head), segments: Math.max(0, head - cursor), since };
+  /** To be called in a transaction. @throws RangeError as `EventLogRedriveApi.redrive`. */
+  redrive(redrive: Redrive, nowMs: number): RedriveAnswer {
+    const known = this.places.seqOfRedrive(redrive.id);
+    if (known !== null) return { kind: "committed", seq: known };
+    const { segment, ids, sinks } = redrive;
+    if (segment.events < 1 || segment.events > LOG.redriveLines)
+      throw new RangeError(`${segment.events} lines redriven`);
+    if (sinks.length === 0) throw new RangeError("a redrive for nobody");
+    if (ids && ids.byteLength !== segment.events * ID_BYTES) throw new RangeError(`${ids.byteLength} bytes of ids`);
+    if (segment.writtenAt + LOG.staleSegmentMs <= nowMs) return { kind: "stale" };
+    const before = this.places.redrivenBefore(redrive);
+    if (before.length > 0) return { kind: "redriven", origins: before };
+    const next = this.#nextPlace(nowMs);
+    const origins = this.places.countOrigins(redrive, next.head - 1);
+    if (ids) {
+      const owned = ownedOrRepeated(ids, this.#window.owned(ids));
+      if (owned.length > 0) return { kind: "owned", ids: owned };
+      this.#arrive(ids, [], next.committed_at);
+    }
+    this.places.insertRedrive(placeOf(next), redrive, origins);
+    this.#write(next);
+    return { kind: "committed", seq: next.head };
   }
 
-  unnamed(keys: readonly string[]): string[] {
-    return this.#segments.unnamed(keys, this.#read().head);
+  #nextPlace(nowMs: number): LogRow {
+    const row = this.#read();
+    return { ...row, head: row.head + 1, committed_at: Math.max(nowMs, row.committed_at) };
   }
 
   cursor(sink: SinkName): number {
@@ -169,36 +241,62 @@ export class ShardLog {
     const work = this.#window.due(nowMs);
     if (!work) return false;
     // The notes go with the rows that a flush deletes, so what they say is written first.
-    if (work.kind === "flush") this.#edges.write(nowMs, nowMs - 2 * LOG.dedupWindowMs);
+    if (work.kind === "flush") {
+      this.#readNotes();
+      this.#edges.write(nowMs, nowMs - 2 * this.#windowMs);
+      this.#sources.write();
+    }
     this.#window.maintain(work);
-    if (work.kind === "flush") this.#segments.trim(nowMs, Math.min(...SINKS.map((sink) => this.cursor(sink))));
+    if (work.kind === "flush") {
+      this.places.trim(nowMs, Math.min(...SINKS.map((sink) => this.cursor(sink))), this.head);
+    }
     return true;
   }
 
   status(): LogStatus {
     const { redelivered, ...row } = this.#read();
+    this.#readNotes();
     const { ids, bytes } = this.#window.size;
+    const { released } = this.places;
     return {
       ...row,
+      committed: row.committed + released,
+      quarantined: row.quarantined - released,
       redelivered_messages: redelivered,
       ids,
       id_memory_bytes: bytes,
       cursors: Object.fromEntries(this.#readCursors()),
+      rules: this.places.rulesVersion,
+      oldest_gap_at: this.#edges.oldestGapAt(),
+      sources: this.#sources.all(),
     };
   }
 
   forget(): void {
     this.#row = null;
     this.#cursors = null;
+    this.#noted = false;
     this.#window.forget();
-    this.#edges.forget();
+    this.places.forget();
+  }
+
+  #readNotes(): void {
+    if (this.#noted) return;
+    this.#edges.load();
+    this.#sources.load();
+    for (const { at, note } of this.#window.notes()) {
+      const { edges, sources } = readNote(note);
+      this.#edges.replay(edges, at);
+      this.#sources.replay(sources);
+    }
+    this.#noted = true;
   }
 
   #read(): LogRow {
     this.#row ??= this.#sql
       .exec<LogRow>(
         `SELECT shard, epoch, head, accepted, arrived, committed, quarantined, duplicates, suppressed, redelivered, gaps,
-           committed_at FROM log`,
+           committed_at, moved_in, moved_out, late, clock_skewed, republished FROM log`,
       )
       .one();
     return this.#row;
@@ -207,7 +305,8 @@ export class ShardLog {
   #write(row: LogRow): void {
     this.#sql.exec(
       `UPDATE log SET head = ?, accepted = ?, arrived = ?, committed = ?, quarantined = ?, duplicates = ?,
-         redelivered = ?, gaps = ?, committed_at = ?`,
+         redelivered = ?, gaps = ?, committed_at = ?, moved_in = ?, moved_out = ?, late = ?, clock_skewed = ?,
+         republished = ?`,
       row.head,
       row.accepted,
       row.arrived,
@@ -217,6 +316,11 @@ export class ShardLog {
       row.redelivered,
       row.gaps,
       row.committed_at,
+      row.moved_in,
+      row.moved_out,
+      row.late,
+      row.clock_skewed,
+      row.republished,
     );
     this.#row = row;
   }
@@ -243,3 +347,15 @@ function ownedOrRepeated(ids: Uint8Array, owned: Uint8Array): number[] {
 
 const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
   items.reduce((total, item) => total + of(item), 0);
+
+const placeOf = (row: LogRow): NewPlace => ({
+  seq: row.head,
+  at: row.committed_at,
+  sums: { events: row.committed, quarantined: row.quarantined },
+});
+
+/** Notes were a list of what the edges said, before there was more to say. */
+function readNote(text: string): CommitNote {
+  const note = JSON.parse(text) as CommitNote | readonly EdgeNote[];
+  return Array.isArray(note) ? { edges: note, sources: [] } : (note as CommitNote);
+}
