@@ -20,6 +20,11 @@ export interface ShardUpdate {
   readonly shards: number;
   /** The shard's position: of two states of a minute the one with the higher is newer. */
   readonly lastSeq: number;
+  /**
+   * Rises when the shard's minutes no longer are what they were plus what came since: it was wiped, or rows were swapped in. What an
+   * older one said is void, and the first publish of a new one holds the whole window. Absent: the one that is known.
+   */
+  readonly incarnation?: number;
   /** Every minute that ended `ROLLUP.finalAfterMs` before this (ms) is final in this shard, also those without events. */
   readonly completeUntil: number;
   /** The minutes that changed; may be empty. */

@@ -4,6 +4,9 @@
  * Updates may come twice and in any order: of two states of a shard's minute the one with the higher lastSeq stays. Users are
  * kept as one union for all shards, since a newer sketch of a shard holds its older one. What is kept of each shard is small
  * (counts and a short list), so that the hub fits in memory with 128 shards.
+ *
+ * All that holds within one incarnation of a shard. A new one may have less than the old, which cannot be taken out of a union: whoever
+ * owns the board asks `isOutdatedBy` first, and makes a new board.
  */
 import { LIVE } from "../../r2-layout/limits.ts";
 import { DIMENSIONS, type Dimension, type MicroUnits } from "../minute-rollup/api.ts";
@@ -32,6 +35,7 @@ interface BoardMinute {
 export class LiveBoard {
   readonly shards: number;
   readonly #completeUntil = new Map<number, number>();
+  readonly #incarnations = new Map<number, number>();
   readonly #minutes = new Map<number, BoardMinute>();
   #revision = 0;
 
@@ -44,9 +48,19 @@ export class LiveBoard {
     return this.#revision;
   }
 
+  /** The shard is no longer what the board was told of. */
+  isOutdatedBy({ shard, incarnation }: ShardUpdate): boolean {
+    const known = this.#incarnations.get(shard);
+    return incarnation !== undefined && known !== undefined && incarnation > known;
+  }
+
   /** @returns starts of the minutes that may look different now. */
   apply(update: ShardUpdate): Set<number> {
     const changed = new Set<number>();
+    const known = this.#incarnations.get(update.shard);
+    const { incarnation = known } = update;
+    if (known !== undefined && incarnation! < known) return changed;
+    if (incarnation !== undefined) this.#incarnations.set(update.shard, incarnation);
     for (const { minute, users, ...part } of update.minutes) {
       let merged = this.#minutes.get(minute);
       if (!merged) {
@@ -90,8 +104,11 @@ export class LiveBoard {
   }
 
   minute(start: number): LiveMinute | null {
-    const merged = this.#minutes.get(start);
-    if (!merged) return null;
+    return this.#minutes.has(start) ? this.minuteOrEmpty(start) : null;
+  }
+
+  minuteOrEmpty(start: number): LiveMinute {
+    const merged = this.#minutes.get(start) ?? { users: emptySketch(), parts: new Map<number, ShardPart>() };
     const parts = [...merged.parts.values()];
     const top = {} as Record<Dimension, [string, number][]>;
     for (const dimension of DIMENSIONS) top[dimension] = mergeTop(parts.map((part) => part.top[dimension]));

@@ -7,11 +7,15 @@
  *                       what the sockets were told (one row, sent-frames.ts) is sent
  *     nobody watches    publishes to a hub without sockets or minutes end at once
  *     lost publish      a MinuteRollup tells it again with its next batch or tick
+ *     rollup rebuilt    a publish of a newer incarnation (api.ts): as after an eviction. What sockets were told and is no more is sent, too,
+ *                       with nothing in it; what the older incarnation still has under way is void
  *
  * A socket is accepted and given its snapshot in one step, so no frame can come before it. A frame is encoded once and sent to all.
  * A timer holds off hibernation for half a second at most.
  */
+
 import { DurableObject } from "cloudflare:workers";
+import { createHash } from "node:crypto";
 import { shardName } from "../../r2-layout/keys.ts";
 import { INGEST, LIVE } from "../../r2-layout/limits.ts";
 import type { MinuteRollupApi } from "../minute-rollup/api.ts";
@@ -55,7 +59,13 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
       this.#board = null;
       this.#restoring = null;
     }
-    const board = await this.#restored();
+    let board = await this.#restored();
+    // Once: what was asked for after this publish came is at least as new. Shards that are rebuilt together share one restoring.
+    if (board.isOutdatedBy(update)) {
+      if (this.#board === board) this.#board = null;
+      if (this.#sockets().length === 0) return;
+      board = await this.#restored();
+    }
     for (const minute of board.apply(update)) this.#changed.add(minute);
     this.#schedule();
   }
@@ -111,8 +121,9 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
       if (this.#restoring !== restoring) return this.#board ?? this.#restored();
       this.#board = board;
       this.#restoring = null;
+      this.#snapshot = null;
       // Whoever hibernated may have missed some of it. Not sent yet: what woke the hub comes along in the same frames.
-      for (const minute of board.starts(Date.now())) this.#changed.add(minute);
+      for (const minute of [...board.starts(Date.now()), ...this.#sent.minutes()]) this.#changed.add(minute);
       return board;
     } catch (error) {
       if (this.#restoring === restoring) this.#restoring = null;
@@ -159,14 +170,16 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
     if (sockets.length === 0) return;
     const at = new Date(now).toISOString();
     const frames: string[] = [];
+    const { from } = liveWindow(now);
     for (const start of changed) {
-      const minute = board.minute(start);
-      const seq = minute && this.#sent.next(start, signature(minute));
-      if (minute && seq !== null) frames.push(encode({ type: "minute", seq, at, ...minute }));
+      if (start < from) continue;
+      const minute = board.minuteOrEmpty(start);
+      const seq = this.#sent.next(start, signature(minute));
+      if (seq !== null) frames.push(encode({ type: "minute", seq, at, ...minute }));
     }
     if (frames.length === 0) return;
     this.#flushedAt = now;
-    this.#sent.save(liveWindow(now).from);
+    this.#sent.save(from);
     for (const socket of sockets) for (const frame of frames) send(socket, frame);
   }
 
@@ -192,8 +205,11 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
   }
 }
 
-/** Two states of a minute with equal counts are equal: every batch that changes it adds events. */
-const signature = ({ events, version, state }: LiveMinute): string => `${events} ${version} ${state}`;
+/** What a socket was told, in short. A correction may move a minute's events to another page and leave their number as it was. */
+function signature(minute: LiveMinute): string {
+  const { events, version, state } = minute;
+  return `${events} ${version} ${state} ${createHash("sha256").update(JSON.stringify(minute)).digest("base64").slice(0, 12)}`;
+}
 
 const encode = (frame: LiveFrame): string => JSON.stringify(frame);
 

@@ -38,6 +38,11 @@ export class SentFrames {
     this.#state.shards = shards;
   }
 
+  /** Starts of the minutes that sockets have been told. */
+  minutes(): number[] {
+    return [...this.#signatures.keys()];
+  }
+
   /** Numbers a frame of this minute, or null where the sockets have it already. Call `save` when done. */
   next(minute: number, signature: string): number | null {
     if (this.#signatures.get(minute) === signature) return null;

@@ -49,6 +49,8 @@ export interface RollupBatch {
 export interface RollupAnswer {
   readonly applied: boolean;
   readonly lastSeq: number;
+  /** With `applied` false: the batch would follow, but its events passed through older rules than this version. */
+  readonly rules?: number;
 }
 
 export interface RollupQuery {
@@ -95,12 +97,16 @@ export interface RollupPoint {
   readonly value: number;
   readonly state: "provisional" | "final";
   readonly version: number;
+  /** The version is above 1: it changed after it was final. */
+  readonly corrected?: true;
   readonly approximate?: true;
 }
 
 /** What a LiveHub that was just born asks for. */
 export interface RecentMinutes {
   readonly lastSeq: number;
+  /** As in ShardUpdate. */
+  readonly incarnation?: number;
   readonly completeUntil: number;
   readonly minutes: readonly ShardMinute[];
 }
@@ -112,6 +118,8 @@ export interface RollupStatus {
   readonly completeUntil: number;
   /** Minutes kept that are not final yet. */
   readonly openMinutes: number;
+  /** The newest rule version it knows. */
+  readonly rules: number;
 }
 
 export interface MinuteRollupApi {
@@ -122,26 +130,62 @@ export interface MinuteRollupApi {
   status(): Promise<RollupStatus>;
 }
 
-/** What changed in a minute that was final: a late event, a correction, a rebuild. Kept for `ROLLUP.changesKeptMs`. */
+/**
+ * What changed in a minute that was final: a late event, a correction, a rebuild. Kept for `ROLLUP.changesKeptMs`.
+ * Late events of one minute that come within one minute of the object's clock are one record.
+ */
 export interface MinuteChange {
-  /** Milliseconds: start of the minute, and when it changed. */
+  /** Milliseconds: start of the minute (or of what `grain` says), and when it changed. */
   readonly minute: number;
   readonly at: number;
-  /** The minute's version from then on. */
+  /** Its version from then on; the hour's, where a minute is no longer kept. */
   readonly version: number;
   readonly reason: "late" | "correction" | "rebuild";
   /** Of a correction or a rebuild. */
   readonly job: string | null;
   /** What it gained; negative where it lost. */
   readonly events: number;
+  /** At most `ROLLUP.changeCurrencies`; what is beyond is summed under `(other)`. */
   readonly revenue: RevenueByCurrency;
+  /** Hours stand for minutes that a store no longer has, hours and days for more than `ROLLUP.changesPerRow` at once. */
+  readonly grain: Grain;
+}
+
+/** A change and its place: of two that were made at the same time, the one with the higher id is newer. */
+export interface PlacedChange extends MinuteChange {
+  readonly id: number;
 }
 
 /** A window of event_time that is built anew beside the live rows. Milliseconds, half open, on starts of an hour. */
 export interface RebuildWindow {
   readonly job: string;
+  readonly shard: number;
   readonly from: number;
   readonly to: number;
+  /** Where the sink's cursor stands: an object behind it has lost rows, and is restored by a build of everything. */
+  readonly cursor: number;
+  /** What the log has at or below it cannot be in the window. */
+  readonly after: number;
+}
+
+/** All of event_time, as a window: what a rebuild without `from` and `to` covers. */
+export const ALL_TIME = { from: 0, to: 8_640_000_000_000_000 } as const;
+
+export interface RebuildBegun {
+  /** The job has still to add what the log has in after + 1 .. upTo; above upTo live batches go to both. */
+  readonly upTo: number;
+  readonly after: number;
+  /** Steps that were added. */
+  readonly step: number;
+}
+
+export interface RebuildStep {
+  /** Dense from 1. */
+  readonly step: number;
+  /** All of the log up to here is added with it. */
+  readonly to: number;
+  /** The rule version that its events passed through. */
+  readonly rules: number;
 }
 
 export interface RebuildComparison {
@@ -156,19 +200,27 @@ export interface RebuildComparison {
  * Building a window anew, in isolation. Live batches go on to the live rows, and from `begin` on also to the shadow's;
  * the job adds what the log had at or below `upTo`. Then `swap` puts the shadow in the live rows' place, in one
  * transaction for minutes and hours, adds up the days anew from their hours, and keeps the old until `confirm`.
+ * The protocol with its interleavings stands in rebuilds.ts. Errors whose message starts with "rules:" say that a rule was
+ * raised since: `begin` starts anew.
  */
 export interface MinuteRebuildApi {
   /** Batches that know an older rule version are refused from now on. Never falls. */
   raise(version: number): Promise<void>;
-  begin(window: RebuildWindow): Promise<{ readonly upTo: number; readonly step: number }>;
-  /** Steps count from 1, dense; one that was added is not added again. */
-  add(job: string, step: number, minutes: readonly MinuteDelta[]): Promise<{ readonly step: number }>;
+  /** Safe to repeat. @throws RangeError where the job has ended, or another one has the window. */
+  begin(window: RebuildWindow): Promise<RebuildBegun>;
+  /** One that was added is not added again. */
+  add(job: string, step: RebuildStep, minutes: readonly MinuteDelta[]): Promise<{ readonly step: number }>;
   compare(job: string): Promise<RebuildComparison>;
   swap(job: string, reason: "correction" | "rebuild"): Promise<void>;
   /** The old rows back in place, with what came since; refused after `confirm`. */
   revert(job: string): Promise<void>;
   confirm(job: string): Promise<void>;
   discard(job: string): Promise<void>;
-  /** Newest first. */
-  changes(from: number, to: number, limit: number): Promise<MinuteChange[]>;
+  /** Of minutes that start in from..to (ms, half open); newest first, from the place `before` (exclusive) on. */
+  changes(
+    from: number,
+    to: number,
+    limit: number,
+    before?: { readonly at: number; readonly id: number },
+  ): Promise<PlacedChange[]>;
 }

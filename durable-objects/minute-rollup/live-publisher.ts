@@ -6,6 +6,8 @@
  *     hub does not answer         the same, after ten seconds
  *     object evicted              what the hub knows is forgotten with the marks: the next publish tells the whole window
  *     batch while one is sending  its minutes are gathered, and sent when that one has ended: one at a time, no backlog
+ *     rows were swapped           the whole window is told under a new incarnation (ShardUpdate); one that is under way and told the old
+ *                                 is void for the hub, whichever comes first
  */
 import { MINUTE_MS } from "../../r2-layout/limits.ts";
 import type { LiveHubApi, ShardUpdate } from "../live-hub/api.ts";
@@ -37,6 +39,11 @@ export class LivePublisher {
     this.#shards = shards;
   }
 
+  /** The next publish is the whole window. */
+  tellAll(): void {
+    this.#unpublished = null;
+  }
+
   /** @param changed starts of minutes that a batch has changed; none for a tick */
   async publish(shard: number, changed: readonly number[], clock: () => number): Promise<void> {
     for (const minute of changed) this.#unpublished?.add(minute);
@@ -58,17 +65,17 @@ export class LivePublisher {
   async #send(shard: number, now: number): Promise<void> {
     const { from, to } = liveWindow(now);
     const waiting = this.#unpublished;
-    const { lastSeq, completeUntil } = this.#store.position();
+    const { lastSeq, completeUntil, incarnation } = this.#store.position();
     const minutes = this.#store.minutes(from, to, waiting ?? undefined).map(shardMinute);
-    if (minutes.length === 0 && !this.#ripened(completeUntil)) return;
+    if (minutes.length === 0 && waiting && !this.#ripened(completeUntil)) return;
     this.#unpublished = new Set([...(waiting ?? [])].filter((minute) => minute >= to));
     try {
-      const update: ShardUpdate = { shard, shards: this.#shards, lastSeq, completeUntil, minutes };
+      const update: ShardUpdate = { shard, shards: this.#shards, lastSeq, incarnation, completeUntil, minutes };
       await within(PUBLISH_TIMEOUT_MS, this.#hub().publish(update));
       this.#toldUntil = completeUntil;
     } catch (error) {
-      const since: Set<number> = this.#unpublished;
-      this.#unpublished = waiting && new Set([...waiting, ...since]);
+      const since = this.#unpublished as ReadonlySet<number> | null;
+      this.#unpublished = waiting && since && new Set([...waiting, ...since]);
       throw error;
     }
   }

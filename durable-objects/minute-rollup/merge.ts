@@ -17,6 +17,10 @@ export function mergedVersion(versions: Iterable<number>): number {
   return merged;
 }
 
+/** Milliseconds: what was committed before is in, in every shard. */
+export const leastComplete = (shards: readonly Pick<RollupParts, "completeUntil">[]): number =>
+  Math.min(...shards.map(({ completeUntil }) => completeUntil));
+
 interface Growing {
   readonly versions: number[];
   approximate: boolean;
@@ -61,7 +65,7 @@ export function mergeParts(query: Pick<RollupQuery, "grain" | "by">, shards: rea
       }
     }
   }
-  const completeUntil = Math.min(...shards.map((shard) => shard.completeUntil));
+  const completeUntil = leastComplete(shards);
   return [...starts]
     .sort(([one], [other]) => one - other)
     .flatMap(([start, growing]) => points(query, start, growing, completeUntil));
@@ -82,6 +86,7 @@ function points(
     value,
     state,
     version,
+    ...(version > 1 && { corrected: true }),
     ...(approximate && { approximate }),
   });
   if (growing.users) return [point({}, estimateUsers(growing.users), isEstimate(growing.users))];

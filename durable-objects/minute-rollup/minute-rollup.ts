@@ -1,9 +1,16 @@
-/** The class that joins RPC, storage and the LiveHub; the work is in rollup-store.ts and live-publisher.ts. */
+/** The class that joins RPC, storage and the LiveHub; the work is in rollup-store.ts, rebuilds.ts and live-publisher.ts. */
 import { DurableObject } from "cloudflare:workers";
 import type { LiveHubApi } from "../live-hub/api.ts";
 import type { ObjectNamespace } from "../namespace.ts";
 import type {
+  MinuteDelta,
+  MinuteRebuildApi,
   MinuteRollupApi,
+  PlacedChange,
+  RebuildBegun,
+  RebuildComparison,
+  RebuildStep,
+  RebuildWindow,
   RecentMinutes,
   RollupAnswer,
   RollupBatch,
@@ -12,6 +19,7 @@ import type {
   RollupStatus,
 } from "./api.ts";
 import { LivePublisher } from "./live-publisher.ts";
+import type { Swapped } from "./rebuilds.ts";
 import { RollupStore } from "./rollup-store.ts";
 import { shardMinute } from "./shard-minute.ts";
 
@@ -20,7 +28,7 @@ export interface MinuteRollupEnv {
   readonly SHARDS?: string;
 }
 
-export class MinuteRollup extends DurableObject<MinuteRollupEnv> implements MinuteRollupApi {
+export class MinuteRollup extends DurableObject<MinuteRollupEnv> implements MinuteRollupApi, MinuteRebuildApi {
   readonly #store: RollupStore;
   readonly #publisher: LivePublisher;
 
@@ -43,12 +51,63 @@ export class MinuteRollup extends DurableObject<MinuteRollupEnv> implements Minu
   }
 
   async recent(from: number, to: number): Promise<RecentMinutes> {
-    const { lastSeq, completeUntil } = this.#store.position();
-    return { lastSeq, completeUntil, minutes: this.#store.minutes(from, to).map(shardMinute) };
+    const { lastSeq, completeUntil, incarnation } = this.#store.position();
+    return { lastSeq, completeUntil, incarnation, minutes: this.#store.minutes(from, to).map(shardMinute) };
   }
 
   async status(): Promise<RollupStatus> {
-    return { ...this.#store.position(), openMinutes: this.#store.openMinutes() };
+    const { lastSeq, events, completeUntil, rules } = this.#store.position();
+    return { lastSeq, events, completeUntil, rules, openMinutes: this.#store.openMinutes() };
+  }
+
+  async raise(version: number): Promise<void> {
+    this.#transact(() => this.#store.raise(version));
+  }
+
+  async begin(window: RebuildWindow): Promise<RebuildBegun> {
+    return this.#transact(() => this.#store.rebuilds.begin(window, Date.now()));
+  }
+
+  async add(job: string, step: RebuildStep, minutes: readonly MinuteDelta[]): Promise<{ readonly step: number }> {
+    // By itself: should the step be refused because the build is older than its rules, the next one is begun under them.
+    await this.raise(step.rules);
+    return this.#transact(() => this.#store.rebuilds.add(job, step, minutes, Date.now()));
+  }
+
+  async compare(job: string): Promise<RebuildComparison> {
+    return this.#store.rebuilds.compare(job, Date.now());
+  }
+
+  async swap(job: string, reason: "correction" | "rebuild"): Promise<void> {
+    this.#tell(this.#transact(() => this.#store.rebuilds.swap(job, reason, Date.now())));
+  }
+
+  async revert(job: string): Promise<void> {
+    this.#tell(this.#transact(() => this.#store.rebuilds.revert(job, Date.now())));
+  }
+
+  async confirm(job: string): Promise<void> {
+    this.#transact(() => this.#store.rebuilds.confirm(job, Date.now()));
+  }
+
+  async discard(job: string): Promise<void> {
+    this.#tell(this.#transact(() => this.#store.rebuilds.discard(job, Date.now())));
+  }
+
+  async changes(
+    from: number,
+    to: number,
+    limit: number,
+    before?: { readonly at: number; readonly id: number },
+  ): Promise<PlacedChange[]> {
+    return this.#store.changes.read(from, to, limit, before);
+  }
+
+  /** Rows on screens were swapped: all that is shown of this shard is told anew. */
+  #tell(swapped: Swapped | null): void {
+    if (!swapped?.seen) return;
+    this.#publisher.tellAll();
+    this.ctx.waitUntil(this.#publisher.publish(swapped.shard, [], Date.now));
   }
 
   #transact<T>(work: () => T): T {

@@ -14,7 +14,7 @@ import {
   type RollupQuery,
 } from "./api.ts";
 import { GRAIN_MS, grainStart } from "./grains.ts";
-import { mergeParts } from "./merge.ts";
+import { leastComplete, mergeParts } from "./merge.ts";
 
 export type RollupsProblem =
   | { readonly reason: "bad_parameter"; readonly parameter: string; readonly detail: string }
@@ -22,6 +22,11 @@ export type RollupsProblem =
 
 export interface RollupsAnswer {
   readonly points: readonly RollupPoint[];
+  /**
+   * ISO 8601, UTC: everything that any shard's log took before it is in the points, and what ended half a minute before it is final. Null
+   * while a shard has not been read yet.
+   */
+  readonly watermark: string | null;
 }
 
 /** A sketch is 4 kB at most: so many of them are held at a time, of all shards together. */
@@ -38,18 +43,20 @@ export async function readRollups(
   if (!parsed.ok) return parsed;
   const query = parsed.value;
   const points: RollupPoint[] = [];
+  let completeUntil = Number.POSITIVE_INFINITY;
   try {
     for (const window of windows(query, shards)) {
       const parts = await askShards(rollups, shards, window);
       const merged = parts.some(({ cut }) => cut) ? null : mergeParts(query, parts);
       if (!merged || points.length + merged.length > ROLLUP.pointsPerAnswer) return err(tooManyPoints(query));
       for (const point of merged) points.push(point);
+      completeUntil = Math.min(completeUntil, leastComplete(parts));
     }
   } catch (error) {
     console.error(JSON.stringify({ at: "read_rollups", error: String(error) }));
     return err({ reason: "upstream_unavailable", retry_after_s: INGEST.retryAfterSeconds });
   }
-  return ok({ points });
+  return ok({ points, watermark: completeUntil > 0 ? new Date(completeUntil).toISOString() : null });
 }
 
 /**
@@ -64,9 +71,9 @@ export function parseRollupQuery(params: URLSearchParams, now: number): Result<R
   const by = params.has("by") ? oneOf(params, "by", DIMENSIONS, "event_name") : ok(undefined);
   if (!by.ok) return by;
   if (metric.value === "users" && by.value) return bad("by", "users are counted in total only");
-  const to = time(params, "to", now);
+  const to = timeParameter(params, "to", now);
   if (!to.ok) return to;
-  const from = time(params, "from", to.value - HOUR_MS);
+  const from = timeParameter(params, "from", to.value - HOUR_MS);
   if (!from.ok) return from;
   if (from.value >= to.value) return bad("from", "from must be before to");
   const start = grainStart(grain.value, from.value);
@@ -124,12 +131,17 @@ function oneOf<const T extends string>(
   return allowed.includes(value as T) ? ok(value as T) : bad(parameter, `one of ${allowed.join(", ")}`);
 }
 
-function time(params: URLSearchParams, parameter: string, otherwise: number): Result<number, RollupsProblem> {
+/** Milliseconds. */
+export function timeParameter(
+  params: URLSearchParams,
+  parameter: string,
+  otherwise: number,
+): Result<number, RollupsProblem> {
   const text = params.get(parameter);
   if (text === null || text === "") return ok(otherwise);
   const us = parseTime(text);
   return us === null ? bad(parameter, "an ISO 8601 time or an epoch number") : ok(us / MICROS_PER_MS);
 }
 
-const bad = (parameter: string, detail: string): { readonly ok: false; readonly error: RollupsProblem } =>
+export const bad = (parameter: string, detail: string): { readonly ok: false; readonly error: RollupsProblem } =>
   err({ reason: "bad_parameter", parameter, detail });

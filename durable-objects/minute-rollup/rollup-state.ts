@@ -9,7 +9,7 @@
  */
 import { ROLLUP } from "../../r2-layout/limits.ts";
 import { DIMENSIONS, type Dimension, type MicroUnits, type MinuteDelta, OTHER_VALUES } from "./api.ts";
-import { emptySketch, mergeSketch, type UserSketch } from "./user-sketch.ts";
+import { emptySketch, encodeSketch, mergeSketch, type UserSketch } from "./user-sketch.ts";
 
 export interface ValueState {
   events: number;
@@ -45,6 +45,31 @@ export function addDelta(state: RollupState, delta: MinuteDelta, users: UserSket
     for (const [key, events, revenue] of delta.by[dimension]) addValue(values, key, events, revenue);
   }
   mergeSketch(state.users, users);
+}
+
+/**
+ * Adds another state, which is left as it is: an hour to its day. As long as neither has met a cap the result is what folding the events
+ * directly gives. The state may exceed its caps until `applyCaps`.
+ */
+export function mergeState(state: RollupState, other: RollupState): void {
+  state.events += other.events;
+  addRevenue(state.revenue, other.revenue);
+  for (const dimension of DIMENSIONS) {
+    const { values, approximate } = other.by[dimension];
+    for (const [key, value] of values) addValue(state.by[dimension].values, key, value.events, value.revenue);
+    state.by[dimension].approximate ||= approximate;
+  }
+  mergeSketch(state.users, other.users);
+}
+
+/** Whether two states say the same, in whatever order they came together. */
+export function sameState(one: RollupState, other: RollupState): boolean {
+  return (
+    one.events === other.events &&
+    sameSums(one.revenue, other.revenue) &&
+    DIMENSIONS.every((dimension) => sameDimension(one.by[dimension], other.by[dimension])) &&
+    Buffer.from(encodeSketch(one.users)).equals(encodeSketch(other.users))
+  );
 }
 
 /** Folds what is beyond the caps into `(other)`. */
@@ -104,6 +129,23 @@ function applyDimensionCaps(dimension: DimensionState): void {
 /** Ties by key, so that the same sequence of batches always keeps the same values. */
 function byEventsThenKey([key, { events }]: [string, ValueState], [otherKey, other]: [string, ValueState]): number {
   return events - other.events || (key < otherKey ? 1 : -1);
+}
+
+function sameDimension(one: DimensionState, other: DimensionState): boolean {
+  if (one.approximate !== other.approximate || one.values.size !== other.values.size) return false;
+  for (const [key, { events, revenue }] of one.values) {
+    const value = other.values.get(key);
+    if (value?.events !== events || !sameSums(revenue ?? NONE, value.revenue ?? NONE)) return false;
+  }
+  return true;
+}
+
+const NONE: ReadonlyMap<string, MicroUnits> = new Map();
+
+function sameSums(one: ReadonlyMap<string, MicroUnits>, other: ReadonlyMap<string, MicroUnits>): boolean {
+  if (one.size !== other.size) return false;
+  for (const [currency, micro] of one) if (other.get(currency) !== micro) return false;
+  return true;
 }
 
 /** Bytes that numbers and punctuation may add to a value, and to each of its currencies. */

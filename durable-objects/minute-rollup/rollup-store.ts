@@ -1,19 +1,19 @@
 /**
  * What a MinuteRollup keeps in SQLite, and how a batch changes it. Runs inside one transaction of the object:
  *
- *     position     last_seq, complete_until, events: one row
- *     minutes      one packed row each, kept 48 hours by its start
- *     hours, days  the same, kept for good
+ *     position              last_seq, complete_until, events, rules, incarnation: one row
+ *     minutes, hours, days  rollup-rows.ts
+ *     changes               what changed in final minutes: change-log.ts
+ *     rebuilds, shadow      windows that are built anew: rebuilds.ts
  *
  * Rows written by a batch of live traffic: position, minute, hour, day: four, whatever its events; five when they span two
- * minutes. Every delta is applied to all three, so the larger ones need no job that adds up the smaller, and a minute that is
- * too old to be kept still counts in its hour and day.
+ * minutes, or when some came after their minute was final. Every delta is applied to all three, so the larger ones need no job that adds
+ * up the smaller, and a minute that is too old to be kept still counts in its hour and day.
  */
 import { MINUTE_MS, ROLLUP } from "../../r2-layout/limits.ts";
 import {
-  DIMENSIONS,
   GRAINS,
-  type Grain,
+  type MinuteDelta,
   type PartValue,
   type RollupAnswer,
   type RollupBatch,
@@ -21,18 +21,13 @@ import {
   type RollupParts,
   type RollupQuery,
 } from "./api.ts";
-import { GRAIN_MS, grainStart, isFinal } from "./grains.ts";
-import { decodeDimension, decodeRevenue, decodeRow, encodeRow, type RollupRow } from "./rollup-row.ts";
-import { addDelta, applyCaps, emptyState, type RollupState } from "./rollup-state.ts";
-import { decodeSketch } from "./user-sketch.ts";
-
-const TABLES = { minute: "minutes", hour: "hours", day: "days" } as const satisfies Record<Grain, string>;
-
-export interface Position {
-  lastSeq: number;
-  completeUntil: number;
-  events: number;
-}
+import { type Changed, ChangeLog } from "./change-log.ts";
+import { grainStart, isFinal } from "./grains.ts";
+import { type Position, PositionTable } from "./position-table.ts";
+import { Rebuilds } from "./rebuilds.ts";
+import { decodeDimension, decodeRevenue } from "./rollup-row.ts";
+import { RollupRows, TABLES } from "./rollup-rows.ts";
+import type { RollupState } from "./rollup-state.ts";
 
 /** A minute with its version: how often it changed after it was final, plus one. */
 export interface StoredMinute {
@@ -41,37 +36,28 @@ export interface StoredMinute {
   readonly state: RollupState;
 }
 
-interface OpenRow {
-  readonly grain: Grain;
-  readonly start: number;
-  readonly version: number;
-  readonly state: RollupState;
-}
-
 /** @returns the minutes it changed, of those that are kept. */
 export type Applied = RollupAnswer & { readonly changed: readonly number[] };
 
 export class RollupStore {
+  readonly rebuilds: Rebuilds;
+  readonly changes: ChangeLog;
   readonly #sql: SqlStorage;
-  /** Decoded rows by grain and start, least recently used first. SQLite is the truth. */
-  readonly #recent = new Map<string, OpenRow>();
+  readonly #position: PositionTable;
+  readonly #rows: RollupRows;
   #sweptMinute = 0;
 
-  constructor(sql: SqlStorage) {
+  /** @param now milliseconds */
+  constructor(sql: SqlStorage, now = Date.now()) {
     this.#sql = sql;
-    migrate(sql);
+    this.#position = new PositionTable(sql, now);
+    this.#rows = new RollupRows(sql);
+    this.changes = new ChangeLog(sql);
+    this.rebuilds = new Rebuilds(sql, this.#rows, this.#position, this.changes);
   }
 
   position(): Position {
-    const rows = this.#sql
-      .exec<{ last_seq: number; complete_until: number; events: number }>(
-        "SELECT last_seq, complete_until, events FROM position",
-      )
-      .toArray();
-    const [row] = rows;
-    return row
-      ? { lastSeq: row.last_seq, completeUntil: row.complete_until, events: row.events }
-      : { lastSeq: 0, completeUntil: 0, events: 0 };
+    return this.#position.read();
   }
 
   /**
@@ -81,30 +67,39 @@ export class RollupStore {
    *     from = lastSeq + 1         applied
    *     from <= lastSeq < to       some of it is here: refused, its sums cannot be taken apart
    *     from > lastSeq + 1         something is missing before it: refused
+   *     it would be applied, but passed through older rules than the object knows: refused
    *
    * To be called in a transaction; if that fails, call `forget`. @param now milliseconds
    */
   apply(batch: RollupBatch, now: number): Applied {
     const before = this.position();
     const repeated = batch.to <= before.lastSeq;
-    const applied = batch.from === before.lastSeq + 1;
-    if (!applied && !repeated) return { applied: false, lastSeq: before.lastSeq, changed: [] };
+    const follows = batch.from === before.lastSeq + 1;
+    if (!follows && !repeated) return { applied: false, lastSeq: before.lastSeq, changed: [] };
     const completeUntil = Math.max(before.completeUntil, batch.completeUntil);
-    if (!applied || batch.to < batch.from) {
-      if (completeUntil > before.completeUntil) this.#writePosition({ ...before, completeUntil });
-      return { applied, lastSeq: before.lastSeq, changed: [] };
+    if (!follows || batch.to < batch.from) {
+      if (completeUntil > before.completeUntil) this.#position.write({ ...before, completeUntil });
+      return { applied: follows, lastSeq: before.lastSeq, changed: [] };
     }
+    const { rules = 0 } = batch;
+    if (rules < before.rules) return { applied: false, lastSeq: before.lastSeq, rules: before.rules, changed: [] };
     let { events } = before;
     for (const { events: more } of batch.minutes) events += more;
     const changed = this.#applyDeltas(batch, before.completeUntil, now);
-    this.#writePosition({ lastSeq: batch.to, completeUntil, events });
+    this.#position.write({ ...before, lastSeq: batch.to, completeUntil, events, rules });
     this.#sweep(now);
-    return { applied, lastSeq: batch.to, changed };
+    return { applied: true, lastSeq: batch.to, changed };
+  }
+
+  raise(rules: number): void {
+    const position = this.position();
+    if (rules > position.rules) this.#position.write({ ...position, rules });
   }
 
   /** Drops what is held in memory: after a transaction that was rolled back it may be ahead of the rows. */
   forget(): void {
-    this.#recent.clear();
+    this.#rows.forget();
+    this.rebuilds.forget();
   }
 
   /** Minutes with starts in from..to (ms, half open) or only those of them that are named, oldest first. */
@@ -116,7 +111,7 @@ export class RollupStore {
           .toArray()
           .map(({ start }) => start);
     return starts.flatMap((start) => {
-      const row = this.#recent.get(rowKey("minute", start)) ?? this.#read("minute", start);
+      const row = this.#rows.read(null, "minute", start);
       return row ? [{ minute: start, version: row.version, state: row.state }] : [];
     });
   }
@@ -155,76 +150,22 @@ export class RollupStore {
     return this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM minutes WHERE start > ?", finalBefore).one().n;
   }
 
-  /** One row of each grain is open at a time: deltas come oldest first, so each row is written once. */
   #applyDeltas(batch: RollupBatch, completeBefore: number, now: number): number[] {
     const keptFrom = now - ROLLUP.minutesKeptMs;
+    const deltas = batch.minutes.toSorted((one, other) => one.minute - other.minute);
     const changed: number[] = [];
-    const open: Partial<Record<Grain, OpenRow>> = {};
-    for (const delta of batch.minutes.toSorted((one, other) => one.minute - other.minute)) {
-      const users = decodeSketch(delta.users);
-      for (const grain of GRAINS) {
-        if (grain === "minute") {
-          if (delta.minute < keptFrom) continue;
-          changed.push(delta.minute);
-        }
-        const start = grainStart(grain, delta.minute);
-        let row = open[grain];
-        if (row?.start !== start) {
-          if (row) this.#write(row);
-          row = this.#openRow(grain, start, completeBefore);
-          open[grain] = row;
-        }
-        addDelta(row.state, delta, users);
-      }
-    }
-    for (const row of Object.values(open)) this.#write(row);
+    const late: Changed[] = [];
+    this.#rows.fold(null, deltas, GRAINS, { completeBefore, keptFrom }, (delta: MinuteDelta, rows) => {
+      const { minute, events, revenue } = delta;
+      const isKept = minute >= keptFrom;
+      if (isKept) changed.push(minute);
+      if (!isFinal("minute", minute, completeBefore)) return;
+      const { version } = (isKept ? rows.minute : rows.hour)!;
+      late.push({ minute, grain: "minute", version, events, revenue });
+    });
+    this.rebuilds.follow(batch, deltas, keptFrom);
+    this.changes.record(late, { reason: "late", job: null }, now);
     return changed;
-  }
-
-  /**
-   * The row as this batch will leave it. What was final before the batch gets a new version, and so does one that did not exist then:
-   * that there was nothing was final too. Nothing was final before the first batch.
-   */
-  #openRow(grain: Grain, start: number, completeBefore: number): OpenRow {
-    const known = this.#recent.get(rowKey(grain, start)) ?? this.#read(grain, start);
-    const late = isFinal(grain, start, completeBefore);
-    const version = (known?.version ?? 1) + (late ? 1 : 0);
-    return { grain, start, version, state: known?.state ?? emptyState() };
-  }
-
-  #read(grain: Grain, start: number): OpenRow | null {
-    const [row] = this.#sql
-      .exec<RollupRow & { version: number }>(`SELECT * FROM ${TABLES[grain]} WHERE start = ?`, start)
-      .toArray();
-    return row ? { grain, start, version: row.version, state: decodeRow(row) } : null;
-  }
-
-  #write(open: OpenRow): void {
-    applyCaps(open.state);
-    const row = encodeRow(open.state);
-    this.#sql.exec(
-      `INSERT OR REPLACE INTO ${TABLES[open.grain]} (start, version, events, revenue, users, ${DIMENSIONS.join(", ")})
-       VALUES (?, ?, ?, ?, ?${", ?".repeat(DIMENSIONS.length)})`,
-      open.start,
-      open.version,
-      row.events,
-      row.revenue,
-      row.users,
-      ...DIMENSIONS.map((dimension) => row[dimension]),
-    );
-    const key = rowKey(open.grain, open.start);
-    this.#recent.delete(key);
-    this.#recent.set(key, open);
-    if (this.#recent.size > ROLLUP.rowsInMemory) this.#recent.delete(this.#recent.keys().next().value!);
-  }
-
-  #writePosition({ lastSeq, completeUntil, events }: Position): void {
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO position (id, last_seq, complete_until, events) VALUES (1, ?, ?, ?)",
-      lastSeq,
-      completeUntil,
-      events,
-    );
   }
 
   /** Once a minute at most: as many rows go as came, in live traffic one. */
@@ -232,11 +173,11 @@ export class RollupStore {
     const minute = grainStart("minute", now);
     if (minute === this.#sweptMinute) return;
     this.#sweptMinute = minute;
-    this.#sql.exec("DELETE FROM minutes WHERE start < ?", now - ROLLUP.minutesKeptMs);
+    this.#rows.sweepMinutes(now - ROLLUP.minutesKeptMs, this.rebuilds.jobs());
+    this.changes.sweep(now);
+    this.rebuilds.sweep(now);
   }
 }
-
-const rowKey = (grain: Grain, start: number): string => `${grain}:${start / GRAIN_MS[grain]}`;
 
 function dimensionValues(text: string, revenue: boolean): { approximate: boolean; values: PartValue[] } {
   const { approximate, values } = decodeDimension(text);
@@ -250,13 +191,3 @@ function dimensionValues(text: string, revenue: boolean): { approximate: boolean
 
 const currencyValues = (key: string | null, revenue: readonly (readonly [string, bigint])[]): PartValue[] =>
   revenue.map(([currency, micro]) => ({ key, currency, micro }));
-
-function migrate(sql: SqlStorage): void {
-  sql.exec(`CREATE TABLE IF NOT EXISTS position (
-    id INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, complete_until INTEGER NOT NULL, events INTEGER NOT NULL)`);
-  for (const grain of GRAINS) {
-    sql.exec(`CREATE TABLE IF NOT EXISTS ${TABLES[grain]} (
-      start INTEGER PRIMARY KEY, version INTEGER NOT NULL, events INTEGER NOT NULL, revenue TEXT NOT NULL,
-      users BLOB NOT NULL, ${DIMENSIONS.map((dimension) => `${dimension} TEXT NOT NULL`).join(", ")})`);
-  }
-}

@@ -7,6 +7,9 @@
  *     crash after apply            the step is read again, from the old cursor: the object has all of it (done), or, where this
  *                                  step is cut elsewhere than that one was, some of it: the rest is summed from its rows alone
  *     two drains with one shard    the object takes each segment from whoever comes first; the cursor's token settles the rest
+ *     rule raised meanwhile        the object refuses the rows: they are read again, through the rule
+ *     object wiped                 it is behind the cursor: every step fails, loudly, and none is passed over, because time and a rebuild cure it
+ *                                  (rebuild.ts); what comes meanwhile waits in the log
  *
  * The object tells the LiveHub itself (durable-objects/minute-rollup/live-publisher.ts).
  */
@@ -34,14 +37,21 @@ export function createRollupsSink({ cursors, rollups }: RollupsSinkDeps): Sink {
   );
 }
 
-/** @throws if the object is behind the cursor: it has lost what it had, and must be rebuilt from the log. */
-async function applyStep(rollup: Pick<MinuteRollupApi, "apply">, step: SinkStep): Promise<void> {
+/**
+ * @throws Error if the object is behind the cursor: it has lost what it had, and must be rebuilt from the log.
+ * RangeError "rules: ..." if it knows a newer rule than the rows passed through.
+ */
+export async function applyStep(
+  rollup: Pick<MinuteRollupApi, "apply">,
+  step: Pick<SinkStep, "shard" | "from" | "to" | "completeUntil" | "events" | "rules">,
+): Promise<void> {
   const { shard, to, completeUntil } = step;
   for (let after = step.from; after < to; ) {
     const rest = after === step.from ? step.events : step.events.filter(({ log_seq }) => log_seq > after);
-    const batch = { shard, from: after + 1, to, completeUntil, minutes: minuteDeltas(rest) };
-    const { applied, lastSeq } = await rollup.apply(batch);
+    const batch = { shard, from: after + 1, to, completeUntil, minutes: minuteDeltas(rest), rules: step.rules ?? 0 };
+    const { applied, lastSeq, rules } = await rollup.apply(batch);
     if (applied || lastSeq >= to) return;
+    if (rules !== undefined) throw new RangeError(`rules: version ${rules} is in force, the step has ${batch.rules}`);
     if (lastSeq <= after)
       throw new Error(`rollups of shard ${shard} are at seq ${lastSeq}, behind the cursor ${after}`);
     after = lastSeq;

@@ -95,16 +95,17 @@ describe("GET /v1/rollups", () => {
       key: { event_name: "page" },
       value: 7,
       version: 2,
+      corrected: true,
       approximate: true,
     };
     expect(await readRollups(shardsOf(...two), 2, params(from), NOW)).toEqual({
       ok: true,
-      value: { points: [{ ...point, state: "final" }] },
+      value: { points: [{ ...point, state: "final" }], watermark: new Date(FINAL).toISOString() },
     });
     const shards = shardsOf(...two, quiet);
     expect(await readRollups(shards, 3, params(from), NOW)).toEqual({
       ok: true,
-      value: { points: [{ ...point, state: "provisional" }] },
+      value: { points: [{ ...point, state: "provisional" }], watermark: new Date(FINAL - 1).toISOString() },
     });
     expect(shards.asked.map(({ name }) => name)).toEqual(["core:000", "core:001", "core:002"]);
   });

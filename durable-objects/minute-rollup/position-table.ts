@@ -1,0 +1,60 @@
+/** Where a MinuteRollup stands: one row, written with every batch. */
+
+export interface Position {
+  readonly lastSeq: number;
+  /** Milliseconds. */
+  readonly completeUntil: number;
+  /** Applied, cumulative. */
+  readonly events: number;
+  /** Batches that passed through older rules are refused. */
+  readonly rules: number;
+  /** As in ShardUpdate: when these rows began, or were last swapped; ever rising. */
+  readonly incarnation: number;
+}
+
+type PositionRow = { last_seq: number; complete_until: number; events: number; rules: number; incarnation: number };
+
+export class PositionTable {
+  readonly #sql: SqlStorage;
+  /** Milliseconds: the incarnation of an object that is new, or was wiped, lies above any that it had. */
+  readonly #born: number;
+
+  constructor(sql: SqlStorage, born: number) {
+    this.#sql = sql;
+    this.#born = born;
+    sql.exec(`CREATE TABLE IF NOT EXISTS position (
+      id INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, complete_until INTEGER NOT NULL, events INTEGER NOT NULL)`);
+    const columns = sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('position')").toArray();
+    for (const added of ["rules", "incarnation"]) {
+      if (columns.some(({ name }) => name === added)) continue;
+      sql.exec(`ALTER TABLE position ADD COLUMN ${added} INTEGER NOT NULL DEFAULT 0`);
+    }
+    // Written at once: an incarnation that was told must be the same after an eviction.
+    if (this.read().incarnation === born) this.write(this.read());
+  }
+
+  read(): Position {
+    const [row] = this.#sql
+      .exec<PositionRow>("SELECT last_seq, complete_until, events, rules, incarnation FROM position")
+      .toArray();
+    return {
+      lastSeq: row?.last_seq ?? 0,
+      completeUntil: row?.complete_until ?? 0,
+      events: row?.events ?? 0,
+      rules: row?.rules ?? 0,
+      incarnation: row?.incarnation || this.#born,
+    };
+  }
+
+  write({ lastSeq, completeUntil, events, rules, incarnation }: Position): void {
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO position (id, last_seq, complete_until, events, rules, incarnation)
+       VALUES (1, ?, ?, ?, ?, ?)`,
+      lastSeq,
+      completeUntil,
+      events,
+      rules,
+      incarnation,
+    );
+  }
+}
