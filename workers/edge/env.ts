@@ -1,7 +1,7 @@
 /** The edge's bindings, as wrangler.toml declares them, by what is asked of them. */
 import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
-import type { MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
+import type { MinuteRebuildApi, MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
 import type { UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
@@ -27,7 +27,7 @@ export interface Env {
   readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi>;
   readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
   readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi>;
-  readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi>;
+  readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi & MinuteRebuildApi>;
   readonly LIVE_HUB: ObjectNamespace<Fetches>;
   /** EVENTS_0 to EVENTS_<SHARDS - 1>. */
   readonly [events: `EVENTS_${number}`]: MessageQueue;

@@ -1,7 +1,6 @@
 /** Addresses that answer questions. Each takes a token with its scope, reads its parameters, and asks one party. */
 import type { Context, Hono } from "hono";
 import { readLedger } from "../../durable-objects/event-log/ledger.ts";
-import { readRollups } from "../../durable-objects/minute-rollup/read.ts";
 import { readDeviceEvents } from "../../durable-objects/user-timeline/device-view.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { readUserEvents } from "../../durable-objects/user-timeline/user-view.ts";
@@ -14,6 +13,7 @@ import { readBytes } from "./body.ts";
 import type { Env } from "./env.ts";
 import { prometheusText } from "./metrics.ts";
 import { Refused } from "./parameters.ts";
+import { addRollups } from "./rollup-routes.ts";
 import { eventsJson, eventsRequest, profileJson, sessionsJson, sessionsLimit } from "./timelines.ts";
 
 export interface Reading {
@@ -73,11 +73,7 @@ export function addReading(app: Hono, { env, shards, tokens, now }: Reading): vo
     return env.QUERY.fetch(new Request(c.req.url, { method: "POST", headers, body: body.value }));
   });
 
-  app.get("/v1/rollups", async (c) => {
-    allow(c.req.raw, "live");
-    const answer = await readRollups(env.MINUTE_ROLLUP, shards, queryOf(c.req.raw), now() / 1_000);
-    return answer.ok ? c.json(answer.value) : problem(answer.error);
-  });
+  addRollups(app, { rollups: env.MINUTE_ROLLUP, shards, now, allow: (request) => void allow(request, "live") });
 
   app.get("/v1/live", (c) => {
     const url = new URL(c.req.url);
