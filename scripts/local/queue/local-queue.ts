@@ -50,6 +50,7 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
   #chaos: Chaos = {};
   #random: () => number = Math.random;
   readonly #counts = { sent: 0, delivered: 0, retried: 0, dead: 0 };
+  readonly #fired = { twice: 0, dropAcks: 0, lateMs: 0, shuffle: 0, hold: 0 };
 
   constructor(ctx: DurableObjectState, env: LocalQueueEnv) {
     super(ctx, env);
@@ -103,6 +104,7 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
       underWay: this.#underWay,
       ...this.#counts,
       chaos: this.#chaos,
+      fired: this.#fired,
     };
   }
 
@@ -113,6 +115,7 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
 
   #insert(message: StoredMessage, now: number): void {
     const late = this.#chaos.lateMs ? Math.floor(this.#random() * this.#chaos.lateMs) : 0;
+    if (late > 0) this.#fired.lateMs++;
     const visibleAt = now + wait(message.delayMs) + late;
     const isValue = message.contentType === "v8";
     const { id } = this.ctx.storage.sql
@@ -132,13 +135,18 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
   /** Starts as many batches as may be under way, and sets the timer for the next one. */
   #pump(): void {
     const consumer = this.#consumer;
-    if (consumer === null || this.#chaos.hold) return;
+    if (consumer === null) return;
     const now = Date.now();
     this.#backlog.ripen(now);
+    if (this.#chaos.hold) {
+      if (this.#backlog.ready > 0) this.#fired.hold++;
+      return;
+    }
     while (this.#underWay < consumer.concurrency && this.#isDue(consumer, now)) {
       const window = this.#chaos.shuffle ? this.#backlog.ready : consumer.concurrency * consumer.batchSize;
       // Batches start anywhere in the oldest part: what comes first is no promise of the platform.
       const offset = consumer.concurrency > 1 ? Math.floor(this.#random() * Math.min(window, this.#backlog.ready)) : 0;
+      if (this.#chaos.shuffle && offset > 0) this.#fired.shuffle++;
       void this.#deliver(consumer, this.#backlog.take(consumer.batchSize, offset));
     }
     if (this.#underWay < consumer.concurrency) this.#setTimer(consumer, now);
@@ -177,11 +185,13 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
     try {
       const messages = this.#read(batch);
       const twice = this.#chaos.twice ? this.#random() < this.#chaos.twice : false;
+      if (twice) this.#fired.twice++;
       const [outcomes] = await Promise.all(
         (twice ? [messages, messages] : [messages]).map((copy) => this.#dispatch(consumer, batch, copy)),
       );
       this.#counts.delivered += batch.length;
       const forget = this.#chaos.dropAcks ? this.#random() < this.#chaos.dropAcks : false;
+      if (forget) this.#fired.dropAcks++;
       await this.#settle(consumer, batch, forget ? retryAll(batch, 0) : outcomes!);
     } catch (cause) {
       // Only this file's own failures come here: the batch is on disk and back in the backlog, so it comes again.

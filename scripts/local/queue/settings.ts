@@ -54,4 +54,6 @@ export interface QueueStatus {
   readonly retried: number;
   readonly dead: number;
   readonly chaos: Chaos;
+  /** How often each kind of chaos fired, since this process started. */
+  readonly fired: Readonly<Record<"twice" | "dropAcks" | "lateMs" | "shuffle" | "hold", number>>;
 }
