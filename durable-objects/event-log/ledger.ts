@@ -3,19 +3,23 @@
  * from different parties: accepted from the edges' running numbers, committed and duplicates from the log, applied from
  * the sinks' cursors, and what is in flight from the segments past a cursor, never as a remainder. So it can fail.
  *
- *     accepted = applied + duplicates + quarantined + suppressed + in flight      for each sink
+ *     accepted + moved in = applied + holes + duplicates + quarantined + suppressed + in flight + moved out
+ *     applied + left out  = met: what the log says a sink has passed at this cursor, its own redrives among them
+ *
+ * for each sink of each shard, the second for events and for quarantined lines. Both must hold: the first could be whole
+ * by two errors that cancel each other. `moved` are events that a split has handed from one shard's messages to another.
  *
  * Cursors are read before the log: what a cursor says it has applied is then certainly in the log's counts, and what the
  * log took in the meantime lies past the cursor, in flight. So a system that moves does not look unbalanced.
  */
 import { shardName } from "../../r2-layout/keys.ts";
-import { SECOND_MS } from "../../r2-layout/limits.ts";
+import { LOG, SECOND_MS } from "../../r2-layout/limits.ts";
 import type { LakeCatalogApi } from "../lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../lake-catalog/api.ts";
 import type { ObjectNamespace } from "../namespace.ts";
 import type { CursorStatus, SinkCursorApi, SinkName } from "../sink-cursor/api.ts";
 import { SINKS } from "../sink-cursor/api.ts";
-import type { EventLogApi, LogStatus, PastCursor } from "./api.ts";
+import type { EventLogApi, LogStatus, PastCursor, SourceCounts } from "./api.ts";
 
 export interface LedgerDeps {
   readonly logs: ObjectNamespace<Pick<EventLogApi, "tally">>;
@@ -30,6 +34,12 @@ export interface SinkLedger {
   /** The last seq applied. */
   readonly cursor: number;
   readonly applied: number;
+  /** Left out, and not redriven yet: recorded holes. */
+  readonly holes: number;
+  /** How many holes, not events, are open. */
+  readonly open_holes: number;
+  /** Of the applied: what a rule has retracted, as far as the sink has counted it. */
+  readonly retracted: number;
   /** On the queue, or in segments past the cursor. */
   readonly in_flight: number;
   readonly lag_segments: number;
@@ -49,7 +59,18 @@ export interface ShardLedger {
   readonly suppressed: number;
   /** Messages that an edge sent, by a later one's word, and that have not arrived. */
   readonly gaps: number;
+  /** Age of the oldest of them: minutes are a delay, a day is a loss. 0 without any. */
+  readonly oldest_gap_seconds: number;
   readonly redelivered_messages: number;
+  /** Out of other shards' messages, and to other shards, when shards were split. */
+  readonly moved_in: number;
+  readonly moved_out: number;
+  /** Of the arrived: flagged by the edge. */
+  readonly late: number;
+  readonly clock_skewed: number;
+  /** Version of the newest rule, and the number of splits that the log knows of. */
+  readonly rules: number;
+  readonly epoch: number;
   readonly sinks: Readonly<Record<SinkName, SinkLedger>>;
 }
 
@@ -62,7 +83,15 @@ export interface Ledger {
     readonly suppressed: number;
     /** Of the sink with the most. */
     readonly in_flight: number;
+    readonly holes: number;
+    /** Those of a split that are in their new shard, and not yet counted out of the old: in `accepted` for now. */
+    readonly moving: number;
+    readonly late: number;
+    readonly clock_skewed: number;
+    readonly gaps: number;
   } & Readonly<Record<SinkName, number>>;
+  /** Over all shards, those with the most events first; at most `LOG.sources`. */
+  readonly sources: readonly SourceCounts[];
   readonly shards: readonly ShardLedger[];
 }
 
@@ -82,10 +111,13 @@ export async function readLedger(deps: LedgerDeps): Promise<Ledger> {
         sessions: sessions.cursor,
         rollups: rollups.cursor,
       });
-      return shardLedger(shard, status, cursors, past, now());
+      return { ledger: shardLedger(shard, status, cursors, past, now()), sources: status.sources ?? [] };
     }),
   );
-  return addLedgers(shards);
+  return addLedgers(
+    shards.map(({ ledger }) => ledger),
+    shards.flatMap(({ sources }) => sources),
+  );
 }
 
 const NEVER_MOVED: CursorStatus = { cursor: 0, applied: { events: 0, quarantined: 0 }, moved_at: 0 };
@@ -100,20 +132,41 @@ export function shardLedger(
 ): ShardLedger {
   const { head, accepted, arrived, committed, duplicates, quarantined, suppressed, gaps, redelivered_messages } =
     status;
+  // Absent where the objects are a version behind the asker.
+  const {
+    moved_in = 0,
+    moved_out = 0,
+    late = 0,
+    clock_skewed = 0,
+    rules = 0,
+    epoch = 0,
+    oldest_gap_at = null,
+  } = status;
   const sinkLedger = (sink: SinkName): SinkLedger => {
-    const { cursor, applied } = cursors[sink];
-    const left = past[sink] ?? { events: 0, quarantined: 0, segments: 0, since: null };
-    const inFlight = accepted - arrived + left.events;
+    const { cursor, applied, holes: left, retracted } = cursors[sink];
+    const leftOut = left ?? { events: 0, quarantined: 0, open: 0 };
+    const ahead = past[sink] ?? NOTHING_PAST;
+    const inFlight = accepted - arrived + ahead.events;
+    const holes = leftOut.events - (ahead.redriven ?? 0);
+    const met = ahead.met ?? {
+      events: committed - ahead.events,
+      quarantined: quarantined - ahead.quarantined,
+    };
     return {
       cursor,
       applied: applied.events,
+      holes,
+      open_holes: leftOut.open,
+      retracted: retracted ?? 0,
       in_flight: inFlight,
-      lag_segments: left.segments,
-      lag_seconds: left.since === null ? 0 : Math.max(0, (nowMs - left.since) / SECOND_MS),
+      lag_segments: ahead.segments,
+      lag_seconds: ahead.since === null ? 0 : Math.max(0, (nowMs - ahead.since) / SECOND_MS),
       balanced:
         cursor <= head &&
-        applied.quarantined + left.quarantined === quarantined &&
-        applied.events + duplicates + quarantined + suppressed + inFlight === accepted,
+        holes >= 0 &&
+        applied.events + leftOut.events === met.events &&
+        applied.quarantined + leftOut.quarantined === met.quarantined &&
+        applied.events + holes + duplicates + quarantined + suppressed + inFlight + moved_out === accepted + moved_in,
     };
   };
   const sinks = Object.fromEntries(SINKS.map((sink) => [sink, sinkLedger(sink)])) as Record<SinkName, SinkLedger>;
@@ -127,31 +180,73 @@ export function shardLedger(
     quarantined,
     suppressed,
     gaps,
+    oldest_gap_seconds: oldest_gap_at === null ? 0 : Math.max(0, (nowMs - oldest_gap_at) / SECOND_MS),
     redelivered_messages,
+    moved_in,
+    moved_out,
+    late,
+    clock_skewed,
+    rules,
+    epoch,
     sinks,
   };
 }
 
-/** Pure. */
-export function addLedgers(shards: readonly ShardLedger[]): Ledger {
+const NOTHING_PAST: PastCursor = {
+  events: 0,
+  quarantined: 0,
+  segments: 0,
+  met: { events: 0, quarantined: 0 },
+  redriven: 0,
+  since: null,
+};
+
+/** Pure. @param sources of all shards, in any order. */
+export function addLedgers(shards: readonly ShardLedger[], sources: readonly SourceCounts[] = []): Ledger {
   const total = (of: (shard: ShardLedger) => number) => shards.reduce((sum, shard) => sum + of(shard), 0);
-  const inFlight = SINKS.map((sink) => total((shard) => shard.sinks[sink].in_flight));
+  const most = (of: (sink: SinkLedger) => number) =>
+    Math.max(...SINKS.map((sink) => total((shard) => of(shard.sinks[sink]))));
+  const moving = total((shard) => shard.moved_in - shard.moved_out);
   return {
     balanced: shards.every(
       (shard) =>
-        shard.arrived === shard.committed + shard.quarantined + shard.duplicates + shard.suppressed &&
+        shard.arrived + shard.moved_in ===
+          shard.committed + shard.quarantined + shard.duplicates + shard.suppressed + shard.moved_out &&
         SINKS.every((sink) => shard.sinks[sink].balanced),
     ),
     total: {
-      accepted: total((shard) => shard.accepted),
+      accepted: total((shard) => shard.accepted) + moving,
       duplicates: total((shard) => shard.duplicates),
       quarantined: total((shard) => shard.quarantined),
       suppressed: total((shard) => shard.suppressed),
-      in_flight: Math.max(...inFlight),
+      in_flight: most((sink) => sink.in_flight),
+      holes: most((sink) => sink.holes),
+      moving,
+      late: total((shard) => shard.late),
+      clock_skewed: total((shard) => shard.clock_skewed),
+      gaps: total((shard) => shard.gaps),
       lake: total((shard) => shard.sinks.lake.applied),
       sessions: total((shard) => shard.sinks.sessions.applied),
       rollups: total((shard) => shard.sinks.rollups.applied),
     },
+    sources: addSources(sources),
     shards,
   };
+}
+
+function addSources(sources: readonly SourceCounts[]): SourceCounts[] {
+  const sums = Array.from(
+    Map.groupBy(sources, ({ source }) => source),
+    ([source, some]) => {
+      const sum = (of: (counts: SourceCounts) => number) => some.reduce((total, counts) => total + of(counts), 0);
+      return {
+        source,
+        events: sum(({ events }) => events),
+        duplicates: sum(({ duplicates }) => duplicates),
+        late: sum(({ late }) => late),
+        clock_skewed: sum(({ clock_skewed }) => clock_skewed),
+      };
+    },
+  );
+  return sums.sort((a, b) => b.events - a.events).slice(0, LOG.sources);
 }

@@ -33,6 +33,8 @@ export interface CursorStatus {
   readonly moved_at: number;
   /** What the cursor has moved over without applying it; absent where there is none. */
   readonly holes?: HoleCounts;
+  /** Of the applied: events that a rule had retracted when they passed, as far as it was counted. */
+  readonly retracted?: number;
 }
 
 /** Cumulative: a hole that came back as a redrive still counts here, and its redrive in the log's counts. */
@@ -43,7 +45,7 @@ export interface HoleCounts {
   readonly open: number;
 }
 
-export interface SinkCursorApi {
+export interface SinkCursorApi extends HolesApi {
   /** Null while another owner's lease runs. The same owner may renew. */
   lease(owner: string, ttlMs: number): Promise<Lease | null>;
   /** Compare-and-set: moves from `from` to `to` only for the newest token and if the cursor is `from`. */

@@ -1,4 +1,5 @@
 /** The ledger in Prometheus' text format, so that "every event is accounted for" can be an alert. */
+import type { SourceCounts } from "../../durable-objects/event-log/api.ts";
 import type { Ledger, ShardLedger, SinkLedger } from "../../durable-objects/event-log/ledger.ts";
 import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
 import { shardName } from "../../r2-layout/keys.ts";
@@ -15,15 +16,32 @@ const OF_SHARD: readonly Metric<ShardLedger>[] = [
   ["suppressed_events_total", "counter", "Events held back by a rule.", (shard) => shard.suppressed],
   ["redelivered_messages_total", "counter", "Messages that came again.", (shard) => shard.redelivered_messages],
   ["missing_messages", "gauge", "Messages sent, by a later one's word, and not arrived.", (shard) => shard.gaps],
+  ["oldest_gap_seconds", "gauge", "Age of the oldest missing message; 0 without one.", (s) => s.oldest_gap_seconds],
+  ["late_events_total", "counter", "Events that came long after they happened.", (shard) => shard.late],
+  ["clock_skewed_events_total", "counter", "Events from a clock that cannot be right.", (shard) => shard.clock_skewed],
+  ["moved_in_events_total", "counter", "Events that a split took out of another shard.", (shard) => shard.moved_in],
+  ["moved_out_events_total", "counter", "Events that a split gave to another shard.", (shard) => shard.moved_out],
+  ["rules_version", "gauge", "Version of the newest rule that the shard has.", (shard) => shard.rules],
+  ["epoch", "gauge", "Splits that the shard knows of.", (shard) => shard.epoch],
   ["log_head", "gauge", "The newest segment's number.", (shard) => shard.head],
 ];
 
 const OF_SINK: readonly Metric<SinkLedger>[] = [
   ["sink_applied_events_total", "counter", "Events the sink has applied.", (sink) => sink.applied],
   ["sink_in_flight_events", "gauge", "Events on the queue or past the sink's cursor.", (sink) => sink.in_flight],
+  ["sink_hole_events", "gauge", "Events left out and not redriven yet.", (sink) => sink.holes],
+  ["sink_open_holes", "gauge", "Holes that are open.", (sink) => sink.open_holes],
+  ["sink_retracted_events_total", "counter", "Applied events that a rule retracted.", (sink) => sink.retracted],
   ["sink_lag_segments", "gauge", "Segments past the sink's cursor.", (sink) => sink.lag_segments],
   ["sink_lag_seconds", "gauge", "Age of the oldest segment past the sink's cursor.", (sink) => sink.lag_seconds],
   ["sink_balanced", "gauge", "1 where the sink's sum is right.", (sink) => Number(sink.balanced)],
+];
+
+const OF_SOURCE: readonly Metric<SourceCounts>[] = [
+  ["source_events_total", "counter", "Events of the source that arrived.", ({ events }) => events],
+  ["source_duplicate_events_total", "counter", "Events the log owned already.", ({ duplicates }) => duplicates],
+  ["source_late_events_total", "counter", "Events that came long after they happened.", ({ late }) => late],
+  ["source_clock_skewed_events_total", "counter", "Events from a clock that cannot be right.", (s) => s.clock_skewed],
 ];
 
 export function prometheusText(ledger: Ledger): string {
@@ -46,5 +64,13 @@ export function prometheusText(ledger: Ledger): string {
       }
     }
   }
+  for (const [name, kind, help, value] of OF_SOURCE) {
+    declare(name, kind, help);
+    for (const source of ledger.sources)
+      lines.push(`eventpile_${name}{source="${label(source.source)}"} ${value(source)}`);
+  }
   return `${lines.join("\n")}\n`;
 }
+
+/** A label's text, with Prometheus' three escapes. */
+const label = (text: string): string => text.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n");
