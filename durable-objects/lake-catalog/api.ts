@@ -1,9 +1,11 @@
 /** What others may ask of the LakeCatalog: one object for the lake, named `lake`. */
 import type { DataFileFacts } from "../../r2-layout/data-file.ts";
 import type { TableName } from "../../r2-layout/event-columns.ts";
+import type { KeyTally } from "../../r2-layout/key-tally.ts";
 import type { DataFileKind } from "../../r2-layout/keys.ts";
+import type { RuleFilter } from "../../r2-layout/rule.ts";
 import type { ColumnBounds } from "../../r2-layout/statistics.ts";
-import type { AppliedCounts, CursorStatus, Lease } from "../sink-cursor/api.ts";
+import type { AppliedCounts, CursorStatus, HolesApi, Lease } from "../sink-cursor/api.ts";
 
 export type { ColumnBounds };
 
@@ -13,11 +15,14 @@ export const LAKE_CATALOG_NAME = "lake";
 export interface NewDataFile extends DataFileFacts {
   readonly key: string;
   readonly kind: DataFileKind;
+  /** The newest rule that its rows have passed through; absent: as its commit says, else 0. */
+  readonly rules?: number;
 }
 
 export interface DataFile extends NewDataFile {
   readonly id: number;
   readonly addedSeq: number;
+  readonly rules: number;
 }
 
 export interface AppendCommit {
@@ -28,6 +33,8 @@ export interface AppendCommit {
   readonly to: number;
   readonly applied: AppliedCounts;
   readonly add: readonly NewDataFile[];
+  /** The rule version that the rows passed through; absent: 0. */
+  readonly rules?: number;
 }
 
 export interface ReplaceCommit {
@@ -35,14 +42,24 @@ export interface ReplaceCommit {
   readonly remove: readonly number[];
   readonly add: readonly NewDataFile[];
   readonly operation: "compact" | "delete";
+  /** That of every file removed; absent: 0. */
+  readonly rules?: number;
 }
 
 export type CatalogAnswer =
   | { readonly kind: "committed"; readonly snapshot: number }
   /** The cursor is not where the commit starts, or the lease was lost. */
   | { readonly kind: "behind"; readonly cursor: number }
-  /** A file to be replaced is gone: plan again. */
-  | { readonly kind: "conflict"; readonly missing: number[] };
+  /** A file to be replaced is gone, or others came in its place: plan again. */
+  | { readonly kind: "conflict"; readonly missing: number[] }
+  /** The rows have not passed through the newest rule, which is this one: read them again. */
+  | { readonly kind: "rules"; readonly version: number };
+
+/** A part of one shard's log: exclusive, inclusive. */
+export interface LogReach {
+  readonly after: number;
+  readonly to: number;
+}
 
 export interface PlanRequest {
   readonly table: TableName;
@@ -53,6 +70,8 @@ export interface PlanRequest {
   readonly eventNames?: readonly string[];
   /** Equality filters on other text columns: files whose bounds exclude every value are left out. */
   readonly equals?: Readonly<Record<string, readonly (string | number)[]>>;
+  /** Only files that may hold rows of this part of the log; they are then told with `rules`, `minSeq` and `maxSeq`. */
+  readonly log?: LogReach & { readonly shard: number };
   /** A snapshot; the newest when absent. */
   readonly asOf?: number;
 }
@@ -64,6 +83,10 @@ export interface PlannedFile {
   readonly rows: number;
   readonly minTime: number;
   readonly maxTime: number;
+  readonly rules?: number;
+  /** Bounds of log_seq over all its shards, where they are known. */
+  readonly minSeq?: number;
+  readonly maxSeq?: number;
 }
 
 export interface Plan {
@@ -80,16 +103,28 @@ export interface CatalogStatus {
   readonly bytes: number;
   readonly rows: Readonly<Record<TableName, number>>;
   readonly cursors: Readonly<Record<number, CursorStatus>>;
+  /** The newest rule's version. */
+  readonly rules?: number;
+  /**
+   * Cumulative events that passed the cursors and are not in the lake because a rule retracted them, before they came or
+   * later; and what rebuilds have added, less what they took. applied + rebuilt - retracted = rows of events.
+   */
+  readonly retracted?: number;
+  readonly rebuilt?: number;
+  /** Rebuilds that are under way: compaction rests meanwhile. */
+  readonly rebuilding?: readonly string[];
 }
 
 /** The small files of one day of a table (`day` null: files of several days), at most `LAKE.compactInputs`. */
 export interface CompactionWork {
   readonly table: TableName;
   readonly day: string | null;
+  /** All of them have passed through the rules up to this version; absent: 0. */
+  readonly rules?: number;
   readonly files: readonly DataFile[];
 }
 
-export interface LakeCatalogApi {
+export interface LakeCatalogApi extends HolesApi {
   lease(shard: number, owner: string, ttlMs: number): Promise<Lease | null>;
   release(shard: number, token: number): Promise<void>;
   append(commit: AppendCommit): Promise<CatalogAnswer>;
@@ -107,33 +142,86 @@ export interface LakeCatalogApi {
   status(): Promise<CatalogStatus>;
 }
 
+/** What a step of a job did with files that are live. */
+export interface StagedMarks {
+  /** They go when the job is swapped in. */
+  readonly remove?: readonly number[];
+  /** They were looked at and stay. */
+  readonly keep?: readonly number[];
+  /** A shard's log has been read up to and including this seq. */
+  readonly read?: { readonly shard: number; readonly to: number };
+  /** Rows of the live lake that the job stands for, and rows that it has in their place: what a comparison adds up. */
+  readonly before?: KeyTally;
+  readonly after?: KeyTally;
+}
+
+export interface StagedStatus {
+  readonly state: "none" | "open" | "swapped" | "reverted" | "confirmed" | "discarded";
+  readonly steps: number;
+  readonly files: number;
+  readonly rows: number;
+  readonly bytes: number;
+  /** Per shard: steps that read its log, and how far they came. */
+  readonly reads: Readonly<Record<number, { readonly steps: number; readonly to: number }>>;
+}
+
+/** A rebuild as it began. */
+export interface RebuildScope {
+  readonly snapshot: number;
+  /** The lake's cursors then: rows at or below them are the job's. */
+  readonly cursors: Readonly<Record<number, number>>;
+  /** What it builds anew, by shard. */
+  readonly reach: Readonly<Record<number, LogReach>>;
+}
+
 /**
  * Changes of the lake beside its appends: rules, and rebuilds. New files are staged under a job first, in as many steps
  * as it takes, and named by nobody; one commit then swaps them for what they replace.
+ *
+ *     a job's first `stage` or `begin`    open
+ *     open       swap                     swapped: the old is kept for `revert`, whatever `forget` does
+ *     open       discard                  discarded: what it staged are orphans; a late `stage` is refused
+ *     swapped    revert                   reverted: in a new snapshot the old files are live again
+ *     swapped    confirm                  confirmed: the old is like any replaced file
  */
 export interface LakeStagingApi {
-  /** From now on an append or compaction that knows an older rule version is refused ("rules"). Never falls. */
-  raise(version: number): Promise<void>;
-  /** Live files that a rule may concern: written before it, and with events in the range. By id, a bounded page. */
+  /**
+   * From now on an append or compaction that knows an older rule version is refused ("rules"). Never falls.
+   * @param filter the rule's: files in which it can match nothing need not be looked at. Absent: it may match anywhere.
+   */
+  raise(version: number, filter?: RuleFilter): Promise<void>;
+  /**
+   * Live files that a rule may concern: written before it, with events in the range, and not looked at by the job. By
+   * id, a bounded page; an empty one is the end.
+   */
   candidates(request: {
     readonly belowRules: number;
     readonly from?: number;
     readonly to?: number;
     readonly afterId: number;
+    readonly job?: string;
   }): Promise<DataFile[]>;
   /**
    * Begins a rebuild: `snapshot` and the cursors as of one moment. Rows at or below the cursors are the job's, later ones
-   * come live beside it. Compaction rests until it ends. Safe to repeat.
+   * come live beside it. Compaction rests until it is swapped in or discarded. Safe to repeat: the first answer stands.
+   * @param reach parts of the log to build anew; cut at the cursors. Absent: all of it.
    */
-  begin(job: string): Promise<{ readonly snapshot: number; readonly cursors: Readonly<Record<number, number>> }>;
-  /** Safe to repeat: a step that the job has is not added again. */
-  stage(job: string, step: number, add: readonly NewDataFile[]): Promise<void>;
-  staged(
-    job: string,
-  ): Promise<{ readonly steps: number; readonly files: number; readonly rows: number; readonly bytes: number }>;
+  begin(job: string, reach?: Readonly<Record<number, LogReach>>): Promise<RebuildScope>;
+  /** Live files of both tables that may hold rows of the rebuild's reach and that it has not looked at, as `candidates`. */
+  replaceable(job: string, afterId: number): Promise<DataFile[]>;
   /**
-   * One commit: `remove` goes, what the job staged comes; files that needed no rewriting are marked with the rule's
-   * version. Refused whole where one of `remove` is gone. Safe to repeat: the answer is that of the first time.
+   * Safe to repeat: a step that the job has is not added again.
+   * @throws RangeError where the job is not open any more.
+   */
+  stage(job: string, step: number, add: readonly NewDataFile[], marks?: StagedMarks): Promise<void>;
+  staged(job: string): Promise<StagedStatus>;
+  /** The steps' tallies, added up. */
+  tallies(job: string): Promise<{ readonly before: KeyTally; readonly after: KeyTally }>;
+  /**
+   * One commit: `remove` and what the job's steps remove goes, what they staged comes, and every file that stays is
+   * marked with the rule's version. Refused whole ("conflict") where one of those to go is gone already, or a file came
+   * that the job has not looked at: the steps concerned are forgotten, look again. Safe to repeat: the answer is that of
+   * the first time it was taken. @throws RangeError after `revert` and `discard`.
    */
   swap(
     job: string,

@@ -5,8 +5,9 @@
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { DataFileKind } from "../../r2-layout/keys.ts";
 import { DAY_US } from "../../r2-layout/time.ts";
+import { addColumns } from "../add-columns.ts";
 import type { ColumnBounds, DataFile, NewDataFile, PlannedFile, PlanRequest } from "./api.ts";
-import { mayHold, mayHoldName } from "./prune.ts";
+import { mayHold, mayHoldName, mayReach } from "./prune.ts";
 
 type FileRow = {
   id: number;
@@ -28,12 +29,14 @@ type FileRow = {
   removed_at: number | null;
   event_names: string | null;
   columns: string;
+  rules: number;
 };
 
-/** The small files of one day of a table; `day` is null for files of several days. */
+/** The small files of one day of a table and one version of the rules; `day` is null for files of several days. */
 export interface SmallFiles {
   readonly table: TableName;
   readonly day: string | null;
+  readonly rules: number;
   readonly files: number;
 }
 
@@ -65,13 +68,24 @@ export class DataFileTable {
       columns TEXT NOT NULL)`);
     // A file of one day starts at most a day before any time in it, so a range of time is a range of this index.
     sql.exec("CREATE INDEX IF NOT EXISTS data_file_time ON data_file (tbl, spans_days, min_time)");
+    addColumns(sql, "data_file", {
+      rules: "INTEGER NOT NULL DEFAULT 0",
+      /** The job whose swap added it, or removed it, and can still be reverted. */
+      added_by: "TEXT",
+      removed_by: "TEXT",
+    });
+    // A file that a revert put back was away from one snapshot up to another: what its own row cannot say.
+    sql.exec(`CREATE TABLE IF NOT EXISTS file_absence (
+      file INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, PRIMARY KEY (file, from_seq)
+    ) WITHOUT ROWID`);
   }
 
-  add(file: NewDataFile, seq: number): void {
+  /** @param job keeps what it added and removed until it is confirmed. */
+  add(file: NewDataFile, seq: number, rules: number, job: string | null = null): void {
     this.#sql.exec(
       `INSERT INTO data_file (tbl, key, kind, bytes, row_count, spans_days, min_day, max_day, min_time, max_time,
-         min_received_at, max_received_at, schema_version, added_seq, event_names, columns)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         min_received_at, max_received_at, schema_version, added_seq, event_names, columns, rules, added_by)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       file.table,
       file.key,
       file.kind,
@@ -88,11 +102,72 @@ export class DataFileTable {
       seq,
       file.eventNames && JSON.stringify(file.eventNames),
       JSON.stringify(file.columns),
+      rules,
+      job,
     );
   }
 
-  remove(id: number, seq: number, nowMs: number): void {
-    this.#sql.exec("UPDATE data_file SET removed_seq = ?, removed_at = ? WHERE id = ?", seq, nowMs, id);
+  remove(id: number, seq: number, nowMs: number, job: string | null = null): void {
+    this.#sql.exec(
+      "UPDATE data_file SET removed_seq = ?, removed_at = ?, removed_by = ? WHERE id = ?",
+      seq,
+      nowMs,
+      job,
+      id,
+    );
+  }
+
+  /** A removed file is live again, from a snapshot on. */
+  restore(id: number, seq: number): void {
+    this.#sql.exec("INSERT INTO file_absence SELECT id, removed_seq, ? FROM data_file WHERE id = ?", seq, id);
+    this.#sql.exec("UPDATE data_file SET removed_seq = NULL, removed_at = NULL, removed_by = NULL WHERE id = ?", id);
+  }
+
+  addedBy(job: string): (DataFile & { readonly live: boolean })[] {
+    return this.#sql
+      .exec<FileRow>("SELECT * FROM data_file WHERE added_by = ?", job)
+      .toArray()
+      .map((row) => ({ ...dataFile(row), live: row.removed_seq === null }));
+  }
+
+  removedBy(job: string): DataFile[] {
+    return this.#sql.exec<FileRow>("SELECT * FROM data_file WHERE removed_by = ?", job).toArray().map(dataFile);
+  }
+
+  /** What a job added and removed is from now on like any other file. */
+  release(job: string): void {
+    this.#sql.exec("UPDATE data_file SET added_by = NULL WHERE added_by = ?", job);
+    this.#sql.exec("UPDATE data_file SET removed_by = NULL WHERE removed_by = ?", job);
+  }
+
+  /** Live files after an id, in order. */
+  *liveAfter(
+    id: number,
+    where: { table?: TableName; from?: number; to?: number; belowRules?: number } = {},
+  ): Generator<DataFile> {
+    const { table = null, from, to, belowRules } = where;
+    for (const row of this.#sql.exec<FileRow>(
+      `SELECT * FROM data_file WHERE id > ? AND removed_seq IS NULL AND (? IS NULL OR tbl = ?)
+         AND max_time >= ? AND min_time < ? AND rules < ? ORDER BY id`,
+      id,
+      table,
+      table,
+      from ?? -Number.MAX_SAFE_INTEGER,
+      to ?? Number.MAX_SAFE_INTEGER,
+      belowRules ?? Number.MAX_SAFE_INTEGER,
+    )) {
+      yield dataFile(row);
+    }
+  }
+
+  /** Every live file has passed through the rules up to this version. */
+  passed(rules: number): void {
+    this.#sql.exec("UPDATE data_file SET rules = ? WHERE removed_seq IS NULL AND rules < ?", rules, rules);
+  }
+
+  /** The oldest version of the rules that a file, live or kept, has passed through; null without files. */
+  oldestRules(): number | null {
+    return this.#sql.exec<{ oldest: number | null }>("SELECT min(rules) AS oldest FROM data_file").one().oldest;
   }
 
   /** A file of the newest snapshot. */
@@ -105,19 +180,23 @@ export class DataFileTable {
 
   /** Files of a snapshot that may hold a row asked for, oldest first. */
   planned(request: PlanRequest, seq: number): PlannedFile[] {
-    const { table, from, to, eventNames, equals } = request;
+    const { table, from, to, eventNames, equals, log } = request;
     const asked = Object.entries(equals ?? {});
     // Only what is asked for leaves SQLite: a file's statistics are some thousand characters, mostly of other columns.
     const wanted = [
       eventNames ? ", event_names" : "",
       ...asked.map((_, i) => `, json_extract(columns, ?) AS bounds_${i}`),
+      log
+        ? ", rules, json_extract(columns, '$.log_shard') AS log_shard, json_extract(columns, '$.log_seq') AS log_seq"
+        : "",
     ];
     const files: PlannedFile[] = [];
     for (const spansDays of [0, 1]) {
-      const rows = this.#sql.exec<FileRow & { [bounds: `bounds_${number}`]: string | null }>(
+      const rows = this.#sql.exec<FileRow & LogBounds & { [bounds: `bounds_${number}`]: string | null }>(
         `SELECT id, key, bytes, row_count, min_time, max_time${wanted.join("")} FROM data_file
          WHERE tbl = ? AND spans_days = ? AND min_time >= ? AND min_time < ? AND max_time >= ?
            AND added_seq <= ? AND (removed_seq IS NULL OR removed_seq > ?)
+           AND NOT EXISTS (SELECT 1 FROM file_absence WHERE file = id AND from_seq <= ? AND to_seq > ?)
          ORDER BY min_time, id`,
         ...asked.map(([name]) => `$.${JSON.stringify(name)}`),
         table,
@@ -127,11 +206,15 @@ export class DataFileTable {
         from ?? -Number.MAX_SAFE_INTEGER,
         seq,
         seq,
+        seq,
+        seq,
       );
       for (const row of rows) {
         if (eventNames && !mayHoldName(parsed<string[]>(row.event_names), eventNames)) continue;
         const boundsOf = (i: number) => parsed<ColumnBounds>(row[`bounds_${i}`] ?? null) ?? undefined;
         if (!asked.every(([, values], i) => mayHold(boundsOf(i), row.row_count, values))) continue;
+        const places = log && logBounds(row);
+        if (places && !mayReach(places, [[log.shard, log]])) continue;
         files.push({
           id: row.id,
           key: row.key,
@@ -139,39 +222,50 @@ export class DataFileTable {
           rows: row.row_count,
           minTime: row.min_time,
           maxTime: row.max_time,
+          ...(places && {
+            rules: row.rules,
+            ...(typeof places.log_seq?.min === "number" && { minSeq: places.log_seq.min }),
+            ...(typeof places.log_seq?.max === "number" && { maxSeq: places.log_seq.max }),
+          }),
         });
       }
     }
     return files.sort((a, b) => a.minTime - b.minTime || a.id - b.id);
   }
 
-  /** Days of tables with more than `above` small files, the most crowded first. */
-  crowded(above: number, bytes: number, rows: number): SmallFiles[] {
+  /**
+   * Days of tables with more than `above` small files, the most crowded first. Left out are files that a rule has yet to
+   * go over, and those that a job may still take back.
+   */
+  crowded(above: number, bytes: number, rows: number, rules: number): SmallFiles[] {
     return this.#sql
-      .exec<{ tbl: TableName; day: string | null; files: number }>(
-        `SELECT tbl, CASE WHEN spans_days THEN NULL ELSE min_day END AS day, count(*) AS files FROM data_file
-         WHERE removed_seq IS NULL AND bytes < ? AND row_count < ?
-         GROUP BY tbl, day HAVING count(*) > ? ORDER BY files DESC, day DESC LIMIT 100`,
+      .exec<{ tbl: TableName; day: string | null; rules: number; files: number }>(
+        `SELECT tbl, CASE WHEN spans_days THEN NULL ELSE min_day END AS day, rules, count(*) AS files FROM data_file
+         WHERE removed_seq IS NULL AND bytes < ? AND row_count < ? AND rules >= ? AND added_by IS NULL
+         GROUP BY tbl, day, rules HAVING count(*) > ? ORDER BY files DESC, day DESC LIMIT 100`,
         bytes,
         rows,
+        rules,
         above,
       )
       .toArray()
-      .map(({ tbl, day, files }) => ({ table: tbl, day, files }));
+      .map(({ tbl, ...day }) => ({ table: tbl, ...day }));
   }
 
   /** Small files of one day of a table, smallest first: files of like size are merged, so a row is rewritten seldom. */
-  small(table: TableName, day: string | null, bytes: number, rows: number, limit: number): DataFile[] {
+  small({ table, day, rules }: SmallFiles, bytes: number, rows: number, limit: number): DataFile[] {
     return this.#sql
       .exec<FileRow>(
         `SELECT * FROM data_file WHERE tbl = ? AND removed_seq IS NULL AND bytes < ? AND row_count < ?
-           AND spans_days = ? AND (? IS NULL OR min_day = ?) ORDER BY row_count, id LIMIT ?`,
+           AND spans_days = ? AND (? IS NULL OR min_day = ?) AND rules = ? AND added_by IS NULL
+         ORDER BY row_count, id LIMIT ?`,
         table,
         bytes,
         rows,
         day === null ? 1 : 0,
         day,
         day,
+        rules,
         limit,
       )
       .toArray()
@@ -182,10 +276,29 @@ export class DataFileTable {
     return this.#sql.exec("SELECT 1 FROM data_file WHERE key = ?", key).toArray().length > 0;
   }
 
-  /** Drops the rows of files removed before this time. Their objects are orphans from then on. @returns how many. */
+  /**
+   * Drops the rows of files removed before this time, less those that a job keeps. Their objects are orphans from then on.
+   * @returns how many.
+   */
   forget(beforeMs: number): number {
-    return this.#sql.exec("DELETE FROM data_file WHERE removed_at < ? RETURNING id", beforeMs).toArray().length;
+    const { length } = this.#sql
+      .exec(
+        "DELETE FROM data_file WHERE removed_at < ? AND removed_by IS NULL AND added_by IS NULL RETURNING id",
+        beforeMs,
+      )
+      .toArray();
+    if (length > 0) this.#sql.exec("DELETE FROM file_absence WHERE file NOT IN (SELECT id FROM data_file)");
+    return length;
   }
+}
+
+type LogBounds = { log_shard: string | null; log_seq: string | null };
+
+function logBounds({ log_shard, log_seq }: LogBounds): Record<string, ColumnBounds> {
+  const bounds = { log_shard: parsed<ColumnBounds>(log_shard), log_seq: parsed<ColumnBounds>(log_seq) };
+  return Object.fromEntries(
+    Object.entries(bounds).filter((entry): entry is [string, ColumnBounds] => entry[1] !== null),
+  );
 }
 
 const parsed = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T));
@@ -207,4 +320,5 @@ const dataFile = (row: FileRow): DataFile => ({
   eventNames: parsed(row.event_names),
   columns: JSON.parse(row.columns),
   schemaVersion: row.schema_version,
+  rules: row.rules,
 });

@@ -8,11 +8,16 @@
  *     B, an older lease holder, 10 -> 15      behind: its token is not the newest; its files are orphans for the sweep
  *     a crash before the append               no row names the files: orphans
  *     compaction plans {1, 2, 3} -> 9         meanwhile another replaced 2: conflict, plan again; 9 is an orphan
+ *     A reads up to 20, a rule is raised      rules: A's rows have not passed it; they are read again
+ *     compaction plans, a rule is raised      rules: the correction finds the files as it left them
+ *     a job swaps what it staged              staging.ts
  */
 import { DurableObject } from "cloudflare:workers";
 import { decodeTime } from "ulidx";
+import type { KeyTally } from "../../r2-layout/key-tally.ts";
 import { parseDataFileKey } from "../../r2-layout/keys.ts";
 import { LAKE } from "../../r2-layout/limits.ts";
+import type { RuleFilter } from "../../r2-layout/rule.ts";
 import type { Failures, Hole, HolesApi, HolesRequest, Lease, RecordedHole } from "../sink-cursor/api.ts";
 import { CursorTable } from "../sink-cursor/cursor-table.ts";
 import type {
@@ -20,25 +25,40 @@ import type {
   CatalogAnswer,
   CatalogStatus,
   CompactionWork,
+  DataFile,
   LakeCatalogApi,
+  LakeStagingApi,
+  LogReach,
   NewDataFile,
   Plan,
   PlanRequest,
+  RebuildScope,
   ReplaceCommit,
+  StagedMarks,
+  StagedStatus,
 } from "./api.ts";
 import { DataFileTable } from "./data-files.ts";
+import { RuleVersions } from "./rule-versions.ts";
 import { SnapshotTable } from "./snapshots.ts";
+import { StagedChanges } from "./staged-changes.ts";
+import { StagingTable, scopeOf } from "./staging.ts";
 
-export class LakeCatalog extends DurableObject implements LakeCatalogApi, HolesApi {
+export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeStagingApi, HolesApi {
   readonly #cursors: CursorTable;
   readonly #files: DataFileTable;
   readonly #snapshots: SnapshotTable;
+  readonly #rules: RuleVersions;
+  readonly #staging: StagingTable;
+  readonly #changes: StagedChanges;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
     this.#cursors = new CursorTable(ctx.storage.sql);
     this.#files = new DataFileTable(ctx.storage.sql);
     this.#snapshots = new SnapshotTable(ctx.storage.sql);
+    this.#rules = new RuleVersions(ctx.storage.sql);
+    this.#staging = new StagingTable(ctx.storage.sql);
+    this.#changes = new StagedChanges(this.#files, this.#snapshots, this.#rules, this.#staging);
   }
 
   async lease(shard: number, owner: string, ttlMs: number): Promise<Lease | null> {
@@ -70,11 +90,16 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, HolesA
     const now = Date.now();
     for (const file of commit.add) assertFresh(file, now);
     return this.ctx.storage.transactionSync(() => {
-      const { shard, token, from, to, applied } = commit;
+      const { shard, token, from, to, applied, add, rules = 0 } = commit;
+      if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };
       const moved = this.#cursors.advance(shard, token, from, to, applied, now);
       if (!moved.moved) return { kind: "behind", cursor: moved.cursor };
-      const snapshot = this.#snapshots.commit("append", now, { shard, from, to }, commit.add, []);
-      for (const file of commit.add) this.#files.add(file, snapshot);
+      // What a rule retracted on the way here has passed the cursor, and is in no file.
+      const stored = add.reduce((sum, { table, rows }) => sum + (table === "events" ? rows : 0), 0);
+      const retracted = Math.max(0, applied.events - stored);
+      const range = { shard, from, to };
+      const snapshot = this.#snapshots.commit({ operation: "append", added: add, removed: [], range, retracted }, now);
+      for (const file of add) this.#files.add(file, snapshot, rules);
       return { kind: "committed", snapshot };
     });
   }
@@ -82,18 +107,22 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, HolesA
   /** @throws RangeError as `append`, and where a compaction would change the number of rows. */
   async replace(commit: ReplaceCommit): Promise<CatalogAnswer> {
     const now = Date.now();
+    const { rules = 0, operation } = commit;
     for (const file of commit.add) assertFresh(file, now);
     return this.ctx.storage.transactionSync(() => {
+      if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };
+      // A compaction would put rows that a rebuild replaces into a file that it has not looked at.
+      if (operation === "compact" && this.#staging.rebuilding().length > 0) return { kind: "conflict", missing: [] };
       const removed = commit.remove.map((id) => ({ id, file: this.#files.live(id) }));
-      const missing = removed.filter(({ file }) => file === null).map(({ id }) => id);
+      const missing = removed.filter(({ file }) => file?.rules !== rules).map(({ id }) => id);
       if (missing.length > 0) return { kind: "conflict", missing };
       const files = removed.map(({ file }) => file!);
-      if (commit.operation === "compact" && !sameRows(files, commit.add)) {
+      if (operation === "compact" && !sameRows(files, commit.add)) {
         throw new RangeError("a compaction keeps the rows of each table");
       }
-      const snapshot = this.#snapshots.commit(commit.operation, now, null, commit.add, files);
+      const snapshot = this.#snapshots.commit({ operation, added: commit.add, removed: files }, now);
       for (const { id } of removed) this.#files.remove(id, snapshot, now);
-      for (const file of commit.add) this.#files.add(file, snapshot);
+      for (const file of commit.add) this.#files.add(file, snapshot, rules);
       return { kind: "committed", snapshot };
     });
   }
@@ -113,17 +142,21 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, HolesA
   }
 
   async unnamed(keys: readonly string[]): Promise<string[]> {
-    return keys.filter((key) => !this.#files.has(key));
+    return keys.filter((key) => !this.#files.has(key) && !this.#staging.has(key));
   }
 
   async status(): Promise<CatalogStatus> {
-    const { seq, tables } = this.#snapshots.latest();
+    const { seq, tables, retractedRows, rebuiltRows } = this.#snapshots.latest();
     return {
       snapshot: seq,
       files: tables.events.files + tables.quarantine.files,
       bytes: tables.events.bytes + tables.quarantine.bytes,
       rows: { events: tables.events.rows, quarantine: tables.quarantine.rows },
       cursors: this.#cursors.all(),
+      rules: this.#rules.newest,
+      retracted: retractedRows,
+      rebuilt: rebuiltRows,
+      rebuilding: this.#staging.rebuilding(),
     };
   }
 
@@ -131,21 +164,85 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, HolesA
     skip: readonly string[] = [],
     aboveFiles: number = LAKE.compactAboveFiles,
   ): Promise<CompactionWork | null> {
+    if (this.#staging.rebuilding().length > 0) return null;
     const { smallFileBytes, smallFileRows } = LAKE;
     const day = this.#files
-      .crowded(aboveFiles, smallFileBytes, smallFileRows)
+      .crowded(aboveFiles, smallFileBytes, smallFileRows, this.#rules.newest)
       .find(({ table, day }) => !skip.includes(`${table}/${day ?? "mixed"}`));
     if (!day) return null;
-    const files = this.#files.small(day.table, day.day, smallFileBytes, smallFileRows, LAKE.compactInputs);
-    return { table: day.table, day: day.day, files };
+    const files = this.#files.small(day, smallFileBytes, smallFileRows, LAKE.compactInputs);
+    return { table: day.table, day: day.day, rules: day.rules, files };
   }
 
   async forget(): Promise<number> {
     const before = Date.now() - LAKE.snapshotReachMs;
     return this.ctx.storage.transactionSync(() => {
       this.#snapshots.forget(before);
-      return this.#files.forget(before);
+      this.#staging.forget(before);
+      const forgotten = this.#files.forget(before);
+      const oldest = this.#files.oldestRules();
+      if (oldest !== null) this.#rules.forget(oldest);
+      return forgotten;
     });
+  }
+
+  async raise(version: number, filter?: RuleFilter): Promise<void> {
+    this.#rules.raise(version, filter);
+  }
+
+  async candidates(request: Parameters<LakeStagingApi["candidates"]>[0]): Promise<DataFile[]> {
+    return this.#changes.candidates(request);
+  }
+
+  async replaceable(job: string, afterId: number): Promise<DataFile[]> {
+    return this.#changes.replaceable(job, afterId);
+  }
+
+  async begin(job: string, reach?: Readonly<Record<number, LogReach>>): Promise<RebuildScope> {
+    return this.ctx.storage.transactionSync(() => {
+      const known = this.#staging.job(job)?.scope ?? this.#staging.open(job, Date.now()).scope;
+      if (known) return known;
+      const cursors = Object.fromEntries(
+        Object.entries(this.#cursors.all()).map(([shard, { cursor }]) => [shard, cursor]),
+      );
+      const scope = scopeOf(this.#snapshots.latest().seq, cursors, reach);
+      this.#staging.begin(job, scope);
+      return scope;
+    });
+  }
+
+  /** @throws RangeError as `append`, and where the job is not open. */
+  async stage(job: string, step: number, add: readonly NewDataFile[], marks: StagedMarks = {}): Promise<void> {
+    const now = Date.now();
+    for (const file of add) assertFresh(file, now);
+    this.ctx.storage.transactionSync(() => {
+      this.#staging.open(job, now);
+      this.#staging.add(job, step, add, marks);
+    });
+  }
+
+  async staged(job: string): Promise<StagedStatus> {
+    return this.#staging.status(job);
+  }
+
+  async tallies(job: string): Promise<{ before: KeyTally; after: KeyTally }> {
+    return this.#staging.tallies(job);
+  }
+
+  async swap(job: string, change: Parameters<LakeStagingApi["swap"]>[1]): Promise<CatalogAnswer> {
+    return this.ctx.storage.transactionSync(() => this.#changes.swap(job, change, Date.now()));
+  }
+
+  async revert(job: string): Promise<CatalogAnswer> {
+    return this.ctx.storage.transactionSync(() => this.#changes.revert(job, Date.now()));
+  }
+
+  async confirm(job: string): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#changes.confirm(job, Date.now()));
+  }
+
+  async discard(job: string): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#changes.discard(job, Date.now()));
   }
 }
 

@@ -5,7 +5,7 @@
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { NewDataFile } from "./api.ts";
 
-export type Operation = "append" | "compact" | "delete";
+export type Operation = "append" | "compact" | "delete" | "correct" | "rebuild" | "revert";
 
 export interface TableTotals {
   readonly files: number;
@@ -18,9 +18,26 @@ export interface Snapshot {
   readonly operation: Operation | "none";
   readonly committedAt: number;
   readonly tables: Readonly<Record<TableName, TableTotals>>;
-  /** Cumulative rows: appended by sinks, taken by deletes. appended - deleted = rows of the snapshot (promise 3). */
+  /**
+   * Cumulative rows: that sinks took from the log, taken by deletes, taken by rules (before they came here, or later),
+   * added by rebuilds less what they took. appended - deleted - retracted + rebuilt = rows of the snapshot (promise 3).
+   */
   readonly appendedRows: number;
   readonly deletedRows: number;
+  readonly retractedRows: number;
+  readonly rebuiltRows: number;
+}
+
+export interface SnapshotChange {
+  readonly operation: Operation;
+  readonly added: readonly FileSums[];
+  readonly removed: readonly FileSums[];
+  /** Of an append. */
+  readonly range?: LogRange;
+  /** Rows that an append took from the log and that a rule retracted on the way. */
+  readonly retracted?: number;
+  /** What a revert undoes. */
+  readonly undoes?: Operation;
 }
 
 /** What a commit changes: files that come, files that go. */
@@ -40,6 +57,8 @@ const EMPTY: Snapshot = {
   tables: { events: { files: 0, bytes: 0, rows: 0 }, quarantine: { files: 0, bytes: 0, rows: 0 } },
   appendedRows: 0,
   deletedRows: 0,
+  retractedRows: 0,
+  rebuiltRows: 0,
 };
 
 type SnapshotRow = { seq: number; committed_at: number; operation: Operation; totals: string };
@@ -72,13 +91,7 @@ export class SnapshotTable {
   }
 
   /** Inside the transaction that changes the files. @returns the new snapshot's number. */
-  commit(
-    operation: Operation,
-    nowMs: number,
-    range: LogRange | null,
-    added: readonly FileSums[],
-    removed: readonly FileSums[],
-  ): number {
+  commit({ operation, added, removed, range, retracted = 0, undoes }: SnapshotChange, nowMs: number): number {
     const before = this.#read("SELECT * FROM snapshot ORDER BY seq DESC LIMIT 1");
     const tables = { ...before.tables };
     let rows = 0;
@@ -101,8 +114,7 @@ export class SnapshotTable {
       operation,
       committedAt: nowMs,
       tables,
-      appendedRows: before.appendedRows + (operation === "append" ? rows : 0),
-      deletedRows: before.deletedRows - (operation === "delete" ? rows : 0),
+      ...countedRows(before, undoes ?? operation, rows, retracted),
     };
     this.#sql.exec(
       "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -112,7 +124,7 @@ export class SnapshotTable {
       range?.shard ?? null,
       range?.from ?? null,
       range?.to ?? null,
-      JSON.stringify({ tables: next.tables, appendedRows: next.appendedRows, deletedRows: next.deletedRows }),
+      JSON.stringify({ tables, ...countedRows(before, undoes ?? operation, rows, retracted) }),
     );
     // Read again when asked: the transaction around us may yet be rolled back.
     this.#latest = null;
@@ -130,6 +142,24 @@ export class SnapshotTable {
   #read(query: string, ...parameters: number[]): Snapshot {
     const row = this.#sql.exec<SnapshotRow>(query, ...parameters).toArray()[0];
     if (!row) return EMPTY;
-    return { seq: row.seq, committedAt: row.committed_at, operation: row.operation, ...JSON.parse(row.totals) };
+    // Snapshots from before there were rules have no counts of what these do.
+    return {
+      ...EMPTY,
+      ...JSON.parse(row.totals),
+      seq: row.seq,
+      committedAt: row.committed_at,
+      operation: row.operation,
+    };
   }
+}
+
+/** The cumulative counts after a commit that changed the number of rows by `rows`. */
+function countedRows(before: Snapshot, operation: Operation, rows: number, retracted: number) {
+  const by = (counted: Operation) => (operation === counted ? rows : 0);
+  return {
+    appendedRows: before.appendedRows + by("append") + retracted,
+    deletedRows: before.deletedRows - by("delete"),
+    retractedRows: before.retractedRows - by("correct") + retracted,
+    rebuiltRows: before.rebuiltRows + by("rebuild"),
+  };
 }

@@ -2,22 +2,21 @@
  * Compaction: the small files of one day become one sorted file. Safe beside appends, which only add, and beside
  * itself: the catalog takes a replacement only while every input is live, so of two compactions of one file the second
  * is told "conflict" and plans again; its file is an orphan for the sweep. Snapshots taken before keep reading the
- * inputs, whose objects stay until no snapshot reaches them.
+ * inputs, whose objects stay until no snapshot reaches them. Files that a rule has yet to go over are left to it, and
+ * while a rebuild runs there is no compaction: both have to find the files they looked at.
  *
  * Memory: inputs are decoded to Arrow, at most `LAKE.compactDecodedBytes` of it by their footers' own count; rows are
  * made from it a batch at a time, on their way into the encoder.
  */
-import { ulid } from "ulidx";
-import type { CompactionWork, DataFile, LakeCatalogApi, NewDataFile } from "../../durable-objects/lake-catalog/api.ts";
+import type { CompactionWork, DataFile, LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
 import { type BuiltDataFile, buildDataFile, ORDER_COLUMNS } from "../../r2-layout/data-file.ts";
-import { dataFileKey } from "../../r2-layout/keys.ts";
 import { LAKE } from "../../r2-layout/limits.ts";
 import { decodedBytes, readFooter } from "../../r2-layout/parquet-footer.ts";
 import { type DecodedRows, decodeParquet } from "../../r2-layout/parquet-reader.ts";
 import { ParquetWriter } from "../../r2-layout/parquet-writer.ts";
 import { inBuildTurn } from "../lake/build-turn.ts";
-import { type DataFileStore, PARQUET_METADATA } from "../lake/sink.ts";
+import { type DataFileStore, storedFile } from "../lake/sink.ts";
 
 export interface CompactDeps {
   readonly bucket: DataFileStore & { get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null> };
@@ -29,7 +28,7 @@ export interface CompactDeps {
 
 export type Compacted =
   | { readonly kind: "compacted"; readonly inputs: number; readonly rows: number }
-  /** Another compaction or a deletion was quicker: plan again. */
+  /** Another compaction, a deletion or a rule was quicker, or a rebuild has begun: plan again. */
   | { readonly kind: "conflict" }
   /** Fewer than two inputs fit into the bounds: this day stays as it is. */
   | { readonly kind: "too_large" };
@@ -53,15 +52,13 @@ export async function compactDays(deps: CompactDeps, untilMs: number, aboveFiles
 
 /** One round of one day: as many of its small files as the bounds allow become one. */
 export async function compactDay(deps: CompactDeps, work: CompactionWork): Promise<Compacted> {
-  const { table, day } = work;
+  const { table, day, rules = 0 } = work;
   const inputs = await readInputs(deps, work.files);
   if (inputs.length < 2) return { kind: "too_large" };
   const built = await inBuildTurn(() => merged(deps.parquet, table, inputs));
-  const key = dataFileKey({ table, kind: "compact", day, ulid: ulid((deps.now ?? Date.now)()) });
-  await deps.bucket.put(key, built.bytes, PARQUET_METADATA);
-  const add: NewDataFile = { ...built.facts, key, kind: "compact" };
+  const add = await storedFile(deps.bucket, { table, kind: "compact", day }, built, (deps.now ?? Date.now)());
   const remove = inputs.map(({ file }) => file.id);
-  const answer = await deps.catalog.replace({ remove, add: [add], operation: "compact" });
+  const answer = await deps.catalog.replace({ remove, add: [add], operation: "compact", rules });
   return answer.kind === "committed"
     ? { kind: "compacted", inputs: inputs.length, rows: built.facts.rows }
     : { kind: "conflict" };
