@@ -1,0 +1,91 @@
+/**
+ * Node's module hooks for simulated runs. The real code is loaded as it is, but for what only workerd has
+ * (`cloudflare:workers`, wasm modules), the Parquet encoder (codec/codec.ts), and state that modules keep: a run must not
+ * depend on the runs before it in the same process. A mutation (mutations.ts) is text replaced in one file on its way in.
+ *
+ * To be imported before anything of the real code.
+ */
+import { readFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const CODEC = pathToFileURL(join(import.meta.dirname, "codec/")).href;
+
+/** Text of one file that is replaced; it must occur exactly once. */
+export interface Mutation {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+declare global {
+  /** Puts module state back to what it was when the modules were loaded. */
+  var simulatorResets: (() => void)[];
+}
+globalThis.simulatorResets = [];
+
+const SWAPPED = new Map(
+  ["parquet-writer", "parquet-reader", "parquet-footer"].map((name) => [
+    pathToFileURL(join(ROOT, "r2-layout", `${name}.ts`)).href,
+    new URL(`${name}.ts`, CODEC).href,
+  ]),
+);
+
+const WORKERS = `export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env; } }
+export class WorkerEntrypoint { constructor(ctx, env) { this.ctx = ctx; this.env = env; } }
+export class RpcTarget {}
+export const env = {};`;
+
+/** Module state, by what must be added to a file to put it back. */
+const STATEFUL: Readonly<Record<string, string>> = {
+  "queues/lake/build-turn.ts": "globalThis.simulatorResets.push(() => { last = Promise.resolve(); });",
+};
+
+const ULIDX = `import * as real from "ulidx?real";
+export * from "ulidx?real";
+export function monotonicFactory(prng) {
+  let next = real.monotonicFactory(prng);
+  globalThis.simulatorResets.push(() => { next = real.monotonicFactory(prng); });
+  return (time) => next(time);
+}`;
+
+/** Of the QueryBudget, which no run asks; its package needs a bundler. */
+const ITTY = "export const createDurable = () => class {};";
+
+export function installHooks(mutation: Mutation | null = null): void {
+  const mutated = mutation && pathToFileURL(join(ROOT, mutation.file)).href;
+  const stateful = new Map(
+    Object.entries(STATEFUL).map(([file, added]) => [pathToFileURL(join(ROOT, file)).href, added]),
+  );
+  registerHooks({
+    resolve(specifier, context, next) {
+      if (specifier === "cloudflare:workers") return { url: "simulated:workers", format: "module", shortCircuit: true };
+      if (specifier.endsWith(".wasm")) return { url: "simulated:wasm", format: "module", shortCircuit: true };
+      if (specifier === "ulidx") return { url: "simulated:ulidx", format: "module", shortCircuit: true };
+      if (specifier === "itty-durable") return { url: "simulated:itty", format: "module", shortCircuit: true };
+      if (specifier === "ulidx?real") return next("ulidx", { ...context, parentURL: import.meta.url });
+      const resolved = next(specifier, context);
+      // What stands in for a module imports that module itself.
+      const swapped = context.parentURL?.startsWith(CODEC) ? undefined : SWAPPED.get(resolved.url);
+      return swapped ? { ...resolved, url: swapped } : resolved;
+    },
+    load(url, context, next) {
+      if (url === "simulated:workers") return { format: "module", source: WORKERS, shortCircuit: true };
+      if (url === "simulated:wasm") return { format: "module", source: "export default null;", shortCircuit: true };
+      if (url === "simulated:itty") return { format: "module", source: ITTY, shortCircuit: true };
+      if (url === "simulated:ulidx") return { format: "module", source: ULIDX, shortCircuit: true };
+      const added = stateful.get(url);
+      if (url !== mutated && added === undefined) return next(url, context);
+      let source = readFileSync(fileURLToPath(url), "utf8");
+      if (url === mutated) {
+        const parts = source.split(mutation!.find);
+        if (parts.length !== 2)
+          throw new Error(`${mutation!.file}: found ${parts.length - 1} times: ${mutation!.find}`);
+        source = parts.join(mutation!.replace);
+      }
+      return { format: "module-typescript", source: `${source}\n${added ?? ""}`, shortCircuit: true };
+    },
+  });
+}

@@ -1,0 +1,105 @@
+/**
+ * A call from a process to something elsewhere: a request that travels, an effect, an answer that travels back. Each
+ * leg takes an event of its own, so that everything may come in between, and each may be struck by a fault:
+ *
+ *     caller dies before the request leaves     no effect
+ *     request fails                             no effect, the caller is told
+ *     request is late, or stuck for a day       the effect comes when the caller may be long dead
+ *     answer fails                              the effect is there, the caller is told that it failed
+ *     caller dies before it reads the answer    the effect is there, nobody knows
+ */
+import type { Random } from "../../../scripts/demo/random.ts";
+import type { Process, Scheduler } from "./scheduler.ts";
+import type { Weather } from "./weather.ts";
+
+export interface CallTarget {
+  /** For the table of faults: `R2.put log`, `EventLog.commit`. */
+  readonly name: string;
+  /** What the caller is told when the network fails it. */
+  readonly failure: () => Error;
+  /** Objects may say that they are overloaded. */
+  readonly overloaded?: () => Error;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export class Network {
+  readonly scheduler: Scheduler;
+  readonly weather: Weather;
+  readonly random: Random;
+  /** Requests on their way. */
+  travelling = 0;
+
+  constructor(scheduler: Scheduler, weather: Weather, random: Random) {
+    this.scheduler = scheduler;
+    this.weather = weather;
+    this.random = random;
+  }
+
+  /**
+   * @param effect runs where the request arrives, in an event of the platform; what it gives, or throws, travels back.
+   * @param departs called with a function that sends the request: an object's calls wait until its writes are durable.
+   */
+  call<T>(
+    from: Process,
+    target: CallTarget,
+    effect: () => T | Promise<T>,
+    departs: (send: () => void) => void = (send) => send(),
+  ): Promise<T> {
+    const { scheduler, weather } = this;
+    const { name } = target;
+    return new Promise<T>((resolve, reject) => {
+      if (weather.strikes("crash_before", name)) {
+        scheduler.after(0, null, `crash ${from.name} before ${name}`, () => from.kill());
+        return;
+      }
+      const failsBefore = weather.strikes("fail_before", name);
+      const failsAfter = !failsBefore && weather.strikes("fail_after", name);
+      const crashesAfter = weather.strikes("crash_after", name);
+      const overloaded = target.overloaded && weather.strikes("overloaded", name);
+      const answer = (told: () => void, label: string) => {
+        scheduler.after(this.#legMs(name), from, `answer ${name} ${label}`, () => {
+          if (crashesAfter) from.kill();
+          else told();
+        });
+      };
+      const fail = (error: Error) => answer(() => reject(error), "fails");
+      departs(() => {
+        this.travelling++;
+        scheduler.after(this.#legMs(name), null, `call ${name}`, () => {
+          this.travelling--;
+          if (failsBefore) return fail(target.failure());
+          if (overloaded) return fail(target.overloaded!());
+          let result: T | Promise<T>;
+          try {
+            result = effect();
+          } catch (error) {
+            return fail(error as Error);
+          }
+          if (!(result instanceof Promise)) {
+            if (failsAfter) return fail(target.failure());
+            const value = result;
+            return answer(() => resolve(value), "ok");
+          }
+          result.then(
+            (value) => {
+              if (failsAfter) fail(target.failure());
+              else answer(() => resolve(value), "ok");
+            },
+            (error) => fail(error as Error),
+          );
+        });
+      });
+    });
+  }
+
+  #legMs(name: string): number {
+    const { random, weather } = this;
+    if (weather.strikes("stuck", name)) {
+      return random.chance(0.5) ? random.int(1, 20) * MINUTE_MS : random.chance(0.5) ? 2 * HOUR_MS : 26 * HOUR_MS;
+    }
+    if (weather.strikes("delay", name)) return random.int(500, 25_000);
+    return 1 + random.next() * 4;
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Which faults strike, drawn from the seed: at every call of a queue, an object or R2, and at every delivery. Each run
+ * has its own weather: some kinds are off, some rare, some frequent, and some places are struck more than others, so
+ * that a thousand runs are not a thousand times the same mixture.
+ */
+import { Random } from "../../../scripts/demo/random.ts";
+
+export const FAULTS = [
+  /** The call fails, nothing happened. */
+  "fail_before",
+  /** The call fails, and has happened. */
+  "fail_after",
+  /** Takes seconds. */
+  "delay",
+  /** Takes minutes to more than a day: what it asks for happens when nobody waits for it any more. */
+  "stuck",
+  /** The object says that it is overloaded. */
+  "overloaded",
+  /** The caller dies before the call leaves, or before its answer is read. */
+  "crash_before",
+  "crash_after",
+  /** The whole invocation dies at some moment. */
+  "crash",
+  /** A message is delivered once more. */
+  "repeat",
+  /** A batch is not in the order of sending. */
+  "reorder",
+  /** A message is late. */
+  "late",
+  /** The consumer said ack, and the broker does not know. */
+  "ack_lost",
+  /** Of a batch of sends only some are on the queue when the call fails. */
+  "partial",
+  /** An object without work leaves memory. */
+  "evict",
+  /** An object dies in the middle, with what was not yet durable. */
+  "reset",
+  /** Writes are durable late: until then nothing leaves the object. */
+  "slow_disk",
+  /** Storage calls that are mostly answered at once take an event of their own. */
+  "slow_storage",
+  "alarm_late",
+  /** Given up: it never comes. */
+  "alarm_lost",
+  "cron_lost",
+  /** A process's clock is off by up to minutes. */
+  "skew",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** Chance at each occasion, in a run whose weather has the fault: from, to. */
+const RATES: Record<Fault, readonly [number, number]> = {
+  fail_before: [0.003, 0.12],
+  fail_after: [0.003, 0.12],
+  delay: [0.005, 0.1],
+  stuck: [0.0005, 0.01],
+  overloaded: [0.002, 0.05],
+  crash_before: [0.002, 0.05],
+  crash_after: [0.002, 0.05],
+  crash: [0.005, 0.1],
+  repeat: [0.02, 0.4],
+  reorder: [0.1, 1],
+  late: [0.02, 0.3],
+  ack_lost: [0.01, 0.2],
+  partial: [0.1, 1],
+  evict: [0.01, 0.5],
+  reset: [0.002, 0.05],
+  slow_disk: [0.01, 0.2],
+  slow_storage: [0.01, 0.3],
+  alarm_late: [0.05, 0.5],
+  alarm_lost: [0.02, 0.5],
+  cron_lost: [0.05, 0.5],
+  skew: [0.05, 0.5],
+};
+
+export class Weather {
+  readonly random: Random;
+  /** Off before the run and once it is to settle. */
+  active = false;
+  /** How often each fault fired, by `fault target`. */
+  readonly fired = new Map<string, number>();
+  readonly #rates: Partial<Record<Fault, number>> = {};
+  readonly #focus: number;
+  readonly #targets = new Map<string, number>();
+
+  constructor(seed: number) {
+    this.random = new Random(seed);
+    const calm = this.random.chance(0.05);
+    this.#focus = this.random.chance(0.6) ? this.random.int(0, FOCI - 1) : -1;
+    for (const fault of FAULTS) {
+      const [from, to] = RATES[fault];
+      if (calm || this.random.chance(0.4)) continue;
+      this.#rates[fault] = from * (to / from) ** this.random.next();
+    }
+  }
+
+  /** Whether a fault strikes here. @param target what it would strike, e.g. `R2.put log`. */
+  strikes(fault: Fault, target: string): boolean {
+    if (!this.active) return false;
+    const rate = this.#rates[fault];
+    if (rate === undefined || !this.random.chance(Math.min(0.9, rate * this.#weight(target)))) return false;
+    this.count(fault, target);
+    return true;
+  }
+
+  count(fault: string, target: string): void {
+    const key = `${fault}\t${target}`;
+    this.fired.set(key, (this.fired.get(key) ?? 0) + 1);
+  }
+
+  /** Turns one kind off for this run: where the world could not settle with it. */
+  without(fault: Fault): void {
+    delete this.#rates[fault];
+  }
+
+  #weight(target: string): number {
+    if (this.#focus < 0) return 1;
+    let weight = this.#targets.get(target);
+    if (weight === undefined) {
+      let hash = 7;
+      for (let i = 0; i < target.length; i++) hash = Math.imul(hash ^ target.charCodeAt(i), 0x01000193);
+      weight = ((hash ^ (hash >>> 13)) >>> 0) % FOCI === this.#focus ? 4 : 0.4;
+      this.#targets.set(target, weight);
+    }
+    return weight;
+  }
+}
+
+const FOCI = 5;

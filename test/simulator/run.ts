@@ -1,0 +1,121 @@
+/** One run: a world, its traffic and faults, then calm, then the audit. A function of its seed. */
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { Random } from "../../scripts/demo/random.ts";
+import { audit, isBehind } from "./audit.ts";
+import { codec } from "./codec/codec.ts";
+import { loadRealReader } from "./codec/parquet-reader.ts";
+import { loadRealWriter } from "./codec/parquet-writer.ts";
+import { Traffic } from "./traffic.ts";
+import { World } from "./world.ts";
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export interface RunResult {
+  readonly seed: number;
+  /** Of all that happened, in order. */
+  readonly hash: string;
+  /** What the audit found wrong; empty where the run passed. */
+  readonly failures: readonly string[];
+  readonly faults: ReadonlyMap<string, number>;
+  readonly events: number;
+  readonly acknowledged: number;
+  readonly realParquet: boolean;
+}
+
+/** One run in so many encodes the lake's files with the real encoder. */
+const REAL_PARQUET_EVERY = 40;
+/** A world that moves for longer than this without faults does not settle. */
+const SETTLE_MS = 72 * HOUR_MS;
+const EVENTS_MAX = 400_000;
+
+export async function runSeed(seed: number, trace: ((text: string) => void) | null = null): Promise<RunResult> {
+  const random = new Random(seed ^ 0x5eed);
+  const realParquet = seed % REAL_PARQUET_EVERY === 0;
+  if (realParquet) await loadRealParquet();
+  const world = new World({ seed, shards: random.pick([1, 1, 2, 3]), realParquet, trace });
+  const traffic = new Traffic(world);
+  const failures: string[] = [];
+  try {
+    await live(world, traffic, random);
+    await settle(world, traffic);
+    failures.push(...(await audit(world, traffic)));
+  } catch (error) {
+    failures.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
+  } finally {
+    world.close();
+  }
+  world.scheduler.note(`${traffic.requests} requests, ${traffic.acknowledgements} acknowledged`);
+  return {
+    seed,
+    hash: world.scheduler.hash.toString(16).padStart(8, "0"),
+    failures,
+    faults: world.weather.fired,
+    events: world.scheduler.events,
+    acknowledged: traffic.acknowledgements,
+    realParquet,
+  };
+}
+
+/** Traffic under faults: one stretch, or several with hours of silence in between. */
+async function live(world: World, traffic: Traffic, random: Random): Promise<void> {
+  world.weather.active = true;
+  const stretches = random.chance(0.3) ? random.int(2, 4) : 1;
+  const requests = random.int(6, 30);
+  for (let stretch = 0; stretch < stretches; stretch++) {
+    const spanMs = random.pick([3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS]);
+    world.startCron(spanMs + 5 * MINUTE_MS);
+    traffic.plan(Math.ceil(requests / stretches), spanMs);
+    await runFor(world, spanMs);
+    if (stretch + 1 < stretches) {
+      await runFor(world, random.pick([5 * MINUTE_MS, 70 * MINUTE_MS, 9 * HOUR_MS, 25 * HOUR_MS]));
+    }
+  }
+  await runFor(world, random.int(1, 60) * SECOND_MS);
+}
+
+/** Faults end; everything that is on its way arrives, and every sink catches up. @throws where that never happens */
+async function settle(world: World, traffic: Traffic): Promise<void> {
+  const { scheduler, weather } = world;
+  weather.active = false;
+  const until = scheduler.now + SETTLE_MS;
+  await runUntilQuiet(world, until);
+  await traffic.sayLastWords();
+  for (;;) {
+    await runUntilQuiet(world, until);
+    if (!(await isBehind(world)) && world.isQuiet) return;
+    world.cron();
+    await runFor(world, MINUTE_MS);
+  }
+}
+
+async function runFor(world: World, ms: number): Promise<void> {
+  let over = false;
+  world.scheduler.after(ms, null, "time is over", () => {
+    over = true;
+  });
+  await world.scheduler.run(() => over || outOfEvents(world));
+}
+
+async function runUntilQuiet(world: World, untilMs: number): Promise<void> {
+  await world.scheduler.run(() => {
+    if (world.scheduler.now > untilMs) throw new Error("does not settle");
+    return world.isQuiet || outOfEvents(world);
+  });
+}
+
+function outOfEvents(world: World): boolean {
+  if (world.scheduler.events > EVENTS_MAX) throw new Error(`more than ${EVENTS_MAX} events`);
+  return false;
+}
+
+async function loadRealParquet(): Promise<void> {
+  await Promise.all([loadRealReader(), loadRealWriter()]);
+  if (codec.parquet) return;
+  // By path: the loader gives the module's importers nothing.
+  const path = resolve(import.meta.dirname, "../../node_modules/parquet-wasm/esm/parquet_wasm_bg.wasm");
+  const Module = WebAssembly.Module as unknown as new (bytes: Uint8Array) => WebAssembly.Module;
+  codec.parquet = new Module(await readFile(path));
+}

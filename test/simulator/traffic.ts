@@ -1,0 +1,216 @@
+/**
+ * Senders: requests of a few events, sent to some edge, sent again until they are acknowledged or given up, and now and
+ * then once more although they were. Everything that was sent and what was acknowledged is remembered: the audit's truth.
+ */
+
+import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
+import { shardOf } from "../../r2-layout/event-id.ts";
+import { formatLogLine, type QuarantineMark } from "../../r2-layout/log-line.ts";
+import type { Random } from "../../scripts/demo/random.ts";
+import { EventSender } from "../../workers/edge/event-sender.ts";
+import type { KeptEvent } from "../../workers/edge/parse-events.ts";
+import { Process } from "./platform/scheduler.ts";
+import type { World } from "./world.ts";
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+export interface SentEvent {
+  /** `source`, a line feed, `event_id`; and whether it is quarantined, which owns ids of its own. */
+  readonly key: string;
+  readonly event: Omit<DerivedEvent, "received_at">;
+  readonly quarantine: QuarantineMark | undefined;
+  /** Lines that some attempt put into a message: one of them is in the log, if any is. */
+  readonly lines: Set<string>;
+  acknowledged: boolean;
+}
+
+interface Edge {
+  readonly process: Process;
+  readonly sender: EventSender;
+}
+
+/** How long a sender waits for an answer. */
+const TIMEOUT_MS = 30 * SECOND_MS;
+const EDGES = 2;
+const ATTEMPTS = 8;
+
+export class Traffic {
+  readonly sent = new Map<string, SentEvent>();
+  requests = 0;
+  acknowledgements = 0;
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #edges: Edge[] = [];
+  #edgeNumber = 0;
+  #eventNumber = 0;
+  readonly #users: readonly string[];
+  readonly #devices: readonly string[];
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = world.random;
+    const names = (kind: string, from: number, to: number) =>
+      Array.from({ length: this.#random.int(from, to) }, (_, i) => `${kind}-${i}`);
+    this.#users = names("user", 1, 5);
+    this.#devices = names("device", 1, 5);
+  }
+
+  /** Requests to come, spread over a time. @returns when the last begins, ms from now. */
+  plan(requests: number, spanMs: number): void {
+    for (let i = 0; i < requests; i++) {
+      const events = Array.from({ length: this.#random.int(1, 5) }, () => this.#newEvent());
+      this.#later(this.#random.next() * spanMs, "request", () => this.#send(events, 1));
+    }
+  }
+
+  /** Every living edge sends to every shard once more, and says what it still has to say of failed sends. */
+  async sayLastWords(): Promise<void> {
+    for (const edge of this.#edges) {
+      for (let shard = 0; shard < this.#world.shards; shard++) {
+        let event = this.#newEvent();
+        while (shardOf(event.event, this.#world.shards) !== shard) event = this.#newEvent();
+        this.#attempt(edge, [event], 1);
+      }
+    }
+  }
+
+  #later(delayMs: number, label: string, run: () => void): void {
+    this.#world.pending++;
+    this.#world.scheduler.after(delayMs, null, label, () => {
+      this.#world.pending--;
+      run();
+    });
+  }
+
+  #edge(): Edge {
+    const index = this.#random.int(0, EDGES - 1);
+    const known = this.#edges[index];
+    if (known?.process.alive) return known;
+    const name = `edge-${++this.#edgeNumber}`;
+    const process = new Process(name);
+    const { weather } = this.#world;
+    if (weather.strikes("skew", "edge")) process.skewMs = weather.random.int(-120_000, 120_000);
+    const env = this.#world.bindings("edge", process);
+    const queues = Array.from({ length: this.#world.shards }, (_, shard) => env[`EVENTS_${shard}`]);
+    const edge = { process, sender: new EventSender(name, queues as never) };
+    this.#edges[index] = edge;
+    return edge;
+  }
+
+  #send(events: readonly SentEvent[], attempt: number): void {
+    this.#attempt(this.#edge(), events, attempt);
+  }
+
+  #attempt(edge: Edge, events: readonly SentEvent[], attempt: number): void {
+    const { scheduler, weather } = this.#world;
+    const random = this.#random;
+    this.requests++;
+    let over = false;
+    const once = (then: () => void) => () => {
+      if (over) return;
+      over = true;
+      this.#world.pending--;
+      then();
+    };
+    this.#world.pending++;
+    const again = () => {
+      if (attempt < ATTEMPTS && random.chance(0.85)) {
+        this.#later(random.wait(4 * SECOND_MS), "request again", () => this.#send(events, attempt + 1));
+      }
+    };
+    const noAnswer = once(again);
+    edge.process.onDeath.push(noAnswer);
+    scheduler.after(TIMEOUT_MS, null, "sender gives up waiting", noAnswer);
+    if (weather.strikes("crash", "edge")) {
+      scheduler.after(random.wait(6), null, `crash ${edge.process.name}`, () => edge.process.kill());
+    }
+    scheduler.after(1, edge.process, `request at ${edge.process.name}`, () => {
+      const receivedAt = (Math.floor(scheduler.now) + edge.process.skewMs) * 1_000;
+      const bySource = Map.groupBy(events, ({ event }) => event.source);
+      for (const [source, some] of bySource) {
+        const kept = some.map((event, index) => this.#kept(event, index, receivedAt));
+        edge.sender.send(kept, source, receivedAt).then((unsent) => {
+          const failed = new Set(unsent.map(({ index }) => index));
+          const lost = weather.strikes("fail_after", "edge answers");
+          scheduler.after(1, null, `answer of ${edge.process.name}`, () => {
+            if (lost) return;
+            once(() => {
+              some.forEach((event, index) => {
+                if (!failed.has(index)) this.#acknowledge(event);
+              });
+              const rest = some.filter((_, index) => failed.has(index));
+              if (rest.length > 0 && attempt < ATTEMPTS) {
+                this.#later(random.wait(4 * SECOND_MS), "request again", () => this.#send(rest, attempt + 1));
+              } else if (random.chance(0.12)) this.#repeat(some);
+            })();
+          });
+        });
+      }
+    });
+  }
+
+  /** A sender that sends once more what was acknowledged: a lost answer, a second tab, a batch that was restored. */
+  #repeat(events: readonly SentEvent[]): void {
+    const random = this.#random;
+    const some = events.filter(() => random.chance(0.8));
+    const delayMs = random.chance(0.7) ? random.int(0, MINUTE_MS) : random.int(0, 5 * HOUR_MS);
+    const fresh = random.chance(0.5) ? [this.#newEvent()] : [];
+    const same = [...some, ...fresh].filter(({ event }) => event.source === events[0]!.event.source);
+    if (same.length > 0) this.#later(delayMs, "request repeated", () => this.#send(same, 1));
+  }
+
+  #acknowledge(event: SentEvent): void {
+    event.acknowledged = true;
+    this.acknowledgements++;
+  }
+
+  #kept(sent: SentEvent, index: number, receivedAt: number): KeptEvent {
+    const row: DerivedEvent = { ...sent.event, received_at: receivedAt };
+    const line = formatLogLine({
+      row,
+      d: 1,
+      ...(sent.quarantine && { q: sent.quarantine }),
+      raw: { messageId: sent.event.event_id, type: "track" },
+    });
+    sent.lines.add(line);
+    const shard = shardOf(sent.event, this.#world.shards);
+    return { index, event_id: sent.event.event_id, shard, quarantine: sent.quarantine, line };
+  }
+
+  #newEvent(): SentEvent {
+    const random = this.#random;
+    const number = ++this.#eventNumber;
+    const source = "shop";
+    const device = random.chance(0.85) ? random.pick(this.#devices) : undefined;
+    const user = random.chance(0.6) ? random.pick(this.#users) : undefined;
+    const agoMs = random.chance(0.85)
+      ? random.int(0, 20 * SECOND_MS)
+      : random.chance(0.6)
+        ? random.int(0, 3 * HOUR_MS)
+        : random.int(-HOUR_MS, 5 * DAY_MS);
+    const paid = random.chance(0.2);
+    const event: SentEvent["event"] = {
+      event_id: `e-${number}`,
+      event_name: random.pick(["page", "Clicked", "Bought", "Searched"]),
+      event_type: "track",
+      source,
+      event_time: Math.floor(this.#world.scheduler.now - agoMs) * 1_000 + random.int(0, 999),
+      ...(user && { user_id: user }),
+      ...(device && { anonymous_id: device }),
+      ...(random.chance(0.5) && { country: random.pick(["DE", "FR", "US"]) }),
+      ...(random.chance(0.5) && { device_type: random.pick(["desktop", "mobile"]) }),
+      ...(random.chance(0.5) && { page_path: random.pick(["/", "/cart", "/item"]) }),
+      ...(random.chance(0.5) && { app_version: random.pick(["1.0", "1.1"]) }),
+      ...(paid && { revenue: random.int(1, 10_000) / 100, currency: random.pick(["EUR", "USD"]) }),
+      properties: { number: String(number) },
+    };
+    const quarantine = random.chance(0.06) ? { cause: "column_mismatch", field: "revenue" } : undefined;
+    const key = `${quarantine ? "q" : "e"}\n${source}\n${event.event_id}`;
+    const sent: SentEvent = { key, event, quarantine, lines: new Set(), acknowledged: false };
+    this.sent.set(key, sent);
+    return sent;
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * The whole system on the simulated platform: the objects' classes, the pipeline Worker with all its stages, the edges'
+ * senders, bound together as the wrangler.toml files say. What is real is imported; what is simulated is what Cloudflare
+ * runs. The LiveHub is left out: it is a cache of what the rollups say, and holds sockets.
+ */
+import { Random } from "../../scripts/demo/random.ts";
+import { readWorkerSources, type WorkerSource, withShards } from "../../scripts/local/wrangler-config.ts";
+import * as objectClasses from "../../workers/objects/index.ts";
+import pipeline from "../../workers/pipeline/index.ts";
+import { codec } from "./codec/codec.ts";
+import { takeOverGlobals } from "./platform/globals.ts";
+import { Network } from "./platform/network.ts";
+import { type Bindings, type Departs, type ObjectClass, SimulatedObjects } from "./platform/objects.ts";
+import { type ConsumerSettings, SimulatedQueues } from "./platform/queues.ts";
+import { SimulatedBucket } from "./platform/r2.ts";
+import { Process, Scheduler } from "./platform/scheduler.ts";
+import { Weather } from "./platform/weather.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** Some time in November 2026, drawn within a week, so that hours and days end in the middle of runs. */
+const EPOCH_MS = Date.UTC(2026, 10, 20);
+
+export const IDENTITY_KEY = "simulated";
+
+class LiveHubStandIn {
+  async publish(): Promise<void> {}
+}
+
+const CLASSES = { ...objectClasses, LiveHub: LiveHubStandIn } as unknown as Readonly<Record<string, ObjectClass>>;
+const SOURCES = readWorkerSources();
+
+type Config = WorkerSource["config"];
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** As in wrangler.toml. */
+  readonly shards: number;
+  readonly realParquet: boolean;
+  readonly trace?: ((text: string) => void) | null;
+}
+
+export class World {
+  readonly scheduler: Scheduler;
+  readonly weather: Weather;
+  readonly network: Network;
+  readonly bucket: SimulatedBucket;
+  readonly queues: SimulatedQueues;
+  readonly objects: SimulatedObjects;
+  /** For what the run itself decides; faults and latencies have their own. */
+  readonly random: Random;
+  readonly shards: number;
+  /** Work of the run that is still to come, or under way. */
+  pending = 0;
+  readonly #configs: { readonly pipeline: Config; readonly objects: Config; readonly edge: Config };
+  readonly #restore: () => void;
+  #crons = 0;
+  #cronsRunning = 0;
+  #cronTurn = 0;
+
+  constructor({ seed, shards, realParquet, trace = null }: WorldOptions) {
+    const seeds = new Random(seed);
+    const next = () => seeds.int(0, 2 ** 31);
+    this.random = new Random(next());
+    this.shards = shards;
+    this.scheduler = new Scheduler(EPOCH_MS + this.random.int(0, 7 * 24 * HOUR_MS));
+    if (trace) this.scheduler.trace = (at, label) => trace(`${new Date(at).toISOString()} ${label}`);
+    this.weather = new Weather(next());
+    this.network = new Network(this.scheduler, this.weather, new Random(next()));
+    for (const reset of globalThis.simulatorResets) reset();
+    this.#restore = takeOverGlobals(this.scheduler, new Random(next()), trace && ((text) => trace(`    ${text}`)));
+    Object.assign(codec, { real: realParquet, scheduler: this.scheduler });
+
+    const byName = new Map(withShards(SOURCES, shards).map(({ config }) => [config.name, config]));
+    const config = (name: string) => byName.get(`eventpile-${name}`)!;
+    this.#configs = { pipeline: config("pipeline"), objects: config("objects"), edge: config("edge") };
+    this.bucket = new SimulatedBucket(this.network);
+    const consumers = new Map((this.#configs.pipeline.queues?.consumers ?? []).map((one) => [one.queue, one]));
+    this.queues = new SimulatedQueues(
+      this.network,
+      (queue) => consumerSettings(consumers.get(queue)),
+      async (process, batch) => pipeline.queue(batch as never, this.bindings("pipeline", process) as never),
+    );
+    this.objects = new SimulatedObjects(this.network, CLASSES, (process, departs) =>
+      this.bindings("objects", process, departs),
+    );
+  }
+
+  /** A Worker's `env`, for one process of it. */
+  bindings(worker: "pipeline" | "objects" | "edge", process: Process, departs?: Departs): Bindings {
+    const config = this.#configs[worker];
+    const env: Record<string, unknown> = { ...config.vars, IDENTITY_KEY };
+    for (const { binding } of config.r2_buckets ?? []) env[binding] = this.bucket.binding(process, departs);
+    for (const { binding, queue } of config.queues?.producers ?? []) {
+      env[binding] = this.queues.binding(queue, process, departs);
+    }
+    for (const { name, class_name } of config.durable_objects?.bindings ?? []) {
+      env[name] = this.objects.namespace(class_name, process, departs);
+    }
+    return env;
+  }
+
+  /** Runs the scheduler until work of an own process, without faults, has ended. */
+  async ask<T>(work: (env: Bindings) => Promise<T>): Promise<T> {
+    const process = new Process("auditor");
+    let answer: { value: T } | { error: unknown } | null = null;
+    this.scheduler.after(0, process, "ask", () => {
+      work(this.bindings("pipeline", process)).then(
+        (value) => {
+          answer = { value };
+        },
+        (error) => {
+          answer = { error };
+        },
+      );
+    });
+    await this.scheduler.run(() => answer !== null);
+    if (!answer) throw new Error("an answer never came");
+    if ("error" in answer) throw (answer as { error: unknown }).error;
+    return (answer as { value: T }).value;
+  }
+
+  /** One turn of the pipeline's cron. */
+  cron(): void {
+    if (this.weather.strikes("cron_lost", "cron")) return;
+    const process = new Process(`cron#${++this.#crons}`);
+    this.#cronsRunning++;
+    const over = () => this.#cronsRunning--;
+    const controller = { scheduledTime: Math.floor(this.scheduler.now), cron: "* * * * *", noRetry: () => {} };
+    const env = this.bindings("pipeline", process) as never;
+    this.scheduler.after(0, process, "cron", () => {
+      let ended = false;
+      const end = () => {
+        if (!ended) over();
+        ended = true;
+      };
+      process.onDeath.push(end);
+      Promise.resolve(pipeline.scheduled(controller as never, env)).then(end, end);
+    });
+  }
+
+  /** Turns of the cron from now on: each minute for a time, then more and more seldom, so that days cost little. */
+  startCron(eachMinuteForMs: number): void {
+    const turn = ++this.#cronTurn;
+    const { scheduler } = this;
+    const until = scheduler.now + eachMinuteForMs;
+    let waitMs = MINUTE_MS;
+    const next = () => {
+      if (scheduler.now > until) waitMs = Math.min(3 * HOUR_MS, waitMs * 2);
+      // On the minutes of upkeep, which a seldom cron would mostly miss.
+      const at = scheduler.now + waitMs;
+      const due = waitMs > HOUR_MS ? Math.ceil(at / HOUR_MS) * HOUR_MS + this.random.pick([5, 17, 37]) * MINUTE_MS : at;
+      scheduler.after(due - scheduler.now, null, "cron is due", () => {
+        if (turn !== this.#cronTurn) return;
+        this.cron();
+        next();
+      });
+    };
+    next();
+  }
+
+  /** Nothing moves, and nothing will before an alarm or the cron. */
+  get isQuiet(): boolean {
+    return (
+      this.pending === 0 &&
+      this.network.travelling === 0 &&
+      this.#cronsRunning === 0 &&
+      !this.queues.isBusy &&
+      !this.objects.isBusy
+    );
+  }
+
+  close(): void {
+    this.#restore();
+    this.objects.close();
+  }
+}
+
+function consumerSettings(
+  consumer: NonNullable<NonNullable<Config["queues"]>["consumers"]>[number] | undefined,
+): ConsumerSettings | null {
+  if (!consumer) return null;
+  return {
+    batchSize: consumer.max_batch_size ?? 10,
+    batchTimeoutMs: (consumer.max_batch_timeout ?? 5) * 1_000,
+    maxRetries: consumer.max_retries ?? 3,
+    retryDelayMs: (consumer.retry_delay ?? 0) * 1_000,
+    deadLetterQueue: consumer.dead_letter_queue ?? null,
+  };
+}
