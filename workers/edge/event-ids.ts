@@ -26,7 +26,8 @@ export type Mint = (index: number) => string;
 export function minting(facts: RequestFacts, body: Uint8Array, hasTime: () => boolean, random: () => string): Mint {
   let seed: string | null | undefined;
   return (index) => {
-    seed ??= seedOf(facts, body, hasTime);
+    // Once a request: null is an answer too, and to find it every event has been looked at.
+    if (seed === undefined) seed = seedOf(facts, body, hasTime);
     return seed === null ? `minted-${random()}` : `minted-${hex(`${facts.source}\n${seed}\n${index}`)}`;
   };
 }
