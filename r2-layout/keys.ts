@@ -45,3 +45,9 @@ export function parseDataFileKey(
 export function poisonKey(part: { day: string; queue: string; ulid: string }): string {
   return `poison/${part.day}/${part.queue}/${part.ulid}.bin`;
 }
+
+/** `rules/00000007.json`: a rule as it was raised, for people and for a rebuild of everything. */
+export const ruleKey = (version: number): string => `rules/${String(version).padStart(8, "0")}.json`;
+
+/** `jobs/<id>/<name>`: what a correction, settlement or audit found on its way. */
+export const jobKey = (id: string, name: string): string => `jobs/${id}/${name}`;

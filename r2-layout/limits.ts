@@ -106,6 +106,8 @@ export const SINK = {
   /** What cannot be read, or is refused for what it is, fails so often, and for so long, before it becomes a hole. Longer than a straggler lives. */
   poisonAttempts: 5,
   poisonSpreadMs: wait(MINUTE_MS),
+  /** So long after a hole, what is refused again is not tried so often: one bad sender must not slow down a shard for good. */
+  poisonRecentMs: wait(HOUR_MS),
   /** Segments in a row of which most was refused: then it is rather the store, or our code, and each further one waits so long. */
   poisonInARow: 10,
   poisonHoldMs: wait(HOUR_MS),
@@ -315,6 +317,12 @@ export const REPLAY = {
   errorChars: 1_000,
   /** Events shown before and after in a preview. */
   samples: 5,
+  /** Ranges of hours that a correction remembers, and windows in which it builds rollups anew: beyond, the nearest are joined. */
+  hourRanges: 1_000,
+  windows: 48,
+  /** Shards asked at once, and rows whose timelines are amended at once. */
+  shardsAtOnce: 6,
+  pairsAtOnce: 1_000,
   /** Places in one rule of a settlement: a row of the log's, with room below 2 MB. */
   placesPerRule: 2_000,
   /** Ids of republished events whose older copies are looked for at once. */

@@ -41,19 +41,15 @@ export interface CorrectionSpec {
   readonly rate: number;
 }
 
-/** Retracts copies of ids that were stored more than once. */
+/** Events that were sent again under a label, to replace those sent before: the older copies are retracted. */
 export interface SettlementSpec {
   readonly kind: "settlement";
-  /** `republished`: the sender sent them again to replace them. `repeated`: an audit found them in two shards. */
-  readonly cause: "republished" | "repeated";
-  /** `republished`: segments after..to of each shard hold the copies that stay. */
+  /** Segments after..to of a shard's log that hold republished events. */
   readonly reads: readonly { readonly shard: number; readonly after: number; readonly to: number }[];
-  /** `repeated`: the R2 object with the places to retract, as the audit wrote it. */
-  readonly places: string | null;
   readonly rate: number;
 }
 
-/** Looks for ids that two shards own. */
+/** Looks for ids that two shards own, and retracts the copy that the log took later. */
 export interface AuditSpec {
   readonly kind: "audit";
   /** `YYYY-MM-DD`, the log's clock. */
@@ -175,10 +171,11 @@ export type SliceEnd =
   | { readonly kind: "state"; readonly from: JobState; readonly state: JobState; readonly outcome?: string };
 
 export interface Settled {
-  /** The day on which the copy that stays, or (repeated) the one that goes, was received. */
+  /** The day on which the retracted copies were received, and their shard. */
   readonly day: string;
   readonly shard: number;
-  readonly cause: SettlementSpec["cause"];
+  /** `republished`: sent again to replace them. `repeated`: an audit found them in two shards. */
+  readonly cause: "republished" | "repeated";
   readonly events: number;
 }
 

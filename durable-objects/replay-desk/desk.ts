@@ -169,7 +169,7 @@ export class Desk {
     const others = this.#jobs.open().filter(({ job }) => job.id !== id);
     if (turn === null) {
       const waits = (other: DeskJob) => settlementWaits(other.facts, nowMs, REPLAY.decisionWaitMs);
-      const open = found.job.kind === "settlement" ? others.find(waits) : undefined;
+      const open = found.job.kind !== "correction" ? others.find(waits) : undefined;
       if (open) return { waitsFor: `rebuild ${open.job.id}` };
       this.#jobs.setMark(TURN, id);
     }

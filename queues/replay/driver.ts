@@ -1,0 +1,56 @@
+/** Which driver moves which kind of job, and when it stands back for live traffic. */
+import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import { PHASE } from "../../durable-objects/replay-desk/job-rules.ts";
+import { advanceAudit } from "./audit-job.ts";
+import { advanceFill } from "./fill-job.ts";
+import { advanceRebuild } from "./rebuild-job.ts";
+import { beginRules, RuleJob, type RuleProgress } from "./rule-job.ts";
+import type { RuleParts } from "./rule-parts.ts";
+import { advanceSettlement } from "./settlement-job.ts";
+import type { Advance, Slice } from "./slice.ts";
+import { type Looks, NO_LOOKS, readLags, standBack } from "./stand-back.ts";
+
+export function advanceJob(slice: Slice, parts: RuleParts): Promise<Advance> {
+  switch (slice.job.kind) {
+    case "fill":
+      return advanceFill(slice, parts);
+    case "rebuild":
+      return advanceRebuild(slice, parts);
+    case "correction":
+      return advanceCorrection(slice, parts);
+    case "settlement":
+      return advanceSettlement(slice, parts);
+    case "audit":
+      return advanceAudit(slice, parts);
+  }
+}
+
+async function advanceCorrection(slice: Slice, parts: RuleParts): Promise<Advance> {
+  if (slice.job.state === "cancelling") return { kind: "state", state: "cancelled", outcome: "cancelled" };
+  const progress = (slice.progress as RuleProgress | null) ?? beginRules([{ key: "rule", object: null }]);
+  return new RuleJob(slice, parts, progress, (next, settled) =>
+    slice.save({ progress: next, ...(settled && { settled }) }),
+  ).advance();
+}
+
+/**
+ * Null: go on. A correction is what somebody waits for, and ending a build holds nobody up; whatever else reads stands
+ * back while live sinks are short of what it would take.
+ */
+export async function holdJob(
+  slice: Pick<Slice, "job" | "progress" | "now" | "save">,
+  logs: ObjectNamespace<Pick<EventLogApi, "status" | "tally">>,
+  shards: number,
+): Promise<string | null> {
+  const { job, progress } = slice;
+  if (progress === null || job.kind === "correction" || job.state !== "running") return null;
+  if (job.phase === PHASE.swap || job.phase === PHASE.restart) return null;
+  const known = progress as { readonly looks?: Looks; readonly stage?: string };
+  if (known.stage === "rules") return null;
+  const before = known.looks ?? NO_LOOKS;
+  const { why, looks } = standBack(before, await readLags(logs, shards, slice.now()), slice.now());
+  // A look that finds nothing, after one that found nothing, need not be remembered.
+  if (why !== null || before.since !== null) await slice.save({ progress: { ...known, looks } });
+  return why;
+}

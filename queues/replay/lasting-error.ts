@@ -1,0 +1,6 @@
+/** Whether an error would come again however often the same is tried: then a job gives up in the end, else never. */
+import { SegmentDamaged } from "../read-log.ts";
+import { isRefusal } from "../refusal.ts";
+
+/** A segment that cannot be read is no hole here: the live sink has it, or the job would build less than there was. */
+export const isLasting = (error: unknown): boolean => error instanceof SegmentDamaged || isRefusal(error);

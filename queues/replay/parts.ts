@@ -1,0 +1,22 @@
+/** What the drivers are handed. */
+import type { ReplaySpec } from "../../durable-objects/replay-desk/api.ts";
+import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import type { CallBudget } from "../sink.ts";
+import type { RowSource } from "./source.ts";
+import type { ReplayTarget } from "./target.ts";
+
+/** A part of one shard's log: exclusive, inclusive. */
+export interface LogRange {
+  readonly shard: number;
+  readonly after: number;
+  readonly to: number;
+}
+
+export interface ReplayParts {
+  readonly shards: number;
+  readonly source: RowSource;
+  /** Made for one invocation: its calls are shared by all. */
+  targets(calls: CallBudget): Readonly<Record<SinkName, ReplayTarget>>;
+  /** What a spec's times or seqs mean in the log, up to its head as of now. */
+  ranges(spec: ReplaySpec): Promise<readonly LogRange[]>;
+}

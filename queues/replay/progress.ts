@@ -1,0 +1,51 @@
+/** What a fill or a rebuild remembers between slices: plain JSON in the job's row. */
+import type { Job, ReplaySpec } from "../../durable-objects/replay-desk/api.ts";
+import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import type { ReadState } from "./reads.ts";
+import type { Slice } from "./slice.ts";
+import { type Looks, NO_LOOKS } from "./stand-back.ts";
+import type { ReplayComparison, ReplayJob } from "./target.ts";
+
+export interface SinkProgress {
+  /** What it is at; a sink of a `fill` only reads. */
+  readonly stage: "read" | "compare" | "built" | "swapped" | "let_go";
+  /** Null until they were planned. */
+  readonly reads: readonly ReadState[] | null;
+  /** `fill`: events that the store lacked. */
+  readonly missing: number;
+  readonly comparison: ReplayComparison | null;
+}
+
+export interface ReplayProgress {
+  /** A build that began anew has a name of its own for the targets. */
+  readonly attempt: number;
+  /** The newest rule version when the build began. */
+  readonly rules: number;
+  readonly looks: Looks;
+  readonly sinks: Readonly<Partial<Record<SinkName, SinkProgress>>>;
+}
+
+export const FRESH: SinkProgress = { stage: "read", reads: null, missing: 0, comparison: null };
+
+export function replayProgress({ job, progress, rules }: Slice): ReplayProgress {
+  const { sinks } = job.spec as ReplaySpec;
+  return (progress as ReplayProgress | null) ?? freshProgress(sinks, 1, rules);
+}
+
+export const freshProgress = (sinks: readonly SinkName[], attempt: number, rules: number): ReplayProgress => ({
+  attempt,
+  rules,
+  looks: NO_LOOKS,
+  sinks: Object.fromEntries(sinks.map((sink) => [sink, FRESH])),
+});
+
+export const withSink = (progress: ReplayProgress, sink: SinkName, change: Partial<SinkProgress>): ReplayProgress => ({
+  ...progress,
+  sinks: { ...progress.sinks, [sink]: { ...(progress.sinks[sink] ?? FRESH), ...change } },
+});
+
+/** The job as its targets know it. */
+export function targetJob(job: Job, attempt: number, shards: number): ReplayJob {
+  const { from, to, range } = job.spec as ReplaySpec;
+  return { id: attempt === 1 ? job.id : `${job.id}-${attempt}`, shards, from, to, range };
+}

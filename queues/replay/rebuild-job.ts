@@ -1,0 +1,136 @@
+/**
+ * `rebuild`: every sink is built anew beside its live store, then all are compared, then all are swapped, one after the
+ * other; the old ones are kept until somebody confirms or reverts.
+ *
+ *     crash while building            the cut of the step under way is saved, the step is made again (reads.ts)
+ *     crash between two swaps         `stage` says which have swapped; a swap that was done and not noted is done again (idempotent)
+ *     a rule is raised while building the desk sends the job to `restart`: the build is let go, and begins anew with a name of its own
+ *     cancelled while building        `cancelling`: each target lets its build go, then it is `cancelled`
+ */
+import type { RebuildSpec } from "../../durable-objects/replay-desk/api.ts";
+import { PHASE } from "../../durable-objects/replay-desk/job-rules.ts";
+import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import { buildSink } from "./build-sink.ts";
+import type { ReplayParts } from "./parts.ts";
+import {
+  freshProgress,
+  type ReplayProgress,
+  replayProgress,
+  type SinkProgress,
+  targetJob,
+  withSink,
+} from "./progress.ts";
+import { type Advance, MORE, type Slice } from "./slice.ts";
+import type { More, ReplayJob, ReplayTarget } from "./target.ts";
+
+export async function advanceRebuild(slice: Slice, parts: ReplayParts): Promise<Advance> {
+  const rebuild = new Rebuild(slice, parts);
+  switch (slice.job.state) {
+    case "cancelling":
+      return rebuild.letGo("discard", { kind: "state", state: "cancelled", outcome: "cancelled" });
+    case "confirming":
+      return rebuild.letGo("confirm", { kind: "state", state: "done", outcome: "confirmed" });
+    case "reverting":
+      return rebuild.letGo("revert", { kind: "state", state: "done", outcome: "reverted" });
+    default:
+      return rebuild.advance();
+  }
+}
+
+class Rebuild {
+  readonly #slice: Slice;
+  readonly #parts: ReplayParts;
+  readonly #spec: RebuildSpec;
+  readonly #targets: Readonly<Record<SinkName, ReplayTarget>>;
+  #progress: ReplayProgress;
+
+  constructor(slice: Slice, parts: ReplayParts) {
+    this.#slice = slice;
+    this.#parts = parts;
+    this.#spec = slice.job.spec as RebuildSpec;
+    this.#targets = parts.targets(slice.calls);
+    this.#progress = replayProgress(slice);
+  }
+
+  async advance(): Promise<Advance> {
+    const { phase } = this.#slice.job;
+    if (phase === PHASE.restart) return this.#restart();
+    if (phase !== PHASE.swap) {
+      if (this.#isUntouched()) {
+        // Noted before a target begins anything: whoever raises a rule must know that there is a build.
+        this.#progress = { ...this.#progress, rules: this.#slice.rules };
+        await this.#slice.save({ holds: true, progress: this.#progress });
+      }
+      if (this.#progress.rules !== this.#slice.rules) return this.#restart();
+      for (const sink of this.#spec.sinks) if (!(await this.#build(sink))) return MORE;
+      if (this.#spec.swap === "manual") return { kind: "state", state: "waiting_for_swap" };
+      await this.#slice.save({ phase: PHASE.swap, progress: this.#progress });
+    }
+    for (const sink of this.#spec.sinks) if (!(await this.#swap(sink))) return MORE;
+    return { kind: "state", state: "waiting_for_confirmation" };
+  }
+
+  /** Ends the build or the old of every sink, the last one first. */
+  async letGo(how: "discard" | "confirm" | "revert", end: Advance): Promise<Advance> {
+    for (const sink of this.#spec.sinks.toReversed()) {
+      if (this.#progress.sinks[sink]!.stage === "let_go") continue;
+      if ((await this.#leave(sink, how)) === "more") return MORE;
+      await this.#save(sink, { stage: "let_go" });
+    }
+    await this.#slice.save({ holds: false });
+    return end;
+  }
+
+  async #leave(sink: SinkName, how: "discard" | "confirm" | "revert"): Promise<unknown | More> {
+    const target = this.#targets[sink];
+    const replay = this.#replay();
+    if (how !== "revert") return target[how](replay);
+    if ((await target.revert(replay)) === "more") return "more";
+    return undefined;
+  }
+
+  async #build(sink: SinkName): Promise<boolean> {
+    return buildSink(this.#slice, {
+      sink,
+      target: this.#targets[sink],
+      replay: this.#replay(),
+      source: this.#parts.source,
+      state: () => this.#stage(sink),
+      save: (change) => this.#save(sink, change),
+    });
+  }
+
+  async #swap(sink: SinkName): Promise<boolean> {
+    if (this.#stage(sink).stage === "swapped") return true;
+    if ((await this.#targets[sink].swap(this.#replay())) === "more") return false;
+    await this.#save(sink, { stage: "swapped" });
+    return true;
+  }
+
+  async #restart(): Promise<Advance> {
+    for (const sink of this.#spec.sinks) {
+      if ((await this.#targets[sink].discard(this.#replay())) === "more") return MORE;
+    }
+    const progress = freshProgress(this.#spec.sinks, this.#progress.attempt + 1, this.#slice.rules);
+    this.#slice.recount();
+    await this.#slice.save({ phase: PHASE.build, progress, holds: false });
+    return MORE;
+  }
+
+  #isUntouched(): boolean {
+    return Object.values(this.#progress.sinks).every(({ stage, reads }) => stage === "read" && reads === null);
+  }
+
+  #replay(): ReplayJob {
+    return targetJob(this.#slice.job, this.#progress.attempt, this.#parts.shards);
+  }
+
+  #stage(sink: SinkName): SinkProgress {
+    return this.#progress.sinks[sink]!;
+  }
+
+  async #save(sink: SinkName, change: Partial<SinkProgress>): Promise<void> {
+    this.#progress = withSink(this.#progress, sink, change);
+    await this.#slice.save({ progress: this.#progress });
+  }
+}

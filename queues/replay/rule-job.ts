@@ -1,0 +1,339 @@
+/**
+ * Rules from their draft to the last store, for corrections, settlements and audits. Each stage notes its end before the
+ * next begins, and each of its calls may be made again, so a crash costs at most what one slice had not noted:
+ *
+ *     raise      a version from the desk, the rule's object in R2, its place in every shard's log, then the stores' fences.
+ *                Before the first rule the lake's cursors are noted: what stands above them may have been written either way
+ *     wait       until every sink's cursor has passed the last rule's place: from then on whatever a store has of rows below it
+ *                was written before the rule (and is found now) or has passed through it
+ *     lake       files are rewritten and staged, each changed row is kept as a pair (before, after) in R2, then one commit
+ *     gap        rows between the lake's noted cursor and the rule, read from the log as they stand in it: the lake may have
+ *                written them corrected while timelines had them as they were, so the lake's pairs do not name them
+ *     timelines  every pair is amended: by place and id, so the same pair twice is harmless
+ *     rollups    hours touched by pairs are built anew from the lake's rows and swapped, window by window
+ *     record     what was done, for people
+ *
+ * A row that comes in between: the log takes it above the rule's place, where the rule does not hold. A drain that read
+ * below the rule before it was raised is refused by the store's fence and reads again.
+ */
+import type { CorrectionSpec, Settled } from "../../durable-objects/replay-desk/api.ts";
+import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
+import type { EventRow } from "../../r2-layout/event-columns.ts";
+import { ruleKey, shardName } from "../../r2-layout/keys.ts";
+import { HOUR_MS, REPLAY } from "../../r2-layout/limits.ts";
+import type { Rule, RuleChange, RuleFilter } from "../../r2-layout/rule.ts";
+import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { buildSink } from "./build-sink.ts";
+import { addHours, type HourRange, mergeRanges } from "./hour-ranges.ts";
+import { JobStore } from "./job-store.ts";
+import { FRESH, type SinkProgress } from "./progress.ts";
+import { beginRead, type ReadState } from "./reads.ts";
+import type { ChangedRow, LakeCorrection, RuleParts } from "./rule-parts.ts";
+import { type Advance, lookAgain, MORE, type Slice } from "./slice.ts";
+import type { ReplayJob } from "./target.ts";
+import { walkReads } from "./walk-reads.ts";
+
+/** One rule of the job: a correction has one, a settlement one for each lot of places. */
+export interface Draft {
+  /** Idempotency key of its version. */
+  readonly key: string;
+  /** The object with its filter, where that is large; else the job's own. */
+  readonly object: string | null;
+}
+
+export interface RuleProgress {
+  readonly stage: "raise" | "wait" | "lake" | "gap" | "timelines" | "rollups" | "record";
+  readonly drafts: readonly Draft[];
+  readonly versions: readonly number[];
+  /** By shard: the last rule's place. */
+  readonly places: readonly number[];
+  /** As of before the first rule. */
+  readonly lakeBefore: { readonly snapshot: number; readonly cursors: Readonly<Record<number, number>> } | null;
+  readonly snapshot: number | null;
+  readonly gap: readonly ReadState[] | null;
+  readonly pairs: {
+    /** The last page that was amended, and pairs of the next one. */
+    readonly page: string | null;
+    readonly offset: number;
+    readonly lake: number;
+    readonly added: number;
+    readonly replaced: number;
+    readonly removed: number;
+    readonly beyondReach: number;
+  };
+  readonly hours: readonly HourRange[];
+  readonly window: { readonly n: number; readonly build: SinkProgress };
+  readonly settled: readonly Settled[];
+}
+
+export const beginRules = (drafts: readonly Draft[], settled: readonly Settled[] = []): RuleProgress => ({
+  stage: "raise",
+  drafts,
+  versions: [],
+  places: [],
+  lakeBefore: null,
+  snapshot: null,
+  gap: null,
+  pairs: { page: null, offset: 0, lake: 0, added: 0, replaced: 0, removed: 0, beyondReach: 0 },
+  hours: [],
+  window: { n: 0, build: FRESH },
+  settled,
+});
+
+/** @param save puts the progress into the job's row, beside what else the job remembers. */
+export class RuleJob {
+  readonly #slice: Slice;
+  readonly #parts: RuleParts;
+  readonly #store: JobStore;
+  readonly #persist: (progress: RuleProgress, settled?: readonly Settled[]) => Promise<void>;
+  #progress: RuleProgress;
+
+  constructor(
+    slice: Slice,
+    parts: RuleParts,
+    progress: RuleProgress,
+    persist: (progress: RuleProgress, settled?: readonly Settled[]) => Promise<void>,
+  ) {
+    this.#slice = slice;
+    this.#parts = parts;
+    this.#store = new JobStore(parts.bucket, slice.job.id);
+    this.#persist = persist;
+    this.#progress = progress;
+  }
+
+  /** One stage, or a part of it. */
+  async advance(): Promise<Advance> {
+    switch (this.#progress.stage) {
+      case "raise":
+        return this.#raise();
+      case "wait":
+        return this.#wait();
+      case "lake":
+        return this.#lake();
+      case "gap":
+        return this.#gap();
+      case "timelines":
+        return this.#timelines();
+      case "rollups":
+        return this.#rollups();
+      case "record":
+        await this.#persist(this.#progress, this.#progress.settled);
+        return { kind: "state", state: "done", outcome: this.#outcome() };
+    }
+  }
+
+  async #raise(): Promise<Advance> {
+    const { drafts, versions, lakeBefore } = this.#progress;
+    if (lakeBefore === null) await this.#save({ lakeBefore: await this.#parts.lake() });
+    const draft = drafts[versions.length];
+    if (!draft) {
+      await this.#save({ stage: "wait" });
+      return MORE;
+    }
+    const turn = await this.#slice.takeRule(draft.key);
+    if ("waitsFor" in turn) return this.#waitFor(turn.waitsFor);
+    const { filter, change, note } = await this.#ruleOf(draft);
+    const { id, createdAt } = this.#slice.job;
+    const rule: Rule = { version: turn.version, id, filter, change, createdAt, ...(note !== null && { note }) };
+    await this.#parts.bucket.put(ruleKey(rule.version), JSON.stringify(rule));
+    const places = await this.#eachShard(async (shard) => {
+      const { seq } = await this.#parts.logs.getByName(shardName(shard)).raise(rule, ruleKey(rule.version));
+      return seq;
+    });
+    await this.#slice.ruleRaised(rule.version);
+    await this.#parts.fence(rule.version, filter);
+    await this.#save({ versions: [...versions, rule.version], places });
+    return MORE;
+  }
+
+  async #wait(): Promise<Advance> {
+    const cursors = await this.#parts.cursors();
+    for (const sink of SINKS) {
+      const shard = this.#progress.places.findIndex((seq, at) => (cursors[sink][at] ?? 0) < seq);
+      if (shard >= 0) {
+        const place = this.#progress.places[shard]!;
+        return this.#waitFor(`${sink} of shard ${shard}: at ${cursors[sink][shard] ?? 0}, the rule is at ${place}`);
+      }
+    }
+    await this.#save({ stage: "lake" });
+    return MORE;
+  }
+
+  async #lake(): Promise<Advance> {
+    const correction = await this.#correction();
+    const answer = await this.#parts.correctLake(
+      correction,
+      ({ file, page, pairs }) => this.#store.put(pairName("lake", file, page), pairs),
+      this.#slice.now() + REPLAY.sliceMs,
+    );
+    if (answer === "more") {
+      await this.#save({});
+      return MORE;
+    }
+    const swapped = await this.#parts.swapLake(correction);
+    if (!swapped) return MORE;
+    await this.#save({ stage: "gap", snapshot: swapped.snapshot });
+    return MORE;
+  }
+
+  async #gap(): Promise<Advance> {
+    const { lakeBefore, places } = this.#progress;
+    const reads =
+      this.#progress.gap ??
+      places.flatMap((to, shard) => {
+        const after = lakeBefore?.cursors[shard] ?? 0;
+        return after < to ? [beginRead({ shard, after, to, steps: 0 })] : [];
+      });
+    // Both readings take the sessions' part of the log: it is timelines that this is for.
+    const { done } = await walkReads(this.#slice, this.#parts.rawSource, reads, {
+      sink: "sessions",
+      maxEvents: REPLAY.stepEvents,
+      apply: async ({ shard, step, from, to, events }) => {
+        if (events.length === 0) return;
+        const read = beginRead({ shard, after: from, to, steps: 0 });
+        const now = await this.#parts.source.rows(read, to, "log", "sessions");
+        const pairs = changedRows(events, now.events);
+        if (pairs.length > 0) await this.#store.put(pairName("gap", shard, step), pairs);
+      },
+      save: (gap) => this.#save({ gap }),
+    });
+    if (done) await this.#save({ stage: "timelines" });
+    return MORE;
+  }
+
+  async #timelines(): Promise<Advance> {
+    const rules = this.#progress.versions.at(-1)!;
+    while (!this.#slice.over) {
+      const [name] = await this.#store.names("pairs/", this.#progress.pairs.page, 1);
+      if (name === undefined) {
+        await this.#save({ stage: "rollups", hours: mergeRanges(this.#progress.hours, REPLAY.windows) });
+        return MORE;
+      }
+      const pairs = await this.#store.get<readonly ChangedRow[]>(name);
+      while (this.#progress.pairs.offset < pairs.length) {
+        const { offset } = this.#progress.pairs;
+        const part = pairs.slice(offset, offset + REPLAY.pairsAtOnce);
+        const amended = await this.#parts.amend(part, rules, this.#slice.calls);
+        if (amended === "more") return MORE;
+        this.#slice.count(part.length);
+        await this.#savePairs(amended, { offset: offset + part.length });
+      }
+      const lake = this.#progress.pairs.lake + (name.startsWith("pairs/lake") ? pairs.length : 0);
+      const hours = addHours(this.#progress.hours, hoursOf(pairs));
+      await this.#save({ hours, pairs: { ...this.#progress.pairs, page: name, offset: 0, lake } });
+    }
+    return MORE;
+  }
+
+  async #rollups(): Promise<Advance> {
+    const { hours, window } = this.#progress;
+    const range = hours[window.n];
+    if (!range) {
+      await this.#save({ stage: "record" });
+      return MORE;
+    }
+    const target = this.#parts.correctedRollups();
+    const { shards } = this.#parts;
+    const replay: ReplayJob = { id: `${this.#slice.job.id}-w${window.n}`, shards, ...range, range: null };
+    const save = (change: Partial<SinkProgress>) => {
+      const { n, build } = this.#progress.window;
+      return this.#save({ window: { n, build: { ...build, ...change } } });
+    };
+    const build = {
+      sink: "rollups" as const,
+      target,
+      replay,
+      source: this.#parts.lakeSource,
+      state: () => this.#progress.window.build,
+      save,
+    };
+    if (!(await buildSink(this.#slice, build))) return MORE;
+    if (this.#progress.window.build.stage === "built") {
+      if ((await target.swap(replay)) === "more") return MORE;
+      await save({ stage: "swapped" });
+    }
+    if ((await target.confirm(replay)) === "more") return MORE;
+    await this.#save({ window: { n: window.n + 1, build: FRESH } });
+    return MORE;
+  }
+
+  async #ruleOf({ object }: Draft): Promise<{ filter: RuleFilter; change: RuleChange; note: string | null }> {
+    if (object !== null) {
+      return { filter: await this.#store.get<RuleFilter>(object), change: { kind: "retract" }, note: null };
+    }
+    const { filter, change, note } = this.#slice.job.spec as CorrectionSpec;
+    return { filter, change, note };
+  }
+
+  async #correction(): Promise<LakeCorrection> {
+    const version = this.#progress.versions.at(-1)!;
+    const rules = await this.#eachShard(async (shard) => {
+      const known = await this.#parts.logs.getByName(shardName(shard)).rules();
+      return [shard, known.rules.filter((rule) => rule.version <= version)] as const;
+    });
+    return { job: this.#slice.job.id, version, rules: new Map(rules) };
+  }
+
+  async #eachShard<T>(ask: (shard: number) => Promise<T>): Promise<T[]> {
+    const answers: T[] = [];
+    for (let first = 0; first < this.#parts.shards; first += REPLAY.shardsAtOnce) {
+      const some = Array.from({ length: Math.min(REPLAY.shardsAtOnce, this.#parts.shards - first) }, (_, i) =>
+        ask(first + i),
+      );
+      answers.push(...(await Promise.all(some)));
+    }
+    return answers;
+  }
+
+  async #waitFor(waitsFor: string): Promise<Advance> {
+    await this.#slice.save({ waitsFor });
+    return lookAgain;
+  }
+
+  #outcome(): string {
+    const { lake, beyondReach } = this.#progress.pairs;
+    return `${lake} events${beyondReach > 0 ? `, ${beyondReach} beyond the timelines' reach` : ""}`;
+  }
+
+  #savePairs(
+    amended: { added: number; replaced: number; removed: number; beyondReach: number },
+    change: { offset: number },
+  ): Promise<void> {
+    const { pairs } = this.#progress;
+    return this.#save({
+      pairs: {
+        ...pairs,
+        ...change,
+        added: pairs.added + amended.added,
+        replaced: pairs.replaced + amended.replaced,
+        removed: pairs.removed + amended.removed,
+        beyondReach: pairs.beyondReach + amended.beyondReach,
+      },
+    });
+  }
+
+  async #save(change: Partial<RuleProgress>): Promise<void> {
+    this.#progress = { ...this.#progress, ...change };
+    await this.#persist(this.#progress);
+  }
+}
+
+/** Names sort, so that pages are walked in one order. */
+const pairName = (from: "lake" | "gap", of: number, page: number): string =>
+  `pairs/${from}-${String(of).padStart(12, "0")}-${String(page).padStart(6, "0")}.json.gz`;
+
+const rowKey = ({ log_seq, source, event_id }: EventRow): string => `${log_seq}\n${source}\n${event_id}`;
+
+/** Pure. Rows of the same segments, without rules and with them: those that differ. */
+export function changedRows(raw: readonly EventRow[], now: readonly EventRow[]): ChangedRow[] {
+  const byKey = new Map(now.map((row) => [rowKey(row), row]));
+  return raw.flatMap((before) => {
+    const after = byKey.get(rowKey(before)) ?? null;
+    return after !== null && JSON.stringify(after) === JSON.stringify(before) ? [] : [{ before, after }];
+  });
+}
+
+/** No rule changes an event's time: before and after are of one hour. */
+const hoursOf = (pairs: readonly ChangedRow[]): number[] => [
+  ...new Set(pairs.map(({ before }) => Math.floor(before.event_time / MICROS_PER_MS / HOUR_MS) * HOUR_MS)),
+];

@@ -1,0 +1,59 @@
+/** What the jobs with rules are handed, beside what replays are. */
+import type { EventLogApi, EventLogAuditApi, EventLogRulesApi } from "../../durable-objects/event-log/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import type { EventRow } from "../../r2-layout/event-columns.ts";
+import type { RuleAt, RuleFilter } from "../../r2-layout/rule.ts";
+import type { CallBudget } from "../sink.ts";
+import type { JobBucket } from "./job-store.ts";
+import type { ReplayParts } from "./parts.ts";
+import type { RowSource } from "./source.ts";
+import type { ReplayTarget } from "./target.ts";
+
+/** A row that a rule changes: as a store may have it, and as it is to be; null where it goes. */
+export interface ChangedRow {
+  readonly before: EventRow;
+  readonly after: EventRow | null;
+}
+
+export interface LakeCorrection {
+  readonly job: string;
+  readonly version: number;
+  /** Of every shard, all rules up to the version. */
+  readonly rules: ReadonlyMap<number, readonly RuleAt[]>;
+}
+
+export interface RuleParts extends ReplayParts {
+  readonly bucket: JobBucket;
+  readonly logs: ObjectNamespace<
+    Pick<EventLogApi, "segments" | "status"> & EventLogRulesApi & Pick<EventLogAuditApi, "idsOf" | "ownedAt">
+  >;
+  /** Rows of a window by way of the lake, which finds them by their time. */
+  readonly lakeSource: RowSource;
+  /** Rows of the log as they stand in it, no rule applied. */
+  readonly rawSource: RowSource;
+  lake(): Promise<{ readonly snapshot: number; readonly cursors: Readonly<Record<number, number>> }>;
+  /** By sink and shard: the last seq applied. */
+  cursors(): Promise<Readonly<Record<SinkName, readonly number[]>>>;
+  /** From now on the stores refuse what knows only older rules. */
+  fence(version: number, filter: RuleFilter): Promise<void>;
+  /** Rewrites the files concerned, without a swap. Again until it is done; pages come again under the same name. */
+  correctLake(
+    correction: LakeCorrection,
+    onPage: (page: { file: number; page: number; pairs: readonly ChangedRow[] }) => Promise<void>,
+    untilMs: number,
+  ): Promise<"done" | "more">;
+  /** All of it in one commit, the old let go. @returns its snapshot, or null where something moved: correct once more. */
+  swapLake(correction: LakeCorrection): Promise<{ readonly snapshot: number } | null>;
+  /** Builds windows of rollups anew, so that their change records say "correction". */
+  correctedRollups(): ReplayTarget;
+  /** Rows in timelines. "more": the invocation's calls are used up, nothing was done. */
+  amend(pairs: readonly ChangedRow[], rules: number, calls: CallBudget): Promise<Amended | "more">;
+}
+
+export interface Amended {
+  readonly added: number;
+  readonly replaced: number;
+  readonly removed: number;
+  readonly beyondReach: number;
+}

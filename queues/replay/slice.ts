@@ -1,0 +1,118 @@
+/**
+ * One invocation's share of a job. Whatever a driver learns it saves here; a save that finds the lease lost, or the job
+ * in another state (somebody cancelled it), ends the slice by throwing `SliceOver`.
+ */
+import type { Job, JobChange, JobLease, JobState, ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
+import { REPLAY, SECOND_MS, SINK } from "../../r2-layout/limits.ts";
+import type { CallBudget } from "../sink.ts";
+
+/** The slice is over, and nothing is wrong. */
+export class SliceOver extends Error {}
+
+/** What a driver's turn came to: more to do, after a wait where one makes sense, or another state. */
+export type Advance =
+  | { readonly kind: "more"; readonly inMs?: number }
+  | { readonly kind: "state"; readonly state: JobState; readonly outcome?: string };
+
+export const MORE: Advance = { kind: "more" };
+export const lookAgain: Advance = { kind: "more", inMs: REPLAY.lookAgainMs };
+
+export interface SliceOptions {
+  readonly now: () => number;
+  readonly ratePerSecond: number;
+}
+
+export class Slice {
+  readonly calls: CallBudget = { left: SINK.callsPerInvocation };
+  readonly job: Job;
+  /** The newest rule version given out when the slice began. */
+  readonly rules: number;
+  readonly now: () => number;
+  readonly #desk: ReplayDeskApi;
+  readonly #token: number;
+  readonly #startedAt: number;
+  readonly #rate: number;
+  #progress: unknown;
+  #read: number;
+  #total: number | null;
+  #events = 0;
+
+  constructor(desk: ReplayDeskApi, { job, token, rules }: JobLease, { now, ratePerSecond }: SliceOptions) {
+    this.#desk = desk;
+    this.#token = token;
+    this.#rate = ratePerSecond;
+    this.#startedAt = now();
+    this.#progress = job.progress;
+    this.#read = job.meter.read;
+    this.#total = job.meter.total;
+    this.job = job;
+    this.rules = rules;
+    this.now = now;
+  }
+
+  /** As it was saved last. */
+  get progress(): unknown {
+    return this.#progress;
+  }
+
+  /** Time for another step? The first always is, so that a job moves however slow its steps are. */
+  get over(): boolean {
+    const busyMs = this.now() - this.#startedAt;
+    return busyMs >= REPLAY.sliceMs || this.#events >= Math.max(1, (this.#rate * REPLAY.sliceMs) / SECOND_MS);
+  }
+
+  /** Counts events that were read: they set the pause, and what people see. */
+  count(events: number): void {
+    this.#events += events;
+    this.#read += events;
+  }
+
+  /** Adds to what is to be read in all. */
+  expectMore(events: number): void {
+    this.#total = (this.#total ?? 0) + events;
+  }
+
+  /** The reading begins anew. */
+  recount(): void {
+    this.#read = 0;
+    this.#total = null;
+  }
+
+  /** @throws SliceOver where the job is no longer this slice's. */
+  async save(change: JobChange): Promise<void> {
+    const answer = await this.#desk.save(this.job.id, this.#token, { meter: this.#meter(), waitsFor: null, ...change });
+    if (change.progress !== undefined) this.#progress = change.progress;
+    if (answer.kind === "lost" || answer.state !== this.job.state) throw new SliceOver("the job goes on elsewhere");
+  }
+
+  /** The next rule version, or in words what it waits for. @throws SliceOver */
+  async takeRule(key: string): Promise<{ version: number } | { waitsFor: string }> {
+    const answer = await this.#desk.takeRule(this.job.id, this.#token, key);
+    if (answer === "lost") throw new SliceOver("the lease was lost");
+    return answer;
+  }
+
+  ruleRaised(version: number): Promise<void> {
+    return this.#desk.ruleRaised(this.job.id, this.#token, version);
+  }
+
+  /** The pause that keeps the job within its rate and its share of the time. Milliseconds. */
+  pauseMs(): number {
+    const busyMs = this.now() - this.#startedAt;
+    const byDuty = this.#events === 0 ? 0 : busyMs * (1 / REPLAY.duty - 1);
+    const byRate = (this.#events / this.#rate) * SECOND_MS - busyMs;
+    return Math.max(0, Math.ceil(Math.max(byDuty, byRate)));
+  }
+
+  #meter(): Job["meter"] {
+    const rate = this.#events === 0 ? this.job.meter.rate : this.#currentRate();
+    return { read: this.#read, total: this.#total, rate };
+  }
+
+  /** Events a second, pauses included; half of it is the slices before. */
+  #currentRate(): number {
+    const wholeMs = Math.max(1, this.now() - this.#startedAt + this.pauseMs());
+    const rate = (this.#events * SECOND_MS) / wholeMs;
+    return Math.round(this.job.meter.rate === 0 ? rate : (rate + this.job.meter.rate) / 2);
+  }
+}

@@ -1,0 +1,67 @@
+/** Reads on in each of a job's parts, step by step, as long as the slice lasts. */
+import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { type ReadState, stepDone, withCut } from "./reads.ts";
+import type { Slice } from "./slice.ts";
+import type { RowSource } from "./source.ts";
+import type { More, ReplayStep } from "./target.ts";
+
+export interface Walk {
+  readonly sink: SinkName;
+  readonly maxEvents: number;
+  /** Makes the effect. "more": the invocation's calls are used up, the same step comes again in another. */
+  apply(step: ReplayStep): Promise<unknown | More>;
+  /** Saves where the reads stand, before each effect. */
+  save(reads: readonly ReadState[]): Promise<void>;
+}
+
+/** @returns the reads as they stand then, saved; `done` once all are. */
+export async function walkReads(
+  slice: Slice,
+  source: RowSource,
+  given: readonly ReadState[],
+  walk: Walk,
+): Promise<{ reads: readonly ReadState[]; done: boolean }> {
+  const reads = [...given];
+  for (let i = 0; i < reads.length; i++) {
+    while (!reads[i]!.done) {
+      if (slice.over) {
+        await walk.save(reads);
+        return { reads, done: false };
+      }
+      const read = await withPending(reads, i, source, walk);
+      const rows = await source.rows(read, read.pending!.to, read.pending!.origin, walk.sink);
+      const events = read.window ? rows.events.filter(within(read.window)) : rows.events;
+      const answer = await walk.apply({
+        shard: read.shard,
+        step: read.pending!.step,
+        from: read.after,
+        to: read.pending!.to,
+        rules: rows.rules,
+        events,
+        quarantine: rows.quarantine,
+      });
+      if (answer === "more") return { reads, done: false };
+      slice.count(rows.events.length + rows.quarantine.length);
+      reads[i] = stepDone(read);
+    }
+  }
+  await walk.save(reads);
+  return { reads, done: true };
+}
+
+/** A read whose next cut is saved. */
+async function withPending(reads: ReadState[], i: number, source: RowSource, walk: Walk): Promise<ReadState> {
+  const read = reads[i]!;
+  if (read.pending) return read;
+  const { to, origin } = await source.cut(read, walk.sink, walk.maxEvents);
+  const cut = withCut(read, to, origin);
+  reads[i] = cut;
+  await walk.save(reads);
+  return cut;
+}
+
+const within =
+  ({ from, to }: { readonly from: number; readonly to: number }) =>
+  ({ event_time }: { readonly event_time: number }) =>
+    event_time >= from * MICROS_PER_MS && event_time < to * MICROS_PER_MS;
