@@ -8,7 +8,10 @@ it("a body is looked through for a time once, however many ids are minted from i
     const mint = minting(
       facts(),
       new Uint8Array(1),
-      () => (looked++, hasTime),
+      () => {
+        looked++;
+        return hasTime;
+      },
       () => "0".repeat(32),
     );
     for (let i = 0; i < 10; i++) mint(i);
