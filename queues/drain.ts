@@ -8,28 +8,41 @@
  *     crash before the effect        the wake-up is retried, the step is read and applied
  *     crash between effect, cursor   the step is applied a second time; the objects on the way skip what they have
  *     lease lost to a faster drain   the move is refused, nothing follows it; a wake-up goes on from the true cursor
- *     object missing or damaged      thrown, so the wake-up is retried: a segment is never passed over in silence
+ *     a newer rule is raised         the store refuses the step, which is read again through the rule
+ *
+ * What cannot be read, or is refused for what it is (refusal.ts), fails a bounded number of times, then becomes a hole,
+ * and the log is read on without it:
+ *
+ *     object missing or damaged      the hole is the segment
+ *     a line damaged                 the hole is the line, the others are applied
+ *     a step refused                 its segments are taken one by one; of the one that is refused alone, the lines at fault
+ *     an outage, of whatever length  no hole, ever: it is tried again, and loudly
  */
 import type { EventLogApi, WakeUp } from "../durable-objects/event-log/api.ts";
 import type { ObjectNamespace } from "../durable-objects/namespace.ts";
-import type { Lease } from "../durable-objects/sink-cursor/api.ts";
+import type { Hole, Lease, Moved } from "../durable-objects/sink-cursor/api.ts";
 import { shardName } from "../r2-layout/keys.ts";
 import { SINK } from "../r2-layout/limits.ts";
-import type { SegmentRef, SegmentRows } from "../r2-layout/segment.ts";
-import { decodeSegment } from "../r2-layout/segment.ts";
-import type { CallBudget, Sink } from "./sink.ts";
+import { DETAIL_CHARS, LeaseLost, LeftOut, type PoisonLimits } from "./left-out.ts";
+import {
+  type LogPage,
+  type LogReadDeps,
+  LogReader,
+  type LogStep,
+  type ReadableLog,
+  SegmentDamaged,
+} from "./read-log.ts";
+import type { Damage } from "./read-segment.ts";
+import { isBehindRules, isRefusal } from "./refusal.ts";
+import { refusedHole } from "./refused-lines.ts";
+import type { CallBudget, Sink, SinkStep } from "./sink.ts";
 
-/** The slice of R2 that reading the log needs. */
-export interface SegmentReader {
-  get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
-}
-
-export interface DrainDeps {
+export interface DrainDeps extends LogReadDeps {
   readonly sink: Sink;
-  readonly logs: ObjectNamespace<Pick<EventLogApi, "segments" | "reached">>;
-  readonly bucket: SegmentReader;
+  readonly logs: ObjectNamespace<ReadableLog & Pick<EventLogApi, "reached">>;
   /** Milliseconds. */
   readonly now?: () => number;
+  readonly limits?: PoisonLimits;
 }
 
 /** What the drains of one invocation share. */
@@ -49,8 +62,6 @@ export type Drained =
   /** A step did not end: the lease was lost, or the step needs another invocation. */
   | { readonly kind: "stopped"; readonly cursor: number };
 
-/** Objects fetched at once: two of the platform's six connections stay free for the sink's own writes. */
-const FETCHES = 4;
 const RETRY_SECONDS_MAX = 60;
 /** A step that did not end goes on in another invocation, soon: nothing has failed. */
 const CONTINUE_SECONDS = 1;
@@ -98,102 +109,117 @@ export async function drainShard(shard: number, deps: DrainDeps, invocation: Inv
 }
 
 async function drainFrom(shard: number, lease: Lease, deps: DrainDeps, invocation: Invocation): Promise<Drained> {
-  const { sink, bucket, now = Date.now } = deps;
+  const { sink, now = Date.now } = deps;
   const log = deps.logs.getByName(shardName(shard));
-  const eventsMax = Math.min(SINK.stepEvents, sink.maxEvents ?? SINK.stepEvents);
-  let { cursor } = lease;
+  const drain = new ShardDrain(shard, lease, deps, invocation);
   for (;;) {
-    const { head, asOf, segments } = await log.segments(cursor);
-    if (segments.length === 0) await sink.tick?.(shard, cursor, asOf);
-    let stopped = false;
-    for await (const { last, rows } of steps(shard, segments, eventsMax, bucket)) {
-      const next = segments.find(({ seq }) => seq === last.seq + 1);
-      const moved = await sink.apply({
-        shard,
-        token: lease.token,
-        from: cursor,
-        to: last.seq,
-        completeUntil: next?.committedAt ?? (last.seq === head ? asOf : last.committedAt),
-        events: rows.events,
-        quarantine: rows.quarantine,
-        applied: { events: rows.events.length, quarantined: rows.quarantine.length },
-        calls: invocation.calls,
-      });
-      stopped = !moved.moved;
-      if (stopped) break;
-      cursor = moved.cursor;
-      if (now() >= invocation.deadline) break;
+    const page = await drain.read();
+    if (page.segments.length === 0) await sink.tick?.(shard, drain.cursor, page.asOf);
+    const before = drain.cursor;
+    let ended: PageEnd;
+    try {
+      ended = await drain.applyPage(page);
+    } catch (error) {
+      if (drain.cursor > before) await log.reached(sink.name, drain.cursor);
+      throw error;
     }
+    const { cursor } = drain;
     await log.reached(sink.name, cursor);
-    if (stopped) return { kind: "stopped", cursor };
+    if (ended === "stopped") return { kind: "stopped", cursor };
     // Not read once more: what came meanwhile has its own wake-up, and would make a flush of a segment or two.
-    if (cursor >= head) return { kind: "caught_up", cursor };
+    if (cursor >= page.head) return { kind: "caught_up", cursor };
     if (now() >= invocation.deadline) return { kind: "behind", cursor };
   }
 }
 
-interface LoadedStep {
-  readonly last: SegmentRef;
-  readonly rows: SegmentRows;
-}
+/** `again`: the log is to be read again from the cursor, otherwise than before. */
+type PageEnd = "applied" | "again" | "stopped";
 
-/** Reads segments in order and joins them to steps of at most `eventsMax` and `SINK.stepBytes`, one segment at least. */
-async function* steps(
-  shard: number,
-  refs: readonly SegmentRef[],
-  eventsMax: number,
-  bucket: SegmentReader,
-): AsyncGenerator<LoadedStep> {
-  let last: SegmentRef | null = null;
-  let rows: SegmentRows = { events: [], quarantine: [] };
-  let events = 0;
-  let bytes = 0;
-  for await (const { ref, body } of fetched(refs, bucket)) {
-    const inflated = inflatedBytes(body);
-    if (last && (events + ref.events > eventsMax || bytes + inflated > SINK.stepBytes)) {
-      yield { last, rows };
-      rows = { events: [], quarantine: [] };
-      events = 0;
-      bytes = 0;
-    }
-    const decoded = decodeSegment(body, { shard, seq: ref.seq });
-    const lines = decoded.events.length + decoded.quarantine.length;
-    if (lines !== ref.events || decoded.quarantine.length !== ref.quarantined) {
-      throw new Error(`segment ${ref.key} has ${lines} lines, the log says ${ref.events}`);
-    }
-    last = ref;
-    for (const row of decoded.events) rows.events.push(row);
-    for (const row of decoded.quarantine) rows.quarantine.push(row);
-    events += ref.events;
-    bytes += inflated;
+/** How often a step is read again because of a newer rule: they are raised in the log before the stores know them. */
+const REREADS = 3;
+
+class ShardDrain {
+  readonly #lease: Lease;
+  readonly #deps: DrainDeps;
+  readonly #invocation: Invocation;
+  readonly #reader: LogReader;
+  readonly #leftOut: LeftOut;
+  /** Segments up to this seq are taken one by one: a step that they were in was refused. */
+  #aloneUntil = 0;
+  #rereads = 0;
+  cursor: number;
+
+  constructor(shard: number, lease: Lease, deps: DrainDeps, invocation: Invocation) {
+    this.#lease = lease;
+    this.#deps = deps;
+    this.#invocation = invocation;
+    this.#reader = new LogReader(shard, deps);
+    this.#leftOut = new LeftOut(shard, lease, deps.sink, deps.limits);
+    this.cursor = lease.cursor;
   }
-  if (last) yield { last, rows };
-}
 
-/** The objects in order, a few fetched ahead. Small while packed: it is the inflated rows that fill memory. */
-async function* fetched(refs: readonly SegmentRef[], bucket: SegmentReader) {
-  const ahead: Promise<Uint8Array>[] = [];
-  let started = 0;
-  for (const ref of refs) {
-    for (; started < refs.length && ahead.length < FETCHES; started++) {
-      const body = fetchSegment(refs[started]!, bucket);
-      body.catch(() => {}); // Awaited later, or not at all where an earlier one fails.
-      ahead.push(body);
-    }
-    yield { ref, body: await ahead.shift()! };
+  read(): Promise<LogPage> {
+    return this.#reader.page(this.cursor, this.#deps.sink.name);
   }
-}
 
-async function fetchSegment(ref: SegmentRef, bucket: SegmentReader): Promise<Uint8Array> {
-  const object = await bucket.get(ref.key);
-  if (!object) throw new Error(`segment ${ref.key} (seq ${ref.seq}) is missing`);
-  return new Uint8Array(await object.arrayBuffer());
-}
+  async applyPage(page: LogPage): Promise<PageEnd> {
+    const { sink, now = Date.now } = this.#deps;
+    const steps = this.#reader.steps(page, this.cursor, {
+      sink: sink.name,
+      ...(sink.maxEvents && { eventsMax: sink.maxEvents }),
+      leftOut: (seq) => this.#leftOut.of(seq),
+      onDamage: (damage) => this.#passDamage(damage),
+      aloneUntil: this.#aloneUntil,
+    });
+    try {
+      for await (const read of steps) {
+        const moved = await this.#apply(read);
+        if (moved === "again") return "again";
+        if (!moved.moved) return "stopped";
+        this.cursor = moved.cursor;
+        this.#rereads = 0;
+        if (now() >= this.#invocation.deadline) break;
+      }
+    } catch (error) {
+      if (error instanceof LeaseLost) return "stopped";
+      throw error;
+    }
+    return "applied";
+  }
 
-/** gzip keeps the inflated size in its last four bytes, so a step can be cut before anything is inflated. */
-function inflatedBytes(packed: Uint8Array): number {
-  if (packed.byteLength < 18) throw new Error("segment is too short for gzip");
-  return new DataView(packed.buffer, packed.byteOffset, packed.byteLength).getUint32(packed.byteLength - 4, true);
+  async #apply(read: LogStep): Promise<Moved | "again"> {
+    const { sink } = this.#deps;
+    const { segments, lineOf, ...rest } = read;
+    const { token, generation } = this.#lease;
+    const step: SinkStep = { ...rest, token, ...(generation && { generation }), calls: this.#invocation.calls };
+    try {
+      return await sink.apply(step);
+    } catch (error) {
+      if (isBehindRules(error) && this.#rereads++ < REREADS) return "again";
+      // A step without rows has nothing that could be left out.
+      if (!isRefusal(error) || step.events.length + step.quarantine.length === 0) throw error;
+      if (lineOf) {
+        await this.#leftOut.giveUp(read.to, "step_refused", error, () => refusedHole(read, step, sink, error));
+      }
+      this.#aloneUntil = read.to;
+      return "again";
+    }
+  }
+
+  #passDamage(damage: Damage) {
+    const { ref, cause, detail, lines, events, quarantined } = damage;
+    const hole: Hole = {
+      seq: ref.seq,
+      key: ref.key,
+      lines,
+      of: ref.events,
+      events,
+      quarantined,
+      cause,
+      detail: detail.slice(0, DETAIL_CHARS),
+    };
+    return this.#leftOut.giveUp(ref.seq, cause, new SegmentDamaged(damage), () => hole);
+  }
 }
 
 function wokenShard(body: unknown): number | null {

@@ -16,15 +16,24 @@ import { shardName } from "../r2-layout/keys.ts";
 import { SINK } from "../r2-layout/limits.ts";
 import type { RuleAt } from "../r2-layout/rule.ts";
 import type { SegmentRef } from "../r2-layout/segment.ts";
-import { type Damage, type LeftOutLines, RowRules, readSegment, type SegmentPart } from "./read-segment.ts";
+import {
+  type Damage,
+  type LeftOutLines,
+  type LeftOutPart,
+  RowRules,
+  readSegment,
+  type SegmentPart,
+} from "./read-segment.ts";
 
 /** The slice of R2 that reading the log needs. */
 export interface SegmentReader {
   get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
 }
 
+export type ReadableLog = Pick<EventLogApi, "segments"> & Partial<Pick<EventLogRulesApi, "rules">>;
+
 export interface LogReadDeps {
-  readonly logs: ObjectNamespace<Pick<EventLogApi, "segments"> & Partial<Pick<EventLogRulesApi, "rules">>>;
+  readonly logs: ObjectNamespace<ReadableLog>;
   readonly bucket: SegmentReader;
 }
 
@@ -33,10 +42,10 @@ export interface LogReadOptions {
   readonly sink?: SinkName;
   /** Events in one step, `SINK.stepEvents` at most and unless it says less; a segment alone may hold more. */
   readonly eventsMax?: number;
-  /** Lines that are left out of a segment, by its seq: holes that were decided. */
-  readonly leftOut?: (seq: number) => LeftOutLines | undefined;
+  /** What is left out of a segment, by its seq: a hole that was decided. */
+  readonly leftOut?: (seq: number) => LeftOutPart | undefined;
   /** Called once everything before the segment was given. @returns what to leave out. Absent: the damage is thrown. */
-  readonly onDamage?: (damage: Damage) => Promise<LeftOutLines>;
+  readonly onDamage?: (damage: Damage) => Promise<LeftOutPart>;
   /** Steps of one segment up to this seq, in which each row's line is told. */
   readonly aloneUntil?: number;
 }
@@ -100,27 +109,29 @@ export class LogReader {
   async *steps(page: LogPage, after: number, options: LogReadOptions = {}): AsyncGenerator<LogStep> {
     const { eventsMax = SINK.stepEvents, aloneUntil = 0, leftOut } = options;
     const most = Math.min(eventsMax, SINK.stepEvents);
-    const wanted = page.segments.map((ref) => ({ ref, lines: linesLeftOut(ref, options.sink, leftOut?.(ref.seq)) }));
+    const wanted = page.segments.map((ref) => ({ ref, share: shareOf(ref, options.sink, leftOut?.(ref.seq)) }));
     const rowRules = new RowRules(page.rules.rules, after);
-    const read = (ref: SegmentRef, body: Uint8Array | null, lines: LeftOutLines) =>
-      lines === "all" ? NOTHING : readSegment(ref, body, this.#shard, lines, ref.seq <= aloneUntil);
+    const read = (ref: SegmentRef, body: Uint8Array | null, { without }: Share) =>
+      without === "all" ? NOTHING : readSegment(ref, body, this.#shard, without, ref.seq <= aloneUntil);
     let step = new GrowingStep(this.#shard, after, page);
-    for await (const { ref, lines, body } of fetched(wanted, this.#deps.bucket)) {
+    for await (const { ref, body, ...fetch } of fetched(wanted, this.#deps.bucket)) {
+      let { share } = fetch;
       const inflated = body === null ? 0 : inflatedBytes(body);
       const isFull = step.events + ref.events > most || step.bytes + inflated > SINK.stepBytes;
       if (!step.isEmpty && (isFull || ref.seq <= aloneUntil)) {
         yield step.done();
         step = new GrowingStep(this.#shard, step.to, page);
       }
-      let part = read(ref, body, lines);
+      let part = read(ref, body, share);
       if ("cause" in part) {
         if (!options.onDamage) throw new SegmentDamaged(part);
         if (!step.isEmpty) yield step.done();
         step = new GrowingStep(this.#shard, ref.seq - 1, page);
-        part = read(ref, body, joined(lines, await options.onDamage(part)));
+        share = shareOf(ref, options.sink, await options.onDamage(part));
+        part = read(ref, body, share);
         if ("cause" in part) throw new SegmentDamaged(part);
       }
-      step.add(ref, rowRules.applied(ref, part, this.#shard), inflated);
+      step.add(ref, rowRules.applied(ref, part, this.#shard), share, inflated);
     }
     if (!step.isEmpty) yield step.done();
   }
@@ -168,7 +179,7 @@ class GrowingStep {
   readonly #segments: SegmentRef[] = [];
   readonly #events: EventRow[] = [];
   readonly #quarantine: QuarantineRow[] = [];
-  readonly #applied = { events: 0, quarantined: 0 };
+  readonly #applied = { events: 0, quarantined: 0, retracted: 0, skipped: { events: 0, quarantined: 0 } };
   #lineOf: ReadonlyMap<EventRow | QuarantineRow, number> | undefined;
   /** Lines, by the log's word, and inflated bytes. */
   events = 0;
@@ -188,10 +199,18 @@ class GrowingStep {
     return this.#segments.at(-1)?.seq ?? this.#from;
   }
 
-  add(ref: SegmentRef, part: SegmentPart, bytes: number): void {
+  add(ref: SegmentRef, part: SegmentPart, { hole }: Share, bytes: number): void {
     this.#segments.push(ref);
-    this.#applied.events += part.applied.events;
-    this.#applied.quarantined += part.applied.quarantined;
+    const { applied } = part;
+    this.#applied.events += applied.events;
+    this.#applied.quarantined += applied.quarantined;
+    this.#applied.retracted += applied.retracted ?? 0;
+    if (ref.skip) {
+      // Whatever the lines are, the counts of a segment add up.
+      const { skipped } = this.#applied;
+      skipped.events += ref.events - ref.quarantined - applied.events - (hole?.events ?? 0);
+      skipped.quarantined += ref.quarantined - applied.quarantined - (hole?.quarantined ?? 0);
+    }
     this.events += ref.events;
     this.bytes += bytes;
     this.#lineOf = part.lineOf;
@@ -201,6 +220,8 @@ class GrowingStep {
 
   done(): LogStep {
     const { head, asOf, segments, rules } = this.#page;
+    const { events, quarantined, retracted, skipped } = this.#applied;
+    const hasSkipped = skipped.events + skipped.quarantined > 0;
     const last = this.#segments.at(-1)!;
     const next = segments.find(({ seq }) => seq === last.seq + 1);
     return {
@@ -211,43 +232,48 @@ class GrowingStep {
       rules: rules.version,
       events: this.#events,
       quarantine: this.#quarantine,
-      applied: this.#applied,
+      applied: { events, quarantined, ...(retracted > 0 && { retracted }), ...(hasSkipped && { skipped }) },
       segments: this.#segments,
       ...(this.#lineOf && { lineOf: this.#lineOf }),
     };
   }
 }
 
-/** What of a segment this sink does not get, without a look at its object. */
-function linesLeftOut(ref: SegmentRef, sink: SinkName | undefined, decided: LeftOutLines | undefined): LeftOutLines {
-  if (ref.kind === "rule" || (sink && ref.sinks && !ref.sinks.includes(sink))) return "all";
-  return joined(ref.skip ?? [], decided ?? []);
+/** What of a segment a sink does not get. */
+interface Share {
+  readonly without: LeftOutLines;
+  readonly hole: LeftOutPart | undefined;
 }
 
-const joined = (one: LeftOutLines, other: LeftOutLines): LeftOutLines =>
-  one === "all" || other === "all" ? "all" : [...one, ...other];
+/** Without a look at the object. */
+function shareOf(ref: SegmentRef, sink: SinkName | undefined, hole: LeftOutPart | undefined): Share {
+  if (ref.kind === "rule" || (sink && ref.sinks && !ref.sinks.includes(sink))) return { without: "all", hole };
+  const { skip = [] } = ref;
+  if (skip === "all" || hole?.lines === "all") return { without: "all", hole };
+  return { without: hole ? [...skip, ...hole.lines] : skip, hole };
+}
 
 interface Wanted {
   readonly ref: SegmentRef;
-  readonly lines: LeftOutLines;
+  readonly share: Share;
 }
 
 /** The objects in order, a few fetched ahead; null where there is none, or none is wanted. Small while packed. */
 async function* fetched(refs: readonly Wanted[], bucket: SegmentReader) {
   const ahead: Promise<Uint8Array | null>[] = [];
   let started = 0;
-  for (const { ref, lines } of refs) {
+  for (const { ref, share } of refs) {
     for (; started < refs.length && ahead.length < FETCHES; started++) {
       const body = fetchSegment(refs[started]!, bucket);
       body.catch(() => {}); // Awaited later, or not at all where an earlier one fails.
       ahead.push(body);
     }
-    yield { ref, lines, body: await ahead.shift()! };
+    yield { ref, share, body: await ahead.shift()! };
   }
 }
 
-async function fetchSegment({ ref, lines }: Wanted, bucket: SegmentReader): Promise<Uint8Array | null> {
-  const object = lines === "all" ? null : await bucket.get(ref.key);
+async function fetchSegment({ ref, share }: Wanted, bucket: SegmentReader): Promise<Uint8Array | null> {
+  const object = share.without === "all" ? null : await bucket.get(ref.key);
   return object && new Uint8Array(await object.arrayBuffer());
 }
 

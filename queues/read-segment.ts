@@ -2,6 +2,7 @@
  * One segment's object to rows. Where all is well it is decoded in one go; line by line where a line is damaged, is left
  * out, or its place is asked for.
  */
+import type { AppliedCounts } from "../durable-objects/sink-cursor/api.ts";
 import type { EventRow, QuarantineRow } from "../r2-layout/event-columns.ts";
 import type { RuleAt } from "../r2-layout/rule.ts";
 import { rulesReader } from "../r2-layout/rule.ts";
@@ -11,15 +12,18 @@ import { decodeEachLine, decodeSegment } from "../r2-layout/segment.ts";
 /** Lines of a segment, from 0. */
 export type LeftOutLines = readonly number[] | "all";
 
-export interface Damage {
+/** A hole's share of a segment. */
+export interface LeftOutPart {
+  readonly lines: LeftOutLines;
+  readonly events: number;
+  readonly quarantined: number;
+}
+
+export interface Damage extends LeftOutPart {
   readonly ref: SegmentRef;
   /** `line_damaged`: the others can be read. */
   readonly cause: "segment_missing" | "segment_damaged" | "line_damaged";
   readonly detail: string;
-  readonly lines: LeftOutLines;
-  /** Of these lines, as far as the log's counts and the readable lines tell. */
-  readonly events: number;
-  readonly quarantined: number;
 }
 
 export interface SegmentPart {
@@ -27,8 +31,8 @@ export interface SegmentPart {
   readonly quarantine: readonly QuarantineRow[];
   /** The line that a row stands in, where it was asked for. */
   readonly lineOf?: ReadonlyMap<EventRow | QuarantineRow, number>;
-  /** Lines that were read, less those left out. */
-  readonly applied: { readonly events: number; readonly quarantined: number };
+  /** Lines that were read, less those left out; those that a rule retracts are among them. */
+  readonly applied: AppliedCounts;
 }
 
 /**
@@ -136,6 +140,7 @@ export class RowRules {
       events.push(row);
       lineOf?.set(row, part.lineOf!.get(read)!);
     }
-    return { ...part, events, ...(lineOf && { lineOf }) };
+    const retracted = part.events.length - events.length;
+    return { ...part, events, applied: { ...part.applied, retracted }, ...(lineOf && { lineOf }) };
   }
 }

@@ -4,7 +4,14 @@
  */
 
 import type { ObjectNamespace } from "../durable-objects/namespace.ts";
-import type { AppliedCounts, Lease, Moved, SinkCursorApi, SinkName } from "../durable-objects/sink-cursor/api.ts";
+import type {
+  AppliedCounts,
+  HolesApi,
+  Lease,
+  Moved,
+  SinkCursorApi,
+  SinkName,
+} from "../durable-objects/sink-cursor/api.ts";
 import type { EventRow, QuarantineRow } from "../r2-layout/event-columns.ts";
 import { shardName } from "../r2-layout/keys.ts";
 import { SINK } from "../r2-layout/limits.ts";
@@ -36,6 +43,8 @@ export interface SinkStep {
   readonly calls?: CallBudget;
 }
 
+export type HoleKeeper = Pick<HolesApi, "failed" | "decide">;
+
 export interface Sink {
   readonly name: SinkName;
   /** Events in one step where an effect costs a call each: less than `SINK.stepEvents`. One segment may hold more. */
@@ -45,8 +54,16 @@ export interface Sink {
   /**
    * Makes the effect durable, then moves the cursor. Applying a step twice is applying it once. `moved: false` ends
    * this drain: somebody else has the shard, or the step needs another invocation to end.
+   *
+   * @throws what time cures at any moment. A refusal (refusal.ts) only before anything of what is refused took effect:
+   * after some attempts that becomes a hole, whose events come back as a segment of their own and would then count twice.
+   * Where some of a step took effect it throws EventsRefused, which names the rest.
    */
   apply(step: SinkStep): Promise<Moved>;
+  /** Does of `apply` what comes before any effect, and throws what it would: so that one bad event can be told from its neighbours. */
+  trial?(step: SinkStep): Promise<void>;
+  /** Who keeps the holes of a shard, beside its cursor. Absent: what is refused is tried for ever. */
+  holes?(shard: number): HoleKeeper;
   /** Nothing new up to this time: for sinks whose results ripen with time. */
   tick?(shard: number, cursor: number, completeUntil: number): Promise<void>;
   release(shard: number, token: number): Promise<void>;
@@ -74,6 +91,7 @@ export function sinkWithCursor(
     },
     ...(tick && { tick }),
     ...(maxEvents && { maxEvents }),
+    holes: cursor,
     release: (shard, token) => cursor(shard).release(token),
   };
 }

@@ -20,6 +20,10 @@ export interface Lease {
 export interface AppliedCounts {
   readonly events: number;
   readonly quarantined: number;
+  /** Beside these: lines that were left out because they come, or came, as a redrive. */
+  readonly skipped?: { readonly events: number; readonly quarantined: number };
+  /** Of `events`: those that a rule retracted on the way. */
+  readonly retracted?: number;
 }
 
 export type Moved =
@@ -35,6 +39,10 @@ export interface CursorStatus {
   readonly holes?: HoleCounts;
   /** Of the applied: events that a rule had retracted when they passed, as far as it was counted. */
   readonly retracted?: number;
+  /** Which build of the store it feeds; absent: 0, the first. */
+  readonly generation?: number;
+  /** Where other generations stood when they were left; absent: there are none. */
+  readonly left?: readonly GenerationPlace[];
 }
 
 /** Cumulative: a hole that came back as a redrive still counts here, and its redrive in the log's counts. */
@@ -92,6 +100,8 @@ export interface Failures {
   readonly sinceMs: number;
   /** Segments right before this one of which most became a hole, although their objects were there. */
   readonly inARow: number;
+  /** The newest hole of the shard. */
+  readonly last?: { readonly seq: number; readonly cause: string; readonly ageMs: number };
 }
 
 export interface HolesRequest {
@@ -122,7 +132,51 @@ export interface HolesApi {
 export interface GenerationsApi {
   /**
    * Live drains go on in this generation from this seq, in one transaction; leases given out before are fenced off.
+   * @param met lines that the log has for this sink up to `cursor` (`EventLog.count(0, cursor, sink)`); not needed where the
+   * generation was left at this cursor, or the cursor stays where it is
    * @returns where the generation that was live stood. Safe to repeat: a switch to the live generation changes nothing.
+   * @throws RangeError where `met` is needed and absent, or (its message begins with `holes:`) where lines were left out
+   * below the cursor since the generation was left there
    */
-  switchTo(generation: number, cursor: number): Promise<{ readonly generation: number; readonly cursor: number }>;
+  switchTo(generation: number, cursor: number, met?: AppliedCounts): Promise<GenerationPlace>;
+}
+
+export interface GenerationPlace {
+  readonly generation: number;
+  readonly cursor: number;
+}
+
+export type BuildState =
+  | "building"
+  /** Some cursors may feed it already; readers do not see it. */
+  | "swapping"
+  /** Readers see it; the one before is kept. */
+  | "swapped"
+  /** Some cursors may feed the one before again; readers still see this one. */
+  | "reverting"
+  | "reverted"
+  | "confirmed"
+  | "discarded";
+
+export interface Build {
+  readonly job: string;
+  readonly generation: number;
+  /** The one that was live when it began. */
+  readonly previous: number;
+  readonly state: BuildState;
+  /** Milliseconds: since when it is in this state. */
+  readonly at: number;
+  /** The job's own. */
+  readonly note: string;
+}
+
+/** What the SinkCursor that is named by its sink alone keeps for all shards: the builds of the store. */
+export interface BuildsApi {
+  /** The generation that readers are to see. */
+  liveGeneration(): Promise<number>;
+  build(job: string): Promise<Build | null>;
+  /** Safe to repeat: a job has one build. */
+  beginBuild(job: string, note: string): Promise<Build>;
+  /** Safe to repeat. @throws RangeError where the build's state does not lead to this one. */
+  moveBuild(job: string, state: BuildState): Promise<Build>;
 }

@@ -64,7 +64,15 @@ export class HoleTable {
     const attempts = (known?.attempts ?? 0) + 1;
     const since = known?.since ?? nowMs;
     this.#sql.exec("INSERT OR REPLACE INTO sink_failure VALUES (?, ?, ?, ?, ?)", shard, seq, cause, attempts, since);
-    return { attempts, sinceMs: nowMs - since, inARow: this.#mostBefore(shard, seq) };
+    const last = this.#sql
+      .exec<HoleRow>("SELECT * FROM sink_hole WHERE shard = ? ORDER BY seq DESC LIMIT 1", shard)
+      .toArray()[0];
+    return {
+      attempts,
+      sinceMs: nowMs - since,
+      inARow: this.#mostBefore(shard, seq),
+      ...(last && { last: { seq: last.seq, cause: last.cause, ageMs: nowMs - last.at } }),
+    };
   }
 
   decide(shard: number, hole: Hole, nowMs: number): void {
@@ -92,17 +100,20 @@ export class HoleTable {
       .map(holeOf);
   }
 
-  /** Undefined where there are none. */
-  counts(shard: number, cursor: number): HoleCounts | undefined {
-    const row = this.#sql
-      .exec<{ holes: number; events: number; quarantined: number; open: number }>(
-        `SELECT count(*) AS holes, coalesce(sum(events), 0) AS events, coalesce(sum(quarantined), 0) AS quarantined,
+  /** Those after..until (exclusive, inclusive), which were decided and never passed. */
+  forget(shard: number, after: number, until: number): void {
+    this.#sql.exec("DELETE FROM sink_hole WHERE shard = ? AND seq > ? AND seq <= ?", shard, after, until);
+  }
+
+  counts(shard: number, cursor: number): HoleCounts {
+    return this.#sql
+      .exec<{ events: number; quarantined: number; open: number }>(
+        `SELECT coalesce(sum(events), 0) AS events, coalesce(sum(quarantined), 0) AS quarantined,
            coalesce(sum(redriven_as IS NULL), 0) AS open FROM sink_hole WHERE shard = ? AND seq <= ?`,
         shard,
         cursor,
       )
       .one();
-    return row.holes > 0 ? { events: row.events, quarantined: row.quarantined, open: row.open } : undefined;
   }
 
   /** Newest first. */

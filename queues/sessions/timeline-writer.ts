@@ -7,6 +7,7 @@
  *                                           device of events it skipped, so the device is pointed at the user then
  *     crash after the device's              the step comes again and changes nothing
  *     two drains write one step             both appends are the same; the second is skipped
+ *     a timeline refuses                    the others are written; then its events, and no others, are named as refused
  *
  * A call that only tells a device of a user carries no events and so moves no seq there: the device's own events may
  * come after it, in another part of the step.
@@ -14,7 +15,9 @@
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { Subject, TimelineAppend, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
+import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { SESSIONS } from "../../r2-layout/limits.ts";
+import { EventsRefused, isRefusal } from "../refusal.ts";
 import type { CallBudget, SinkStep } from "../sink.ts";
 import { boundedParallel } from "./bounded-parallel.ts";
 import type { SubjectGroups } from "./subjects.ts";
@@ -32,6 +35,7 @@ export interface Invocation {
   keepLease(): Promise<void>;
 }
 
+/** @throws EventsRefused once all that can be written is */
 export async function writeTimelines(
   groups: SubjectGroups,
   step: Pick<SinkStep, "shard" | "from" | "to">,
@@ -47,20 +51,42 @@ export async function writeTimelines(
       return timeline.append({ subject, shard, from: from + 1, to, ...rest });
     });
 
-  const usersOf = new Map<string, { id: string; lastSeen: number }[]>();
-  await boundedParallel(groups.users, SESSIONS.callsAtOnce, async ([id, events]) => {
-    const { pointers } = await append({ kind: "user", id }, { events });
-    for (const [device, lastSeen] of lastSeenOn(pointers, events)) {
-      const users = usersOf.get(device);
-      if (users) users.push({ id, lastSeen });
-      else usersOf.set(device, [{ id, lastSeen }]);
+  const refused: EventRow[] = [];
+  let cause: unknown;
+  const orRefused = async (events: readonly EventRow[], write: () => Promise<void>) => {
+    try {
+      await write();
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      refused.push(...events);
+      cause = error;
     }
-  });
+  };
+
+  const usersOf = new Map<string, { id: string; lastSeen: number }[]>();
+  await boundedParallel(groups.users, SESSIONS.callsAtOnce, ([id, events]) =>
+    orRefused(events, async () => {
+      const { pointers } = await append({ kind: "user", id }, { events });
+      for (const [device, lastSeen] of lastSeenOn(pointers, events)) {
+        const users = usersOf.get(device);
+        if (users) users.push({ id, lastSeen });
+        else usersOf.set(device, [{ id, lastSeen }]);
+      }
+    }),
+  );
 
   const devices = new Set([...groups.devices.keys(), ...usersOf.keys()]);
-  await boundedParallel(devices, SESSIONS.callsAtOnce, async (id) => {
-    await append({ kind: "device", id }, { events: groups.devices.get(id) ?? [], users: usersOf.get(id) });
+  await boundedParallel(devices, SESSIONS.callsAtOnce, (id) => {
+    const events = groups.devices.get(id) ?? [];
+    return orRefused(events, async () => {
+      await append({ kind: "device", id }, { events, users: usersOf.get(id) });
+    });
   });
+
+  if (refused.length > 0) throw new EventsRefused(refused, cause);
+  // Only a device's pointers: its users' timelines have the events.
+  if (cause !== undefined)
+    console.error(JSON.stringify({ at: "sessions", reason: "device_refused", error: String(cause) }));
 }
 
 const ATTEMPTS = 3;
