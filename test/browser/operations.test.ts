@@ -34,7 +34,7 @@ describe("the operations page", () => {
     await page.locator(".totals .card", { hasText: "Duplicates" }).getByText("10", { exact: true }).waitFor();
     expect(await page.locator(".ledger").first().getByText("✓ adds up").count()).toBe(3);
     const source = page.locator("section", { hasText: "Sources" }).locator("tbody tr");
-    expect(await source.allInnerTexts()).toEqual([expect.stringMatching(/^dev\s+40\s+10\s+25%$/)]);
+    expect(await source.allInnerTexts()).toEqual([expect.stringMatching(/^dev\s+40\s+10\s+25%\s+0\s+0$/)]);
     await shows("Nothing is in quarantine.");
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LogStatus } from "../../../durable-objects/event-log/api.ts";
+import type { LogStatus, PastCursor } from "../../../durable-objects/event-log/api.ts";
 import { addLedgers, shardLedger } from "../../../durable-objects/event-log/ledger.ts";
 import type { CursorStatus } from "../../../durable-objects/sink-cursor/api.ts";
 import { healthOf, ratePerSecond } from "../../../workers/console/operations/health.ts";
@@ -28,12 +28,21 @@ const at = (cursor: number, events: number): CursorStatus => ({
   moved_at: 0,
 });
 
+/** What the log says of a cursor: segment 1 holds four events, segment 2 five. */
+const past = (cursor: number, since: number | null): PastCursor => ({
+  events: 5 * (2 - cursor),
+  quarantined: 0,
+  segments: 2 - cursor,
+  met: { events: cursor === 2 ? 9 : 4, quarantined: 0 },
+  redriven: 0,
+  since,
+});
+
 /** One shard whose sinks are at the head, but for what is said. */
 function ledger(change: Partial<LogStatus> = {}, lake = at(2, 9), since: number | null = null) {
-  const left = 2 - lake.cursor;
-  const past = { lake: { events: 5 * left, quarantined: 0, segments: left, since } };
   const cursors = { lake, sessions: at(2, 9), rollups: at(2, 9) };
-  return addLedgers([shardLedger(0, { ...STATUS, ...change }, cursors, past, 1_000_000)]);
+  const ahead = { lake: past(lake.cursor, since), sessions: past(2, null), rollups: past(2, null) };
+  return addLedgers([shardLedger(0, { ...STATUS, ...change }, cursors, ahead, 1_000_000)]);
 }
 
 describe("the verdict on the pipeline", () => {
@@ -47,9 +56,12 @@ describe("the verdict on the pipeline", () => {
   });
 
   it("names the sink that is behind, and the messages that did not arrive", () => {
-    const health = healthOf(ledger({ gaps: 2, accepted: 13 }, at(1, 4), 0));
+    const health = healthOf(ledger({ gaps: 2, oldest_gap_at: 400_000, accepted: 13 }, at(1, 4), 0));
     expect(health.state).toBe("behind");
-    expect(health.matters).toEqual(["Lake (SQL) is 17 min behind", "2 messages were sent and have not arrived"]);
+    expect(health.matters).toEqual([
+      "Lake (SQL) is 17 min behind",
+      "2 messages were sent and have not arrived, one since 10 min",
+    ]);
   });
 
   it("promise 3: is wrong where a sink's sum is off, and says which", () => {

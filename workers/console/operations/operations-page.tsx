@@ -86,7 +86,7 @@ function Figures({ polled, ledger }: { polled: Polled<Ledger>; ledger: Ledger })
         <dt>Duplicates</dt>
         <dd>{formatShort(total.duplicates)}</dd>
         <dd class="quiet">
-          {formatCount(total.quarantined)} quarantined, {formatCount(total.suppressed)} suppressed
+          {formatCount(total.quarantined)} quarantined, {formatCount(total.late)} late
         </dd>
       </div>
     </dl>

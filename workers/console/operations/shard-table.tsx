@@ -3,7 +3,7 @@ import { Fragment } from "preact";
 import type { Ledger } from "../../../durable-objects/event-log/ledger.ts";
 import { SINKS } from "../../../durable-objects/sink-cursor/api.ts";
 import { formatCount, formatDuration } from "../shell/format.ts";
-import { holesOf, LAG_OBJECTIVE_S, SINK_LABELS } from "./health.ts";
+import { LAG_OBJECTIVE_S, SINK_LABELS } from "./health.ts";
 
 export function ShardTable({ ledger }: { ledger: Ledger }) {
   return (
@@ -30,7 +30,7 @@ export function ShardTable({ ledger }: { ledger: Ledger }) {
             {ledger.shards.map((shard) => (
               <Fragment key={shard.shard}>
                 {SINKS.map((sink, i) => {
-                  const { applied, in_flight, cursor, lag_seconds, balanced } = shard.sinks[sink];
+                  const { applied, in_flight, holes, cursor, lag_seconds, balanced } = shard.sinks[sink];
                   return (
                     <tr key={sink} class={i === 0 ? "first" : undefined}>
                       {i === 0 && (
@@ -54,9 +54,7 @@ export function ShardTable({ ledger }: { ledger: Ledger }) {
                       <td>{SINK_LABELS[sink]}</td>
                       <td class="number">{formatCount(applied)}</td>
                       <td class="number">{formatCount(in_flight)}</td>
-                      <td class={`number ${holesOf(shard.sinks[sink]) > 0 ? "warn" : ""}`}>
-                        {formatCount(holesOf(shard.sinks[sink]))}
-                      </td>
+                      <td class={`number ${holes > 0 ? "warn" : ""}`}>{formatCount(holes)}</td>
                       <td class="number">
                         {formatCount(cursor)} of {formatCount(shard.head)}
                       </td>

@@ -2,14 +2,8 @@
 import type { Ledger } from "../../../durable-objects/event-log/ledger.ts";
 import { formatCount, formatShare } from "../shell/format.ts";
 
-interface SourceCounts {
-  readonly source: string;
-  readonly events: number;
-  readonly duplicates: number;
-}
-
 export function SourceTable({ ledger }: { ledger: Ledger }) {
-  const sources = (ledger as Ledger & { sources?: readonly SourceCounts[] }).sources ?? [];
+  const { sources } = ledger;
   if (sources.length === 0) return null;
   return (
     <section class="card">
@@ -22,15 +16,19 @@ export function SourceTable({ ledger }: { ledger: Ledger }) {
               <th class="number">Events</th>
               <th class="number">Duplicates</th>
               <th class="number">Share</th>
+              <th class="number">Late</th>
+              <th class="number">Clock skewed</th>
             </tr>
           </thead>
           <tbody>
-            {sources.map(({ source, events, duplicates }) => (
+            {sources.map(({ source, events, duplicates, late, clock_skewed }) => (
               <tr key={source} class="first">
                 <td>{source}</td>
                 <td class="number">{formatCount(events)}</td>
                 <td class="number">{formatCount(duplicates)}</td>
                 <td class="number">{formatShare(events === 0 ? 0 : duplicates / events)}</td>
+                <td class="number">{formatCount(late)}</td>
+                <td class="number">{formatCount(clock_skewed)}</td>
               </tr>
             ))}
           </tbody>
