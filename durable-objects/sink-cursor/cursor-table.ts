@@ -12,28 +12,42 @@
  *
  * All methods are synchronous, so that the caller can put them into one transaction with its own effect.
  */
-import type { AppliedCounts, CursorStatus, Failures, Hole, HolesRequest, Lease, Moved, RecordedHole } from "./api.ts";
+import type {
+  AppliedCounts,
+  CursorStatus,
+  Failures,
+  GenerationPlace,
+  Hole,
+  HolesRequest,
+  Lease,
+  Moved,
+  RecordedHole,
+} from "./api.ts";
+import { GenerationTable, type PassedCounts } from "./generation-table.ts";
 import { HoleTable } from "./hole-table.ts";
 
-type CursorRow = {
+type CursorRow = PassedCounts & {
   shard: number;
   cursor: number;
   token: number;
   owner: string | null;
   ttl_ms: number;
   expires_at: number;
-  events: number;
-  quarantined: number;
   moved_at: number;
 };
+
+/** Added later: an older table gets them with zeros. */
+const COUNTS = ["skipped_events", "skipped_quarantined", "retracted"] as const;
 
 export class CursorTable {
   readonly #sql: SqlStorage;
   readonly #holes: HoleTable;
+  readonly #generations: GenerationTable;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     this.#holes = new HoleTable(sql);
+    this.#generations = new GenerationTable(sql);
     sql.exec(`CREATE TABLE IF NOT EXISTS sink_cursor (
       shard INTEGER PRIMARY KEY,
       cursor INTEGER NOT NULL,
@@ -44,6 +58,15 @@ export class CursorTable {
       events INTEGER NOT NULL,
       quarantined INTEGER NOT NULL,
       moved_at INTEGER NOT NULL)`);
+    const known = new Set(
+      sql
+        .exec<{ name: string }>("SELECT name FROM pragma_table_info('sink_cursor')")
+        .toArray()
+        .map(({ name }) => name),
+    );
+    for (const column of COUNTS) {
+      if (!known.has(column)) sql.exec(`ALTER TABLE sink_cursor ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`);
+    }
   }
 
   /**
@@ -53,7 +76,14 @@ export class CursorTable {
   lease(shard: number, owner: string, ttlMs: number, nowMs: number): Lease | null {
     const row = this.#row(shard);
     if (!row) {
-      this.#sql.exec("INSERT INTO sink_cursor VALUES (?, 0, 1, ?, ?, ?, 0, 0, 0)", shard, owner, ttlMs, nowMs + ttlMs);
+      this.#sql.exec(
+        `INSERT INTO sink_cursor (shard, cursor, token, owner, ttl_ms, expires_at, events, quarantined, moved_at)
+           VALUES (?, 0, 1, ?, ?, ?, 0, 0, 0)`,
+        shard,
+        owner,
+        ttlMs,
+        nowMs + ttlMs,
+      );
       return { cursor: 0, token: 1 };
     }
     if (row.owner !== null && row.owner !== owner && row.expires_at > nowMs) return null;
@@ -67,7 +97,8 @@ export class CursorTable {
       shard,
     );
     const holes = this.#holes.ahead(shard, row.cursor);
-    return { cursor: row.cursor, token, ...(holes.length > 0 && { holes }) };
+    const generation = this.#generations.live(shard);
+    return { cursor: row.cursor, token, ...(generation > 0 && { generation }), ...(holes.length > 0 && { holes }) };
   }
 
   /**
@@ -80,11 +111,15 @@ export class CursorTable {
     if (!row || row.token !== token || row.cursor !== from) return { moved: false, cursor: row?.cursor ?? 0 };
     this.#sql.exec(
       `UPDATE sink_cursor SET cursor = ?, events = events + ?, quarantined = quarantined + ?, moved_at = ?,
+         skipped_events = skipped_events + ?, skipped_quarantined = skipped_quarantined + ?, retracted = retracted + ?,
          expires_at = CASE WHEN owner IS NULL THEN expires_at ELSE ? END WHERE shard = ?`,
       to,
       applied.events,
       applied.quarantined,
       nowMs,
+      applied.skipped?.events ?? 0,
+      applied.skipped?.quarantined ?? 0,
+      applied.retracted ?? 0,
       nowMs + row.ttl_ms,
       shard,
     );
@@ -94,6 +129,59 @@ export class CursorTable {
   /** Ends the lease of this token; an older token's release changes nothing. */
   release(shard: number, token: number): void {
     this.#sql.exec("UPDATE sink_cursor SET owner = NULL, expires_at = 0 WHERE shard = ? AND token = ?", shard, token);
+  }
+
+  /** As `GenerationsApi.switchTo`. */
+  switchTo(
+    shard: number,
+    generation: number,
+    cursor: number,
+    met: AppliedCounts | undefined,
+    nowMs: number,
+  ): GenerationPlace {
+    const live = this.#generations.live(shard);
+    const row = this.#row(shard);
+    const left = { cursor: row?.cursor ?? 0, counts: countsOf(row), holes: this.#leftOut(shard, row?.cursor ?? 0) };
+    const stood = { generation: live, cursor: left.cursor };
+    if (live === generation) return stood;
+    if (cursor > left.cursor) this.#holes.forget(shard, left.cursor, cursor);
+    const counts = cursor === left.cursor ? left.counts : this.#countsAt(shard, generation, cursor, met);
+    this.#generations.switch(shard, generation, left);
+    this.#sql.exec(
+      `INSERT OR IGNORE INTO sink_cursor (shard, cursor, token, owner, ttl_ms, expires_at, events, quarantined, moved_at)
+         VALUES (?, 0, 0, NULL, 0, 0, 0, 0, 0)`,
+      shard,
+    );
+    this.#sql.exec(
+      `UPDATE sink_cursor SET cursor = ?, moved_at = ?, token = token + 1, owner = NULL, expires_at = 0, events = ?,
+         quarantined = ?, skipped_events = ?, skipped_quarantined = ?, retracted = ? WHERE shard = ?`,
+      cursor,
+      nowMs,
+      counts.events,
+      counts.quarantined,
+      counts.skipped_events,
+      counts.skipped_quarantined,
+      counts.retracted,
+      shard,
+    );
+    return stood;
+  }
+
+  #countsAt(shard: number, generation: number, cursor: number, met: AppliedCounts | undefined): PassedCounts {
+    const known = this.#generations.leftAt(shard, generation, cursor);
+    const holes = this.#leftOut(shard, cursor);
+    if (known) {
+      if (known.holes.events === holes.events && known.holes.quarantined === holes.quarantined) return known.counts;
+      throw new RangeError(`holes: below ${cursor} of shard ${shard} lines were left out that this generation has`);
+    }
+    if (!met) throw new RangeError(`what was met up to ${cursor} of shard ${shard} is not known`);
+    const counts = { events: met.events - holes.events, quarantined: met.quarantined - holes.quarantined };
+    return { ...counts, skipped_events: 0, skipped_quarantined: 0, retracted: 0 };
+  }
+
+  #leftOut(shard: number, cursor: number): Pick<PassedCounts, "events" | "quarantined"> {
+    const { events, quarantined } = this.#holes.counts(shard, cursor);
+    return { events, quarantined };
   }
 
   /** As `HolesApi.failed`: a straggler's failure does not count. */
@@ -138,12 +226,30 @@ export class CursorTable {
   }
 
   #statusOf(row: CursorRow): CursorStatus {
-    const holes = this.#holes.counts(row.shard, row.cursor);
+    const { events, quarantined, open } = this.#holes.counts(row.shard, row.cursor);
+    const passed = {
+      events: events + row.skipped_events,
+      quarantined: quarantined + row.skipped_quarantined,
+      open,
+    };
+    const generation = this.#generations.live(row.shard);
+    const left = this.#generations.left(row.shard);
     return {
       cursor: row.cursor,
       applied: { events: row.events, quarantined: row.quarantined },
       moved_at: row.moved_at,
-      ...(holes && { holes }),
+      ...(passed.events + passed.quarantined > 0 && { holes: passed }),
+      ...(row.retracted > 0 && { retracted: row.retracted }),
+      ...(generation > 0 && { generation }),
+      ...(left.length > 0 && { left }),
     };
   }
 }
+
+const countsOf = (row: CursorRow | undefined): PassedCounts => ({
+  events: row?.events ?? 0,
+  quarantined: row?.quarantined ?? 0,
+  skipped_events: row?.skipped_events ?? 0,
+  skipped_quarantined: row?.skipped_quarantined ?? 0,
+  retracted: row?.retracted ?? 0,
+});

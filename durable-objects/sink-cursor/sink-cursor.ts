@@ -1,23 +1,32 @@
-/** One sink's cursor in one shard of the log. Named `<sink>:<shard>`, so its table has one row. */
+/**
+ * One sink's cursor in one shard of the log. Named `<sink>:<shard>`, so its table has one row. The one that is named by its
+ * sink alone keeps the builds of the sink's store.
+ */
 import { DurableObject } from "cloudflare:workers";
 import type {
   AppliedCounts,
+  Build,
+  BuildState,
+  BuildsApi,
   CursorStatus,
   Failures,
+  GenerationPlace,
+  GenerationsApi,
   Hole,
-  HolesApi,
   HolesRequest,
   Lease,
   Moved,
   RecordedHole,
   SinkCursorApi,
 } from "./api.ts";
+import { BuildTable } from "./build-table.ts";
 import { CursorTable } from "./cursor-table.ts";
 
 const ROW = 0;
 
-export class SinkCursor extends DurableObject implements SinkCursorApi, HolesApi {
+export class SinkCursor extends DurableObject implements SinkCursorApi, GenerationsApi, BuildsApi {
   readonly #cursors: CursorTable;
+  #buildTable: BuildTable | null = null;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
@@ -54,5 +63,31 @@ export class SinkCursor extends DurableObject implements SinkCursorApi, HolesApi
 
   async close(_shard: number, hole: number, seq: number): Promise<void> {
     this.#cursors.close(ROW, hole, seq);
+  }
+
+  async switchTo(generation: number, cursor: number, met?: AppliedCounts): Promise<GenerationPlace> {
+    return this.ctx.storage.transactionSync(() => this.#cursors.switchTo(ROW, generation, cursor, met, Date.now()));
+  }
+
+  async liveGeneration(): Promise<number> {
+    return this.#builds.live();
+  }
+
+  async build(job: string): Promise<Build | null> {
+    return this.#builds.build(job);
+  }
+
+  async beginBuild(job: string, note: string): Promise<Build> {
+    return this.#builds.begin(job, note, Date.now());
+  }
+
+  async moveBuild(job: string, state: BuildState): Promise<Build> {
+    return this.#builds.move(job, state, Date.now());
+  }
+
+  /** Made when it is asked for: one object of a sink needs it. */
+  get #builds(): BuildTable {
+    this.#buildTable ??= new BuildTable(this.ctx.storage.sql);
+    return this.#buildTable;
   }
 }

@@ -1,0 +1,73 @@
+/**
+ * The builds of a sink's store, and which of them readers see. It stands in one SinkCursor object, named by the sink alone:
+ * the cursors switch shard by shard, and the readers follow when all have.
+ *
+ * A generation's number is never given twice: what a build that was let go has left behind can then not be found again.
+ */
+import type { Build, BuildState } from "./api.ts";
+
+type BuildRow = { job: string; generation: number; previous: number; state: BuildState; at: number; note: string };
+
+/** From which states a build may come into another one. Into the one that it is in, always. */
+const FROM: Readonly<Record<BuildState, readonly BuildState[]>> = {
+  building: [],
+  swapping: ["building"],
+  swapped: ["swapping"],
+  reverting: ["swapped"],
+  reverted: ["reverting"],
+  confirmed: ["swapped"],
+  discarded: ["building", "swapping"],
+};
+
+export class BuildTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(`CREATE TABLE IF NOT EXISTS sink_build (
+      job TEXT PRIMARY KEY,
+      generation INTEGER NOT NULL,
+      previous INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      note TEXT NOT NULL)`);
+  }
+
+  /** That of the build which came into the readers' sight last and is still there; 0 before the first. */
+  live(): number {
+    let live = 0;
+    for (const { state, generation } of this.#sql.exec<BuildRow>("SELECT * FROM sink_build ORDER BY generation")) {
+      if (state === "swapped" || state === "reverting" || state === "confirmed") live = generation;
+    }
+    return live;
+  }
+
+  build(job: string): Build | null {
+    return this.#sql.exec<BuildRow>("SELECT * FROM sink_build WHERE job = ?", job).toArray()[0] ?? null;
+  }
+
+  begin(job: string, note: string, nowMs: number): Build {
+    const [last] = this.#sql.exec<{ n: number | null }>("SELECT max(generation) AS n FROM sink_build");
+    this.#sql.exec(
+      "INSERT OR IGNORE INTO sink_build VALUES (?, ?, ?, 'building', ?, ?)",
+      job,
+      (last?.n ?? 0) + 1,
+      this.live(),
+      nowMs,
+      note,
+    );
+    return this.build(job)!;
+  }
+
+  /** @throws RangeError where the build is not there, or its state does not lead to this one */
+  move(job: string, state: BuildState, nowMs: number): Build {
+    const build = this.build(job);
+    if (!build) throw new RangeError(`there is no build of ${job}`);
+    if (build.state === state) return build;
+    if (!FROM[state].includes(build.state)) {
+      throw new RangeError(`the build of ${job} is ${build.state} and cannot be ${state}`);
+    }
+    this.#sql.exec("UPDATE sink_build SET state = ?, at = ? WHERE job = ?", state, nowMs, job);
+    return this.build(job)!;
+  }
+}
