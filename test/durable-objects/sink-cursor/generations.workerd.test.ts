@@ -78,6 +78,13 @@ describe("a switch of generations", () => {
               for (const [seq, count] of leftOut) if (seq <= to) events -= count;
               expect(table.advance(shard, token, cursor, to, { events, quarantined: 0 }, 0).moved).toBe(true);
             };
+            const switchTo = (generation: number, to: number, met?: { events: number; quarantined: number }) => {
+              try {
+                table.switchTo(shard, generation, to, met, 0);
+              } catch (error) {
+                expect(String(error)).toContain("holes:");
+              }
+            };
             if (one.kind === "apply") apply(Math.min(log.length, cursor + one.segments));
             else if (one.kind === "hole" && cursor < log.length) {
               table.decide(shard, token, cursor, hole(cursor + 1, one.lines), 0);
@@ -85,15 +92,11 @@ describe("a switch of generations", () => {
               if (one.passed) apply(cursor + 1);
             } else if (one.kind === "switch") {
               const to = Math.max(0, Math.min(log.length, cursor + one.by));
-              table.switchTo(shard, one.generation, to, { events: met(to), quarantined: 0 }, 0);
+              switchTo(one.generation, to, { events: met(to), quarantined: 0 });
               switches++;
             } else if (one.kind === "back") {
               const left = table.status(shard).left?.[one.which];
-              try {
-                if (left) table.switchTo(shard, left.generation, left.cursor, undefined, 0);
-              } catch (error) {
-                expect(String(error)).toContain("holes:");
-              }
+              if (left) switchTo(left.generation, left.cursor);
             }
             const status = table.status(shard);
             expect(status.applied.events + (status.holes?.events ?? 0)).toBe(met(status.cursor));
