@@ -155,6 +155,8 @@ export const LAKE = {
   /** Event names that a comparison of two builds tells apart, and differences that it tells. */
   tallyNames: 200,
   differences: 20,
+  /** Packed files, and places of rows, that a reader of the lake by place keeps at hand. */
+  placeCacheBytes: 16 * MiB,
   /** One invocation compacts this long, then leaves the rest to another. */
   compactMs: 60 * SECOND_MS,
   /** Keys in one question of a sweep, and objects it looks at in one message. */
@@ -173,7 +175,6 @@ export const RULE = {
   /** UTF-8 bytes of a filter, and of a change, as JSON: both are in one row of each shard's log. */
   bytes: 512 * KiB,
   propertyNameBytes: 1 * KiB,
-  noteChars: 1_000,
 } as const;
 
 export const TIMELINE = {

@@ -16,20 +16,36 @@ export interface DecodedRows {
   row(index: number, columns?: readonly string[]): AnyRow;
 }
 
-/** @throws RangeError where the bytes are no Parquet file, Error where it is damaged. */
-export function decodeParquet(module: WebAssembly.Module, table: TableName, file: Uint8Array): DecodedRows {
+/**
+ * All rows of a file, or those of one part. Columns that are not asked for are absent from the rows.
+ * @param part rows `from` up to but not including `to`; they are numbered from 0.
+ * @throws RangeError where the bytes are no Parquet file, Error where it is damaged.
+ */
+export function decodeParquet(
+  module: WebAssembly.Module,
+  table: TableName,
+  file: Uint8Array,
+  columns?: readonly string[],
+  part?: { readonly from: number; readonly to: number },
+): DecodedRows {
   initSync({ module });
-  const rows = rowCount(readFooter(file));
+  const { from, to } = part ?? { from: 0, to: rowCount(readFooter(file)) };
   const batches: { start: number; read: DecodedRows["row"] }[] = [];
   let start = 0;
   // Small steps: the decoder's memory never shrinks, and a step's batches are copied out of it.
-  for (let offset = 0; offset < rows; offset += LAKE.batchRows) {
-    const decoded = readParquet(file, { offset, limit: LAKE.batchRows, batchSize: LAKE.batchRows });
+  for (let offset = from; offset < to; offset += LAKE.batchRows) {
+    const decoded = readParquet(file, {
+      offset,
+      limit: Math.min(LAKE.batchRows, to - offset),
+      batchSize: LAKE.batchRows,
+      ...(columns && { columns: [...columns] }),
+    });
     for (const batch of tableFromIPC(decoded.intoIPCStream()).batches) {
       batches.push({ start, read: rowReader(table, batch) });
       start += batch.numRows;
     }
   }
+  const rows = to - from;
   if (start !== rows) throw new Error(`decoded ${start} of ${rows} rows`);
   return {
     length: rows,

@@ -58,6 +58,16 @@ export function fileBounds(
   return bounds;
 }
 
+/** Bounds of one column of numbers in each row group; a bound that is not told is null. */
+export function rowGroupBounds(footer: ThriftStruct, name: string): { min: number | null; max: number | null }[] {
+  return columnChunks(footer)
+    .filter(({ path }) => path.length === 1 && path[0] === name)
+    .map(({ min, max }) => ({
+      min: (int64(min, "min") as number) ?? null,
+      max: (int64(max, "max") as number) ?? null,
+    }));
+}
+
 /** The order of Parquet, DuckDB and Iceberg: by UTF-8 bytes, which is by code point, which JavaScript's `<` is not. */
 export function compareText(a: string, b: string): number {
   const length = Math.min(a.length, b.length);

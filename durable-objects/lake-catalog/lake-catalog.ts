@@ -200,7 +200,7 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
 
   async begin(job: string, reach?: Readonly<Record<number, LogReach>>): Promise<RebuildScope> {
     return this.ctx.storage.transactionSync(() => {
-      const known = this.#staging.job(job)?.scope ?? this.#staging.open(job, Date.now()).scope;
+      const known = this.#staging.open(job, Date.now()).scope;
       if (known) return known;
       const cursors = Object.fromEntries(
         Object.entries(this.#cursors.all()).map(([shard, { cursor }]) => [shard, cursor]),

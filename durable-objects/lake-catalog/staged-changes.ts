@@ -59,7 +59,7 @@ export class StagedChanges {
     const added = this.#staging.files(job);
     const oldest = operation === "rebuild" ? Math.min(rules, ...added.map((file) => file.rules ?? 0)) : rules;
     if (operation === "rebuild" && oldest < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };
-    if (rules > this.#rules.newest)
+    if (operation === "correct" && rules > this.#rules.newest)
       throw new RangeError(`rule ${rules} was not raised; the newest is ${this.#rules.newest}`);
 
     const inputs = [...new Set([...this.#staging.removes(job), ...remove])].map((id) => ({

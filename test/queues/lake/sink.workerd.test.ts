@@ -86,6 +86,8 @@ function sinkWith(fault: Fault, fired: (fault: Fault) => void = () => {}) {
       getByName: () => ({
         lease: (shard, owner, ttlMs) => catalog.lease(shard, owner, ttlMs),
         release: (shard, token) => catalog.release(shard, token),
+        failed: (...args) => catalog.failed(...args),
+        decide: (...args) => catalog.decide(...args),
         async append(commit: AppendCommit) {
           crash("before append");
           const answer = await catalog.append(commit);

@@ -1,0 +1,197 @@
+/**
+ * The lake as a source of rows by their place in the log, for sinks that are built anew from further back than the log
+ * goes: steps in the order of the seqs, as a reader of the log gives them, though files are sorted otherwise.
+ *
+ * A first look takes only the places of a file's rows, a second the rows themselves; files are asked in the order of
+ * their first seq, so a step reads those whose parts of the log it touches and no others. Memory: one packed file, the
+ * places of a few (`LAKE.placeCacheBytes` each kind), and the rows of one step.
+ */
+import type { LakeCatalogApi, PlannedFile } from "../../durable-objects/lake-catalog/api.ts";
+import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import type { EventRow } from "../../r2-layout/event-columns.ts";
+import { LAKE, SINK } from "../../r2-layout/limits.ts";
+import { decodeParquet } from "../../r2-layout/parquet-reader.ts";
+import { type RuleAt, rulesReader } from "../../r2-layout/rule.ts";
+import { compareText } from "../../r2-layout/statistics.ts";
+import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { type LakeStore, readObject } from "./rewrite.ts";
+
+export interface ReadRowsDeps {
+  readonly bucket: Pick<LakeStore, "get">;
+  readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "plan" | "status">>;
+  /** parquet-wasm's module. */
+  readonly parquet: WebAssembly.Module;
+}
+
+export interface LakeRowsRequest {
+  readonly shard: number;
+  /** Exclusive, inclusive. */
+  readonly after: number;
+  readonly to: number;
+  /** Only events in this range of event_time, milliseconds, half open. */
+  readonly window?: { readonly from: number; readonly to: number };
+  /** The shard's rules: rows of a file go through those that the file has not passed. */
+  readonly rules: { readonly version: number; readonly rules: readonly RuleAt[] };
+  /** Of one step, unless one seq alone has more. */
+  readonly maxEvents?: number;
+}
+
+/** Rows with from < log_seq <= to. */
+export interface LakeRowsStep {
+  readonly from: number;
+  readonly to: number;
+  readonly rules: number;
+  readonly events: EventRow[];
+}
+
+/**
+ * Steps are dense: the first begins at `after`, each other where the one before ended, the last ends at `to`, also where
+ * there is no row. All of them are of one snapshot. What is read twice in one invocation is kept at hand between calls.
+ * @throws RangeError where the lake has not reached `to`; an Error that begins with "rules:" where a file has passed a
+ *   newer rule than the request names.
+ */
+export function createLakeRows(deps: ReadRowsDeps): (request: LakeRowsRequest) => AsyncGenerator<LakeRowsStep> {
+  const cache = new PlaceCache(deps);
+  return (request) => steps(deps, cache, request);
+}
+
+async function* steps(deps: ReadRowsDeps, cache: PlaceCache, request: LakeRowsRequest): AsyncGenerator<LakeRowsStep> {
+  const { to, rules, maxEvents = SINK.stepEvents } = request;
+  const files = await plannedFiles(deps, request);
+  let at = request.after;
+  while (at < to) {
+    const ahead = files.filter(({ maxSeq = to }) => maxSeq > at);
+    const next = await smallestPlaces(cache, ahead, request, at, maxEvents + 1);
+    const end = stepEnd(next, maxEvents, to);
+    const events: EventRow[] = [];
+    for (const file of ahead) {
+      if ((file.minSeq ?? 0) > end) break;
+      const through = rulesReader(rules.rules.filter(({ version }) => version > (file.rules ?? 0)));
+      for await (const row of rowsBetween(deps, cache, file, request, at, end)) {
+        const left = through(row);
+        if (left) events.push(left);
+      }
+    }
+    events.sort(byPlace);
+    yield { from: at, to: end, rules: rules.version, events };
+    at = end;
+  }
+}
+
+/** In the order of their first seq. */
+async function plannedFiles({ catalog }: ReadRowsDeps, request: LakeRowsRequest): Promise<PlannedFile[]> {
+  const { shard, after, to, window, rules } = request;
+  const lake = catalog.getByName(LAKE_CATALOG_NAME);
+  const reached = (await lake.status()).cursors[shard]?.cursor ?? 0;
+  if (reached < to) throw new RangeError(`the lake has shard ${shard} up to ${reached}, not ${to}`);
+  const { files } = await lake.plan({
+    table: "events",
+    log: { shard, after, to },
+    ...(window && { from: window.from * MICROS_PER_MS, to: window.to * MICROS_PER_MS }),
+  });
+  const ahead = files.find((file) => (file.rules ?? 0) > rules.version);
+  if (ahead)
+    throw new Error(`rules: ${ahead.key} has passed rule ${ahead.rules}, the newest known is ${rules.version}`);
+  return files.sort((a, b) => (a.minSeq ?? 0) - (b.minSeq ?? 0));
+}
+
+/** The `count` smallest seqs after `at` of rows asked for, in order, or all of them. */
+async function smallestPlaces(
+  cache: PlaceCache,
+  files: readonly PlannedFile[],
+  request: LakeRowsRequest,
+  at: number,
+  count: number,
+): Promise<number[]> {
+  let smallest: number[] = [];
+  const cut = () => {
+    smallest.sort((a, b) => a - b);
+    smallest = smallest.slice(0, count);
+  };
+  for (const file of files) {
+    if (smallest.length >= count) {
+      cut();
+      if ((file.minSeq ?? 0) > smallest[count - 1]!) break;
+    }
+    for (const seq of await cache.places(file, request)) if (seq > at && seq <= request.to) smallest.push(seq);
+  }
+  cut();
+  return smallest;
+}
+
+/** Where a step ends that has at most `maxEvents` rows, one seq at least. @param next one row more, if there is one. */
+function stepEnd(next: readonly number[], maxEvents: number, to: number): number {
+  if (next.length <= maxEvents) return to;
+  const beyond = next[maxEvents]!;
+  return beyond > next[0]! ? beyond - 1 : beyond;
+}
+
+async function* rowsBetween(
+  { parquet }: ReadRowsDeps,
+  cache: PlaceCache,
+  file: PlannedFile,
+  request: LakeRowsRequest,
+  after: number,
+  to: number,
+): AsyncGenerator<EventRow> {
+  const places = await cache.places(file, request);
+  const wanted = (seq: number) => seq > after && seq <= to;
+  if (!places.some(wanted)) return;
+  const bytes = await cache.object(file.key);
+  for (let from = 0; from < places.length; from += LAKE.batchRows) {
+    const part = places.subarray(from, from + LAKE.batchRows);
+    if (!part.some(wanted)) continue;
+    const batch = decodeParquet(parquet, "events", bytes, undefined, { from, to: from + part.length });
+    for (let i = 0; i < part.length; i++) if (wanted(part[i]!)) yield batch.row(i) as EventRow;
+  }
+}
+
+/** Files of a lake never change under their key, so what is kept of them is right for ever. */
+class PlaceCache {
+  readonly #deps: ReadRowsDeps;
+  readonly #objects = new Map<string, Uint8Array>();
+  readonly #places = new Map<string, Float64Array>();
+
+  constructor(deps: ReadRowsDeps) {
+    this.#deps = deps;
+  }
+
+  async object(key: string): Promise<Uint8Array> {
+    return this.#objects.get(key) ?? keep(this.#objects, key, await readObject(this.#deps.bucket, key));
+  }
+
+  /** The log_seq of each row in file order, 0 for a row that is not asked for: of another shard or time. */
+  async places(file: PlannedFile, { shard, window }: LakeRowsRequest): Promise<Float64Array> {
+    const name = `${file.key} ${shard} ${window?.from} ${window?.to}`;
+    const known = this.#places.get(name);
+    if (known) return known;
+    const bytes = await this.object(file.key);
+    const rows = decodeParquet(this.#deps.parquet, "events", bytes, ["log_shard", "log_seq", "event_time"]);
+    const from = window ? window.from * MICROS_PER_MS : Number.NEGATIVE_INFINITY;
+    const to = window ? window.to * MICROS_PER_MS : Number.POSITIVE_INFINITY;
+    const places = new Float64Array(rows.length);
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows.row(i) as EventRow;
+      if (row.log_shard === shard && row.event_time >= from && row.event_time < to) places[i] = row.log_seq;
+    }
+    return keep(this.#places, name, places);
+  }
+}
+
+/** Keeps the newest within the bound, and one in any case. */
+function keep<T extends { readonly byteLength: number }>(cache: Map<string, T>, key: string, value: T): T {
+  cache.set(key, value);
+  let bytes = 0;
+  for (const each of cache.values()) bytes += each.byteLength;
+  for (const [oldest, { byteLength }] of cache) {
+    if (bytes <= LAKE.placeCacheBytes || cache.size === 1) break;
+    cache.delete(oldest);
+    bytes -= byteLength;
+  }
+  return value;
+}
+
+/** A seq's rows have no order in the lake; this one is the same for every reader. */
+const byPlace = (a: EventRow, b: EventRow): number =>
+  a.log_seq - b.log_seq || a.event_time - b.event_time || compareText(a.event_id, b.event_id);

@@ -1,0 +1,213 @@
+/**
+ * One file of the lake through rules that it has not passed. Nothing is replaced here: the file that comes out is stored
+ * under a key of its own, for a job to stage.
+ *
+ * Memory: the first look decodes the columns that the rules speak of, a batch at a time, and only row groups whose times
+ * they touch; most files end there. Of a file that changes, the rows before and after leave a page at a time, then it is
+ * built again as a compaction builds it.
+ */
+import type { DataFile, NewDataFile } from "../../durable-objects/lake-catalog/api.ts";
+import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
+import { buildDataFile, ORDER_COLUMNS } from "../../r2-layout/data-file.ts";
+import type { EventRow } from "../../r2-layout/event-columns.ts";
+import { parseDataFileKey } from "../../r2-layout/keys.ts";
+import { LAKE } from "../../r2-layout/limits.ts";
+import { readFooter, rowGroupRows } from "../../r2-layout/parquet-footer.ts";
+import { decodeParquet } from "../../r2-layout/parquet-reader.ts";
+import { ParquetWriter } from "../../r2-layout/parquet-writer.ts";
+import { type RuleAt, type RuleField, shardedRulesReader } from "../../r2-layout/rule.ts";
+import { rowGroupBounds } from "../../r2-layout/statistics.ts";
+import { inBuildTurn } from "./build-turn.ts";
+import { type DataFileStore, storedFile } from "./sink.ts";
+
+export interface LakeStore extends DataFileStore {
+  get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
+}
+
+export interface RewriteDeps {
+  readonly bucket: LakeStore;
+  /** parquet-wasm's module. */
+  readonly parquet: WebAssembly.Module;
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+/** The rules of each shard, all of them up to `version`. */
+export interface LakeRules {
+  readonly version: number;
+  readonly byShard: ReadonlyMap<number, readonly RuleAt[]>;
+}
+
+/** A row as the lake had it, and as it has it from now on: null where it is retracted. */
+export interface ChangedRow {
+  readonly before: EventRow;
+  readonly after: EventRow | null;
+}
+
+export interface ChangedPage {
+  /** The file's id in the catalog, and the page's number in it, from 0: the same pages come however often it is done. */
+  readonly file: number;
+  readonly page: number;
+  readonly rows: readonly ChangedRow[];
+}
+
+export type Rewritten =
+  | { readonly kind: "unchanged" }
+  /** `replacement` is null where every row was retracted. */
+  | {
+      readonly kind: "changed";
+      readonly replacement: NewDataFile | null;
+      readonly changed: number;
+      readonly retracted: number;
+    };
+
+/** @throws where the object is missing or damaged, and what `onPage` throws. */
+export async function rewriteFile(
+  deps: RewriteDeps,
+  file: DataFile,
+  rules: LakeRules,
+  onPage: (page: ChangedPage) => Promise<void>,
+): Promise<Rewritten> {
+  const pending = pendingRules(rules, file.rules);
+  if (file.table !== "events" || pending.size === 0) return { kind: "unchanged" };
+  const bytes = await readObject(deps.bucket, file.key);
+  const through = shardedRulesReader(pending);
+  const marks = changedRows(deps.parquet, bytes, [...pending.values()].flat(), through);
+  if (!marks.includes(1)) return { kind: "unchanged" };
+
+  let retracted = 0;
+  let number = 0;
+  let page: ChangedRow[] = [];
+  let changed = 0;
+  for (const row of markedRows(deps.parquet, bytes, marks)) {
+    const after = through(row);
+    page.push({ before: row, after });
+    changed++;
+    if (after === null) retracted++;
+    if (page.length === LAKE.batchRows) {
+      await onPage({ file: file.id, page: number++, rows: page });
+      page = [];
+    }
+  }
+  if (page.length > 0) await onPage({ file: file.id, page: number, rows: page });
+  if (retracted === marks.length) return { kind: "changed", replacement: null, changed, retracted };
+  const change = (index: number) => (marks[index] ? through : "keep");
+  const replacement = await rebuiltFile(deps, file, bytes, change, rules.version);
+  return { kind: "changed", replacement, changed, retracted };
+}
+
+/**
+ * A file of the same table, day and kind with the rows that `fate` leaves: as they are, or as it makes them.
+ * @returns null where no row is left.
+ */
+export async function rebuiltFile(
+  { bucket, parquet, now = Date.now }: RewriteDeps,
+  file: DataFile,
+  bytes: Uint8Array,
+  fate: (index: number) => "keep" | "drop" | ((row: EventRow) => AnyRow | null),
+  rules: number,
+): Promise<NewDataFile | null> {
+  const built = await inBuildTurn(async () => {
+    const input = decodeParquet(parquet, file.table, bytes);
+    const left = (index: number, columns?: readonly string[]): AnyRow | null => {
+      const change = fate(index);
+      if (change === "drop") return null;
+      return change === "keep" ? input.row(index, columns) : change(input.row(index) as EventRow);
+    };
+    const refs: (AnyRow & { index: number })[] = [];
+    for (let index = 0; index < input.length; index++) {
+      const row = left(index, ORDER_COLUMNS);
+      if (row) refs.push({ ...Object.fromEntries(ORDER_COLUMNS.map((name) => [name, row[name]])), index });
+    }
+    if (refs.length === 0) return null;
+    return buildDataFile(new ParquetWriter(parquet), file.table, refs, ({ index }) => left(index)!);
+  });
+  if (!built) return null;
+  const { table, kind, day } = parseDataFileKey(file.key)!;
+  return { ...(await storedFile(bucket, { table, kind, day }, built, now())), rules };
+}
+
+/** @throws where the catalog names an object that is not there. */
+export async function readObject(bucket: Pick<LakeStore, "get">, key: string): Promise<Uint8Array> {
+  const object = await bucket.get(key);
+  if (!object) throw new Error(`data file ${key} is missing`);
+  return new Uint8Array(await object.arrayBuffer());
+}
+
+function pendingRules({ version, byShard }: LakeRules, passed: number): Map<number, RuleAt[]> {
+  const pending = new Map<number, RuleAt[]>();
+  for (const [shard, rules] of byShard) {
+    const due = rules.filter((rule) => rule.version > passed && rule.version <= version);
+    if (due.length > 0) pending.set(shard, due);
+  }
+  return pending;
+}
+
+/** 1 for each row that the rules change, by its number in the file. */
+function changedRows(
+  parquet: WebAssembly.Module,
+  bytes: Uint8Array,
+  rules: readonly RuleAt[],
+  through: (row: EventRow) => EventRow | null,
+): Uint8Array {
+  const footer = readFooter(bytes);
+  const groups = rowGroupRows(footer);
+  const times = rowGroupBounds(footer, "event_time");
+  const columns = ruleColumns(rules);
+  const marks = new Uint8Array(groups.reduce((sum, rows) => sum + rows, 0));
+  let start = 0;
+  for (const [group, rows] of groups.entries()) {
+    const { min, max } = times[group] ?? { min: null, max: null };
+    const touched = rules.some(
+      ({ filter: { from, to } }) =>
+        (from === undefined || max === null || max >= from) && (to === undefined || min === null || min < to),
+    );
+    for (let from = start; touched && from < start + rows; from += LAKE.batchRows) {
+      const to = Math.min(from + LAKE.batchRows, start + rows);
+      const batch = decodeParquet(parquet, "events", bytes, columns, { from, to });
+      for (let i = 0; i < batch.length; i++) {
+        const row = batch.row(i) as EventRow;
+        if (isChanged(row, through(row))) marks[from + i] = 1;
+      }
+    }
+    start += rows;
+  }
+  return marks;
+}
+
+function isChanged(before: EventRow, after: EventRow | null): boolean {
+  if (before === after) return false;
+  return after === null || canonical(before) !== canonical(after);
+}
+
+/** Absent and null are one; the order of columns and properties says nothing. */
+function canonical({ properties, ...columns }: EventRow): string {
+  const present = Object.entries(columns).filter(([, value]) => value !== null && value !== undefined);
+  return JSON.stringify([present.sort(byName), Object.entries(properties ?? {}).sort(byName)]);
+}
+
+const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Every column that deciding takes: what filters look at and what changes touch. */
+function ruleColumns(rules: readonly RuleAt[]): string[] {
+  const columns = new Set<string>(["event_time", "log_shard", "log_seq"]);
+  const add = (field: RuleField) => columns.add(field.startsWith("properties.") ? "properties" : field);
+  for (const { filter, change } of rules) {
+    for (const field of Object.keys(filter.where ?? {})) add(field as RuleField);
+    if (filter.places) columns.add("source").add("event_id");
+    if (change.kind === "set") for (const field of Object.keys(change.values)) add(field as RuleField);
+    if (change.kind === "map") add(change.field);
+  }
+  return [...columns];
+}
+
+/** The rows marked, whole, in file order; batches without a mark are not decoded. */
+function* markedRows(parquet: WebAssembly.Module, bytes: Uint8Array, marks: Uint8Array): Generator<EventRow> {
+  for (let from = 0; from < marks.length; from += LAKE.batchRows) {
+    const to = Math.min(from + LAKE.batchRows, marks.length);
+    const part = marks.subarray(from, to);
+    if (!part.includes(1)) continue;
+    const batch = decodeParquet(parquet, "events", bytes, undefined, { from, to });
+    for (let i = 0; i < part.length; i++) if (part[i]) yield batch.row(i) as EventRow;
+  }
+}
