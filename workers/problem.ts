@@ -24,6 +24,12 @@ export type Rejection =
   | { reason: "too_many_events"; limit: number }
   | { reason: "event_refused"; cause: string; detail: string }
   | { reason: "bad_parameter"; parameter: string; detail: string }
+  | { reason: "sink_is_busy"; detail: string; job: string }
+  | { reason: "job_refuses"; detail: string; state: string }
+  | { reason: "idempotency_mismatch"; job: string }
+  | { reason: "too_many_jobs"; limit: number; retry_after_s: number }
+  | { reason: "beyond_the_log"; shard: number; oldest_seq: number; oldest_received_at: string | null }
+  | { reason: "not_countable"; detail: string }
   | { reason: "statement_too_large"; limit_bytes: number }
   | { reason: "not_found" }
   | { reason: "method_not_allowed"; allow: string }
@@ -49,6 +55,12 @@ const PROBLEMS = {
   too_many_events: { status: 413, title: "Too many events in one request" },
   event_refused: { status: 422, title: "The event cannot be kept" },
   bad_parameter: { status: 400, title: "A parameter is wrong" },
+  sink_is_busy: { status: 409, title: "An open replay has one of these sinks" },
+  job_refuses: { status: 409, title: "The job cannot do that in its state" },
+  idempotency_mismatch: { status: 409, title: "This Idempotency-Key came with another request" },
+  too_many_jobs: { status: 429, title: "Too many jobs are open" },
+  beyond_the_log: { status: 422, title: "The log does not reach back so far, and the lake is the long record" },
+  not_countable: { status: 422, title: "What the filter means cannot be counted" },
   statement_too_large: { status: 413, title: "The statement is too large" },
   not_found: { status: 404, title: "There is nothing here" },
   method_not_allowed: { status: 405, title: "This method is not for this address" },

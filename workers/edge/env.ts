@@ -1,9 +1,10 @@
 /** The edge's bindings, as wrangler.toml declares them, by what is asked of them. */
-import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
+import type { EventLogApi, EventLogPlacesApi } from "../../durable-objects/event-log/api.ts";
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import type { MinuteRebuildApi, MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
-import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import type { ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
+import type { BuildsApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
 import type { UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
 import type { MessageQueue } from "./event-sender.ts";
 
@@ -23,12 +24,13 @@ export interface Env {
   readonly EVENTPILE_LOCAL?: string;
   readonly ASSETS: Fetches;
   readonly QUERY: Fetches;
-  readonly EVENT_LOG: ObjectNamespace<EventLogApi>;
-  readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi>;
+  readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogPlacesApi>;
+  readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi & BuildsApi>;
   readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
   readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi>;
   readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi & MinuteRebuildApi>;
   readonly LIVE_HUB: ObjectNamespace<Fetches>;
+  readonly REPLAY_DESK: ObjectNamespace<ReplayDeskApi>;
   /** EVENTS_0 to EVENTS_<SHARDS - 1>. */
   readonly [events: `EVENTS_${number}`]: MessageQueue;
 }

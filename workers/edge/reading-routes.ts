@@ -1,18 +1,23 @@
 /** Addresses that answer questions. Each takes a token with its scope, reads its parameters, and asks one party. */
 import type { Context, Hono } from "hono";
 import { readLedger } from "../../durable-objects/event-log/ledger.ts";
+import { REPLAY_DESK_NAME } from "../../durable-objects/replay-desk/api.ts";
 import { readDeviceEvents } from "../../durable-objects/user-timeline/device-view.ts";
+import { generationReader } from "../../durable-objects/user-timeline/live-generation.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { readUserEvents } from "../../durable-objects/user-timeline/user-view.ts";
 import { EVENT_COLUMNS } from "../../r2-layout/event-columns.ts";
-import { SQL } from "../../r2-layout/limits.ts";
+import { REPLAY, SQL } from "../../r2-layout/limits.ts";
 import { cutUtf8 } from "../../r2-layout/utf8.ts";
 import { problem, type Scope } from "../problem.ts";
 import { authorize, type Tokens, tokenOf } from "../tokens.ts";
 import { readBytes } from "./body.ts";
+import { addCorrections } from "./correction-routes.ts";
 import type { Env } from "./env.ts";
 import { prometheusText } from "./metrics.ts";
 import { Refused } from "./parameters.ts";
+import { replayMetricLines } from "./replay-metrics.ts";
+import { addReplays, type ReplayRoutes } from "./replay-routes.ts";
 import { addRollups } from "./rollup-routes.ts";
 import { eventsJson, eventsRequest, profileJson, sessionsJson, sessionsLimit } from "./timelines.ts";
 
@@ -36,11 +41,12 @@ export function addReading(app: Hono, { env, shards, tokens, now }: Reading): vo
   };
   const queryOf = (request: Request) => new URL(request.url).searchParams;
 
-  const reader = { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY };
+  const generation = generationReader(env.SINK_CURSOR, () => now() / 1_000);
+  const reader = { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY, generation };
   /** As the column holds it: a timeline is named by the id after it was cut. */
   const userId = (c: Context) => cutUtf8(c.req.param("id") ?? "", EVENT_COLUMNS.user_id.maxBytes);
   const deviceId = (c: Context) => cutUtf8(c.req.param("id") ?? "", EVENT_COLUMNS.anonymous_id.maxBytes);
-  const user = (id: string) => env.USER_TIMELINE.getByName(timelineName(env.IDENTITY_KEY, { kind: "user", id }));
+  const nameOfUser = async (id: string) => timelineName(env.IDENTITY_KEY, { kind: "user", id }, await generation());
 
   app.get("/v1/users/:id/events", async (c) => {
     allow(c.req.raw, "support");
@@ -49,12 +55,15 @@ export function addReading(app: Hono, { env, shards, tokens, now }: Reading): vo
   });
   app.get("/v1/users/:id/sessions", async (c) => {
     allow(c.req.raw, "support");
-    return c.json(sessionsJson(await user(userId(c)).sessions(sessionsLimit(queryOf(c.req.raw)))));
+    const limit = sessionsLimit(queryOf(c.req.raw));
+    const timeline = env.USER_TIMELINE.getByName(await nameOfUser(userId(c)));
+    return c.json(sessionsJson(await timeline.sessions(limit)));
   });
   app.get("/v1/users/:id/profile", async (c) => {
     allow(c.req.raw, "support");
     const id = userId(c);
-    return c.json(profileJson(id, await user(id).profile()));
+    const timeline = env.USER_TIMELINE.getByName(await nameOfUser(id));
+    return c.json(profileJson(id, await timeline.profile()));
   });
   app.get("/v1/devices/:id/events", async (c) => {
     allow(c.req.raw, "support");
@@ -90,18 +99,24 @@ export function addReading(app: Hono, { env, shards, tokens, now }: Reading): vo
   });
   app.get("/metrics", async (c) => {
     allow(c.req.raw, "admin");
-    return c.text(prometheusText(await ledger()), 200, { "content-type": "text/plain; version=0.0.4" });
+    const desk = await env.REPLAY_DESK.getByName(REPLAY_DESK_NAME).overview(undefined, REPLAY.jobsListedMax);
+    const text = `${prometheusText(await ledger())}${replayMetricLines(desk).join("\n")}\n`;
+    return c.text(text, 200, { "content-type": "text/plain; version=0.0.4" });
   });
   app.get("/healthz", (c) => c.json({ ok: true }));
 
-  for (const [path, scope] of [
-    ["/v1/replays", "admin"],
-    ["/v1/replays/:id", "admin"],
-    ["/iceberg/*", "sql"],
-  ] as const) {
-    app.all(path, (c) => {
-      allow(c.req.raw, scope);
-      return problem({ reason: "not_implemented" });
-    });
-  }
+  const replays: ReplayRoutes = {
+    desks: env.REPLAY_DESK,
+    logs: env.EVENT_LOG,
+    shards,
+    now,
+    admin: (request) => allow(request, "admin"),
+  };
+  addReplays(app, replays);
+  addCorrections(app, replays, env.QUERY);
+
+  app.all("/iceberg/*", (c) => {
+    allow(c.req.raw, "sql");
+    return problem({ reason: "not_implemented" });
+  });
 }
