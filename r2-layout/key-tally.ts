@@ -58,7 +58,9 @@ export function tallyDifferences(before: KeyTally, after: KeyTally, limit: numbe
   const tell = (what: string, a: RowSum, b: RowSum) => {
     if (sameSum(a, b)) return;
     differences.push(
-      a.rows === b.rows ? `${what}: ${a.rows} rows, not the same ones` : `${what}: ${a.rows} rows before, ${b.rows} after`,
+      a.rows === b.rows
+        ? `${what}: ${a.rows} rows, not the same ones`
+        : `${what}: ${a.rows} rows before, ${b.rows} after`,
     );
   };
   tell("events", before.events, after.events);
@@ -71,7 +73,8 @@ export function tallyDifferences(before: KeyTally, after: KeyTally, limit: numbe
   return differences.slice(0, limit);
 }
 
-const ownSum = (names: KeyTally["names"], name: string): RowSum => (Object.hasOwn(names, name) ? names[name]! : NOTHING);
+const ownSum = (names: KeyTally["names"], name: string): RowSum =>
+  Object.hasOwn(names, name) ? names[name]! : NOTHING;
 
 function addName(names: Map<string, RowSum>, name: string, sum: RowSum): void {
   const known = names.has(name) || names.size < LAKE.tallyNames ? name : OTHER;
