@@ -120,6 +120,13 @@ export const SESSIONS = {
   stepEvents: 2_000,
   /** Timelines written at once. */
   callsAtOnce: 16,
+  /** Events of one amendment of many timelines: four calls each at most, of its subjects before and after. */
+  amendPairs: 1_000,
+  /** Timelines that a rebuild compares with the live ones, and differences that it names. */
+  compared: 100,
+  differences: 20,
+  /** After a swap the build before is not erased for so long: readers and drains that began before may still ask for it. */
+  keepSwappedMs: wait(5 * SECOND_MS),
 } as const;
 
 export const LAKE = {
@@ -202,6 +209,8 @@ export const TIMELINE = {
   sessionsPerAnswer: 500,
   pageLimitMax: 1_000,
   pageLimitDefault: 100,
+  /** How long an isolate takes the build of the timelines that it saw last for the live one. */
+  generationSeenMs: wait(2 * SECOND_MS),
 } as const;
 
 export const ROLLUP = {

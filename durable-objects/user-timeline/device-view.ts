@@ -15,18 +15,20 @@ export interface DevicePage extends EventsPage {
 }
 
 export async function readDeviceEvents(
-  { timelines, identityKey }: TimelineReader,
+  { timelines, identityKey, generation }: TimelineReader,
   anonymousId: string,
   request: Omit<EventsRequest, "anonymousId">,
 ): Promise<DevicePage> {
-  const device = timelines.getByName(timelineName(identityKey, { kind: "device", id: anonymousId }));
+  // Asked once: all of one page are of one build.
+  const build = await generation?.();
+  const device = timelines.getByName(timelineName(identityKey, { kind: "device", id: anonymousId }, build));
   const { users, cut } = await device.users();
   // All answers together are held here, so they share the bytes of one.
   const bounded = { ...request, maxBytes: Math.ceil((request.maxBytes ?? TIMELINE.pageBytes) / (users.length + 1)) };
   const pages = await Promise.all([
     device.events(bounded),
     ...users.map(({ id }) =>
-      timelines.getByName(timelineName(identityKey, { kind: "user", id })).events({ ...bounded, anonymousId }),
+      timelines.getByName(timelineName(identityKey, { kind: "user", id }, build)).events({ ...bounded, anonymousId }),
     ),
   ]);
   return { ...mergePages(pages, request.limit), cut };

@@ -9,9 +9,15 @@ import { timelineName } from "./timeline-name.ts";
 export interface TimelineReader {
   readonly timelines: ObjectNamespace<Pick<UserTimelineApi, "events" | "users">>;
   readonly identityKey: string;
+  /** Which build is read (live-generation.ts); absent: the first. */
+  readonly generation?: () => Promise<number>;
 }
 
-export function readUserEvents(reader: TimelineReader, userId: string, request: EventsRequest): Promise<EventsPage> {
-  const name = timelineName(reader.identityKey, { kind: "user", id: userId });
+export async function readUserEvents(
+  reader: TimelineReader,
+  userId: string,
+  request: EventsRequest,
+): Promise<EventsPage> {
+  const name = timelineName(reader.identityKey, { kind: "user", id: userId }, await reader.generation?.());
   return reader.timelines.getByName(name).events(request);
 }

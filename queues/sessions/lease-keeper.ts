@@ -10,16 +10,17 @@ import type { SinkStep } from "../sink.ts";
 
 const RENEW_MS = SINK.leaseMs / 4;
 
-/** @returns to be awaited before each call. It throws once the lease is lost: what is not begun, another drain does. */
+/** @param group whose cursor it is. @returns to be awaited before each call. It throws once the lease is lost: what is not begun, another drain does. */
 export function leaseKeeper(
   cursors: ObjectNamespace<Pick<SinkCursorApi, "advance">>,
   { shard, token, from }: Pick<SinkStep, "shard" | "token" | "from">,
+  group = "sessions",
   now: () => number = Date.now,
 ): () => Promise<void> {
   let renewedAt = now();
   let renewal: Promise<void> | null = null;
   const renew = async () => {
-    const cursor = cursors.getByName(`sessions:${shardName(shard)}`);
+    const cursor = cursors.getByName(`${group}:${shardName(shard)}`);
     const { moved } = await cursor.advance(token, from, from, { events: 0, quarantined: 0 });
     if (!moved) throw new Error(`the lease of shard ${shard} went to another drain`);
     renewedAt = now();

@@ -1,7 +1,7 @@
 /**
  * How far an oversized step has come. One segment may hold more subjects than an invocation may call, and a cursor
  * cannot stand within a segment; so its subjects are applied in `PARTS` parts, by a hash, and the parts done are counted in a
- * SinkCursor object of their own, as seq * PARTS + parts. A later seq begins anew.
+ * SinkCursor object of their own, as seq * PARTS + parts. A later seq begins anew. Each build of the store has its own.
  */
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
@@ -16,10 +16,11 @@ import { PARTS } from "./subjects.ts";
  */
 export async function applyParts(
   cursors: ObjectNamespace<SinkCursorApi>,
+  group: string,
   step: Pick<SinkStep, "shard" | "token" | "to">,
   apply: (part: number) => Promise<number | null>,
 ): Promise<boolean> {
-  const progress = cursors.getByName(`sessions-parts:${shardName(step.shard)}`);
+  const progress = cursors.getByName(`${group}-parts:${shardName(step.shard)}`);
   const lease = await progress.lease(`token ${step.token}`, SINK.leaseMs);
   if (!lease) return false;
   try {

@@ -22,16 +22,26 @@ export interface SessionsDeps extends TimelineWriterDeps {
 }
 
 export function createSessionsSink(deps: SessionsDeps): Sink {
-  return sinkWithCursor("sessions", deps.cursors, (step) => apply(step, deps), undefined, SESSIONS.stepEvents);
+  return sinkWithCursor("sessions", deps.cursors, (step) => applySessions(step, deps), undefined, SESSIONS.stepEvents);
 }
 
-/** "unfinished" where the calls of this invocation do not suffice: what was done stays done. */
-async function apply(step: SinkStep, deps: SessionsDeps): Promise<"unfinished" | undefined> {
+/** The names under which a build's cursors and progress stand; those of the first are the sink's own. */
+export const buildGroup = (generation: number): string => (generation === 0 ? "sessions" : `sessions@${generation}`);
+
+/**
+ * The effect of a step in the build that it names; what the cursor of `group` does is the caller's.
+ * @returns "unfinished" where the calls of this invocation do not suffice: what was done stays done.
+ */
+export async function applySessions(
+  step: SinkStep,
+  deps: SessionsDeps,
+  group = "sessions",
+): Promise<"unfinished" | undefined> {
   const callsMax = deps.callsPerInvocation ?? SINK.callsPerInvocation;
   const calls = step.calls ?? { left: callsMax };
   const groups = groupBySubject(step.events);
   const needed = callsNeeded(groups);
-  const keepLease = leaseKeeper(deps.cursors, step);
+  const keepLease = leaseKeeper(deps.cursors, step, group);
   const write = (some: SubjectGroups) => writeTimelines(some, step, { calls, keepLease }, deps);
   if (needed <= calls.left) {
     await write(groups);
@@ -40,7 +50,7 @@ async function apply(step: SinkStep, deps: SessionsDeps): Promise<"unfinished" |
   if (needed <= callsMax) return "unfinished";
 
   const parts = Map.groupBy(step.events, (event) => partOf(subjectOf(event) ?? NOBODY));
-  const done = await applyParts(deps.cursors, step, async (part) => {
+  const done = await applyParts(deps.cursors, buildGroup(step.generation ?? 0), step, async (part) => {
     const some = groupBySubject(parts.get(part) ?? []);
     if (callsNeeded(some) > calls.left) return null;
     const before = calls.left;

@@ -7,6 +7,8 @@
  *                                           device of events it skipped, so the device is pointed at the user then
  *     crash after the device's              the step comes again and changes nothing
  *     two drains write one step             both appends are the same; the second is skipped
+ *     a timeline knows a newer rule         it refuses all of its events, and the step comes again through that rule; the
+ *                                           others have skipped theirs by then
  *     a timeline refuses                    the others are written; then its events, and no others, are named as refused
  *
  * A call that only tells a device of a user carries no events and so moves no seq there: the device's own events may
@@ -38,7 +40,7 @@ export interface Invocation {
 /** @throws EventsRefused once all that can be written is */
 export async function writeTimelines(
   groups: SubjectGroups,
-  step: Pick<SinkStep, "shard" | "from" | "to">,
+  step: Pick<SinkStep, "shard" | "from" | "to" | "generation" | "rules">,
   { calls, keepLease }: Invocation,
   { timelines, identityKey }: TimelineWriterDeps,
 ): Promise<void> {
@@ -46,9 +48,9 @@ export async function writeTimelines(
     retried(async () => {
       await keepLease();
       calls.left--;
-      const { shard, from, to } = step;
-      const timeline = timelines.getByName(timelineName(identityKey, subject));
-      return timeline.append({ subject, shard, from: from + 1, to, ...rest });
+      const { shard, from, to, generation, rules } = step;
+      const timeline = timelines.getByName(timelineName(identityKey, subject, generation));
+      return timeline.append({ subject, shard, from: from + 1, to, ...(rules && { rules }), ...rest });
     });
 
   const refused: EventRow[] = [];
@@ -92,7 +94,7 @@ export async function writeTimelines(
 const ATTEMPTS = 3;
 
 /** An object that was just moved or restarted says so; a fresh stub reaches it. An overloaded one needs time, not calls. */
-async function retried<T>(call: () => Promise<T>): Promise<T> {
+export async function retried<T>(call: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await call();

@@ -18,7 +18,7 @@ describe("the lease of a long step", () => {
   it("is renewed well before it ends, once for all who wait, by a move to where the cursor is", async () => {
     let now = 0;
     const { asked, cursors } = cursorThat(() => true);
-    const keep = leaseKeeper(cursors, step, () => now);
+    const keep = leaseKeeper(cursors, step, "sessions", () => now);
     await keep();
     expect(asked).toEqual([]);
     for (let renewals = 1; renewals <= 3; renewals++) {
@@ -31,7 +31,7 @@ describe("the lease of a long step", () => {
 
   it("ends the work of a drain that has lost it", async () => {
     let now = 0;
-    const keep = leaseKeeper(cursorThat(() => false).cursors, step, () => now);
+    const keep = leaseKeeper(cursorThat(() => false).cursors, step, "sessions", () => now);
     now = SINK.leaseMs;
     await expect(keep()).rejects.toThrow("another drain");
     await expect(keep()).rejects.toThrow("another drain");
