@@ -132,7 +132,8 @@ export interface MinuteRollupApi {
 
 /**
  * What changed in a minute that was final: a late event, a correction, a rebuild. Kept for `ROLLUP.changesKeptMs`.
- * Late events of one minute that come within one minute of the object's clock are one record.
+ * Late events of one minute that come within one minute of the object's clock are one record; `at` then is when the last late event
+ * came within that minute of the clock, for whatever minute.
  */
 export interface MinuteChange {
   /** Milliseconds: start of the minute (or of what `grain` says), and when it changed. */

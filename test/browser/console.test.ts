@@ -53,6 +53,27 @@ describe("the live page", () => {
     expect(errors).toEqual([]);
   });
 
+  it("marks a minute that changed after it was final, and says by how much (promise 8)", async () => {
+    const minute = Date.now() - 20 * 60_000;
+    const event = { event_name: "Late", user_id: "late", client_time: new Date(minute).toISOString() };
+    await send({ event_name: "In time", user_id: "late" });
+    await system.settled();
+    await page.goto(`${system.url}/live`);
+    await page.locator(".badge.live").waitFor();
+    await send({ ...event, properties: { revenue: 7.5, currency: "EUR" } }, { ...event, user_id: "later" });
+    await page.locator(".legend .mark").waitFor();
+    await page.getByText("The same as a table").click();
+    const row = page.locator(".minute-table tr", { has: page.locator(".corrected") });
+    await row.getByText(/^\+2 events, \+€7\.50, came late/).waitFor();
+    await row.getByText(/corrected: version \d+/).waitFor();
+    // Each bar is a sixtieth of the chart, the running minute's the last.
+    const box = (await page.locator(".chart .u-over").boundingBox())!;
+    const place = 60 - (Math.floor(Date.now() / 60_000) - Math.floor(minute / 60_000)) - 0.5;
+    await page.mouse.move(box.x + (box.width * place) / 60, box.y + box.height / 2);
+    await page.locator(".tooltip", { hasText: "+2 events" }).waitFor();
+    expect(errors).toEqual([]);
+  });
+
   it("says unmistakably that it is not live while the server is gone, and is live again by itself", async () => {
     await page.goto(`${system.url}/live`);
     await page.locator(".badge.live").waitFor();

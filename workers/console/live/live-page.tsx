@@ -4,10 +4,12 @@ import { countryName } from "../shell/format.ts";
 import { Empty, Failed, Loading } from "../shell/states.tsx";
 import { isLocal } from "../shell/token.ts";
 import { Badge, StaleNotice } from "./connection.tsx";
+import { isCorrected } from "./corrections.ts";
 import { MinuteChart, MinuteTable } from "./minute-chart.tsx";
 import { type Dimension, eventsOf, lastMinutes, MINUTES_SHOWN, topValues } from "./minutes.ts";
 import { TopList } from "./top-list.tsx";
 import { Totals } from "./totals.tsx";
+import { useCorrections } from "./use-corrections.ts";
 import { useHourUsers } from "./use-hour-users.ts";
 import { useLive } from "./use-live.ts";
 
@@ -28,6 +30,7 @@ export function LivePage() {
   const { state, link } = live;
   const minute = Math.floor(now / 60_000);
   const minutes = useMemo(() => (state ? lastMinutes(state, Date.now()) : []), [state, minute]);
+  const corrections = useCorrections(minutes);
   if (link.state === "refused") return <Failed problem={link.problem} scope="live" />;
   if (!state) {
     return (
@@ -58,10 +61,15 @@ export function LivePage() {
               <h2>Events per minute</h2>
               <p class="legend">
                 <span class="swatch" /> final <span class="swatch hatched" /> provisional
+                {minutes.some(({ minute: shown }) => isCorrected(shown)) && (
+                  <>
+                    <span class="mark" /> corrected
+                  </>
+                )}
               </p>
             </div>
-            <MinuteChart minutes={minutes} />
-            <MinuteTable minutes={minutes} />
+            <MinuteChart minutes={minutes} corrections={corrections} />
+            <MinuteTable minutes={minutes} corrections={corrections} />
           </section>
           <div class="title">
             <h2>Most frequent</h2>

@@ -1,8 +1,12 @@
-/** Events per minute over the last hour, as bars. A minute that may still grow is hatched, a final one is solid. */
+/**
+ * Events per minute over the last hour, as bars. A minute that may still grow is hatched, a final one is solid, and one that changed after it was
+ * final wears a mark.
+ */
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { formatClock, formatCount, formatMinute, formatShort } from "../shell/format.ts";
+import { type Corrections, changeText, isCorrected } from "./corrections.ts";
 import { type LiveMinute, MINUTE_MS } from "./minutes.ts";
 
 export interface ChartMinute {
@@ -11,8 +15,15 @@ export interface ChartMinute {
 }
 
 const HEIGHT = 250;
+/** Changes of one minute that a tooltip lists. */
+const CHANGES_SHOWN = 4;
 
-export function MinuteChart({ minutes }: { minutes: readonly ChartMinute[] }) {
+interface MinutesProps {
+  minutes: readonly ChartMinute[];
+  corrections: Corrections;
+}
+
+export function MinuteChart({ minutes, corrections }: MinutesProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [hovered, setHovered] = useState<{ index: number; left: number } | null>(null);
@@ -63,6 +74,17 @@ export function MinuteChart({ minutes }: { minutes: readonly ChartMinute[] }) {
           {shown.minute && (
             <span class="quiet">{shown.minute.state === "final" ? "final" : "provisional: may still grow"}</span>
           )}
+          {isCorrected(shown.minute) && (
+            <>
+              <span class="corrected">corrected: version {shown.minute!.version}</span>
+              {corrections
+                .get(shown.start)
+                ?.slice(0, CHANGES_SHOWN)
+                .map((change) => (
+                  <span key={`${change.at} ${change.version} ${change.events}`}>{changeText(change)}</span>
+                ))}
+            </>
+          )}
         </div>
       )}
     </div>
@@ -70,7 +92,7 @@ export function MinuteChart({ minutes }: { minutes: readonly ChartMinute[] }) {
 }
 
 /** The same figures for those who do not see the chart. */
-export function MinuteTable({ minutes }: { minutes: readonly ChartMinute[] }) {
+export function MinuteTable({ minutes, corrections }: MinutesProps) {
   return (
     <details class="minute-table">
       <summary>The same as a table</summary>
@@ -90,7 +112,16 @@ export function MinuteTable({ minutes }: { minutes: readonly ChartMinute[] }) {
                 <td>{formatClock(start)}</td>
                 <td class="number">{formatCount(minute?.events ?? 0)}</td>
                 <td class="number">{formatCount(minute?.users ?? 0)}</td>
-                <td>{minute?.state ?? "no events"}</td>
+                <td>
+                  {minute?.state ?? "no events"}
+                  {isCorrected(minute) && <span class="corrected"> · corrected: version {minute!.version}</span>}
+                  {isCorrected(minute) &&
+                    corrections.get(start)?.map((change) => (
+                      <span key={`${change.at} ${change.version} ${change.events}`} class="change">
+                        {changeText(change)}
+                      </span>
+                    ))}
+                </td>
               </tr>
             ))}
           </tbody>
@@ -106,6 +137,7 @@ function chartData(minutes: readonly ChartMinute[]): uPlot.AlignedData {
     minutes.map(({ start }) => start / 1_000),
     minutes.map(({ minute }) => (minute && final(minute) ? minute.events : null)),
     minutes.map(({ minute }) => (minute && !final(minute) ? minute.events : null)),
+    minutes.map(({ minute }) => (minute && isCorrected(minute) ? minute.events : null)),
   ];
 }
 
@@ -159,8 +191,11 @@ function chartOptions(
       {},
       { paths: bars, fill: accent, width: 0, points: { show: false } },
       { paths: bars, fill: () => hatched(accent), stroke: accent, width: 1, points: { show: false } },
+      // Not drawn as a series: the hook below puts its marks over the bars.
+      { paths: () => null, points: { show: false } },
     ],
     hooks: {
+      draw: [(plot) => drawCorrected(plot, color("--warn"))],
       setCursor: [
         (plot) => {
           const { idx, left } = plot.cursor;
@@ -174,6 +209,24 @@ function chartOptions(
       ],
     },
   };
+}
+
+/** A triangle over the middle of each corrected minute's bar. */
+function drawCorrected(plot: uPlot, color: string): void {
+  const size = 4 * devicePixelRatio;
+  plot.ctx.save();
+  plot.ctx.fillStyle = color;
+  for (const [i, events] of plot.data[3]!.entries()) {
+    if (events === null || events === undefined) continue;
+    const x = plot.valToPos(plot.data[0][i]! + MINUTE_MS / 2_000, "x", true);
+    const y = plot.valToPos(events, "y", true) - size / 2;
+    plot.ctx.beginPath();
+    plot.ctx.moveTo(x - size, y - 1.6 * size);
+    plot.ctx.lineTo(x + size, y - 1.6 * size);
+    plot.ctx.lineTo(x, y);
+    plot.ctx.fill();
+  }
+  plot.ctx.restore();
 }
 
 /** Diagonal stripes: told from the solid bars without seeing colour. */
