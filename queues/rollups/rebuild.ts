@@ -25,7 +25,7 @@ import { applyStep } from "./sink.ts";
 export interface RollupsRebuildDeps {
   readonly rollups: ObjectNamespace<Pick<MinuteRollupApi, "apply" | "status"> & MinuteRebuildApi>;
   readonly cursors: ObjectNamespace<Pick<SinkCursorApi, "status">>;
-  readonly logs: ObjectNamespace<EventLogPlacesApi & Pick<EventLogRulesApi, "rules">>;
+  readonly logs: ObjectNamespace<Pick<EventLogPlacesApi, "between"> & Pick<EventLogRulesApi, "rules">>;
 }
 
 export interface RollupsRebuildOptions {
@@ -55,7 +55,7 @@ export function createRollupsRebuild(
     const cursor = await cursorOf(shard);
     const [{ version }, places] = await Promise.all([
       log.rules(),
-      log.between(window.from - INGEST.futureSkewMs, Number.MAX_SAFE_INTEGER),
+      log.between(window.from - INGEST.futureSkewMs, ALL_TIME.to),
     ]);
     // The log's rules are raised everywhere: an object that was wiped has forgotten them.
     await rollup(shard).raise(version);

@@ -7,7 +7,9 @@ import {
   addDelta,
   applyCaps,
   emptyState,
+  mergeState,
   type RollupState,
+  sameState,
 } from "../../../durable-objects/minute-rollup/rollup-state.ts";
 import { decodeSketch, encodeSketch } from "../../../durable-objects/minute-rollup/user-sketch.ts";
 import { PLATFORM, ROLLUP } from "../../../r2-layout/limits.ts";
@@ -102,6 +104,67 @@ describe("minute deltas", () => {
     [1e300, null],
   ])("count %s of money as %s millionths", (amount, micro) => {
     expect(microUnits(amount)).toBe(micro);
+  });
+});
+
+describe("states", () => {
+  const hourly = fc.array(fc.array(rolledEvent(START), { maxLength: 60 }), { minLength: 1, maxLength: 6 });
+  /** Enough users for a sketch of registers in some runs, entries in others. */
+  const users = fc.array(fc.tuple(fc.nat(5), fc.nat(900)), { maxLength: 6 });
+
+  it("merge to what folding the events directly gives: minutes to an hour, hours to a day, users included", () => {
+    let registers = 0;
+    fc.assert(
+      fc.property(hourly, users, (parts, more) => {
+        const all = parts.map((events) => [...events]);
+        for (const [part, count] of more) {
+          const events = all[part % all.length]!;
+          for (let i = 0; i < count; i++) events.push(plainEvent({ event_time: START * 1e3, user_id: `${part} ${i}` }));
+        }
+        const merged = emptyState();
+        for (const events of all) mergeState(merged, decodeRow(encodeRow(stateOf([events]))));
+        applyCaps(merged);
+        const direct = stateOf([all.flat()]);
+        if (direct.users.registers) registers++;
+        expect(canonical(merged)).toEqual(canonical(direct));
+        expect(encodeRow(merged).users).toEqual(encodeRow(direct).users);
+        expect(sameState(merged, direct)).toBe(true);
+      }),
+      {
+        numRuns: 60,
+        examples: [
+          [
+            [[plainEvent({ event_time: START * 1e3 })], []],
+            [
+              [0, 900],
+              [1, 900],
+            ],
+          ],
+        ],
+      },
+    );
+    expect(registers).toBeGreaterThan(0);
+  });
+
+  it("are the same in any order of their events, and not when any one differs in what is counted", () => {
+    fc.assert(
+      fc.property(fc.array(rolledEvent(START), { minLength: 1, maxLength: 30 }), fc.nat(), (events, at) => {
+        const state = stateOf([events]);
+        expect(sameState(state, stateOf([events.toReversed()]))).toBe(true);
+        const other = events.map((event, i) => (i === at % events.length ? { ...event, page_path: "/other" } : event));
+        expect(sameState(state, stateOf([other]))).toBe(false);
+        const paid = events.map((event, i) => (i === at % events.length ? { ...event, revenue: 7.77 } : event));
+        expect(sameState(state, stateOf([paid]))).toBe(false);
+        expect(sameState(state, stateOf([events.slice(1)]))).toBe(false);
+      }),
+      { numRuns: 60 },
+    );
+    expect(
+      sameState(
+        stateOf([[plainEvent({ event_time: START * 1e3, user_id: "ann" })]]),
+        stateOf([[plainEvent({ event_time: START * 1e3, user_id: "bob" })]]),
+      ),
+    ).toBe(false);
   });
 });
 
