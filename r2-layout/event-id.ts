@@ -6,27 +6,40 @@ import { createHash } from "node:crypto";
 
 export type IdSpace = "event" | "quarantine" | "message";
 
-/** @returns 16 bytes. `owner` is the source of an event, the edge instance of a message. */
-export function idHash(space: IdSpace, owner: string, id: string): Uint8Array {
-  const digest = createHash("sha256").update(`${space}\n${owner}\n${id}`).digest();
+/**
+ * @param owner the source of an event, the edge instance of a message.
+ * @param label of a republish: the same event under another label is another id, so that it is stored and can take the
+ * place of the first. Labels have no line feed, and no space has a plus: no two kinds of id are the same text.
+ * @returns 16 bytes.
+ */
+export function idHash(space: IdSpace, owner: string, id: string, label?: string): Uint8Array {
+  const inSpace = label === undefined ? space : `${space}+${label}`;
+  const digest = createHash("sha256").update(`${inSpace}\n${owner}\n${id}`).digest();
   return new Uint8Array(digest.buffer, digest.byteOffset, 16);
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
 
+/** What of an event decides its shard. */
+export interface ShardedEvent {
+  readonly source: string;
+  readonly anonymous_id?: string | null;
+  readonly user_id?: string | null;
+  readonly event_id: string;
+}
+
 /**
  * The home of an event: hash(source, anonymous_id ?? user_id ?? event_id) modulo the number of shards, so that
- * doubling the number sends half of shard k to k + N and moves nothing else. FNV-1a, 32 bits, then a final mix.
+ * doubling the number sends half of shard k to k + N and moves nothing else.
  *
  * @param spread identities too hot for one shard: theirs go by event id. A repeat of an event has its id, so it still
  * meets the first one in the same dedup window.
  */
-export function shardOf(
-  event: { source: string; anonymous_id?: string | null; user_id?: string | null; event_id: string },
-  shards: number,
-  spread: ReadonlySet<string> = NOBODY,
-): number {
-  if (shards === 1) return 0;
+export const shardOf = (event: ShardedEvent, shards: number, spread: ReadonlySet<string> = NOBODY): number =>
+  shards === 1 ? 0 : shardHash(event, spread) % shards;
+
+/** The hash alone: 32 bits of FNV-1a, then a final mix. */
+export function shardHash(event: ShardedEvent, spread: ReadonlySet<string> = NOBODY): number {
   const owner = event.anonymous_id ?? event.user_id;
   const identity = owner === null || owner === undefined || spread.has(owner) ? event.event_id : owner;
   let hash = 0x811c9dc5;
@@ -35,5 +48,5 @@ export function shardOf(
   }
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return ((hash ^ (hash >>> 16)) >>> 0) % shards;
+  return (hash ^ (hash >>> 16)) >>> 0;
 }

@@ -1,9 +1,10 @@
 /**
  * A queue message: the events of one accepted request for one shard. Text: one line of JSON (the header), then one
- * log line per event. The fan-out stage copies the lines as they are and never parses them.
+ * log line per event. The fan-out stage copies the lines as they are; only after a split it reads whose they are.
  */
 import type { Result } from "./result.ts";
 import { err, ok } from "./result.ts";
+import { epochOf, isShardHistory } from "./shards.ts";
 
 export interface MessageHeader {
   readonly v: 1;
@@ -12,6 +13,8 @@ export interface MessageHeader {
   readonly n: number;
   readonly shard: number;
   readonly epoch: number;
+  /** The numbers of shards up to this epoch (shards.ts); absent in epoch 0. */
+  readonly shards?: readonly number[];
   readonly source: string;
   /** Microseconds, the edge's clock. */
   readonly received_at: number;
@@ -20,6 +23,11 @@ export interface MessageHeader {
   readonly before: number;
   /** Indexes of lines that are quarantined. */
   readonly quarantined?: readonly number[];
+  /** Events in this message that came long after they happened, and from a clock that cannot be right; absent: none. */
+  readonly late?: number;
+  readonly skewed?: number;
+  /** The label under which all of these events were sent again to replace earlier ones. */
+  readonly republish?: string;
   /** Numbers of earlier messages whose send failed, with their event counts: they are not owed. */
   readonly void?: readonly (readonly [n: number, events: number])[];
   /** 16 bytes an event, in line order, base64: see `eventIdHash`. */
@@ -55,6 +63,13 @@ export function parseMessage(body: unknown): Result<EventMessage, MalformedMessa
   if (typeof header.edge !== "string" || typeof header.source !== "string") return malformed("edge or source missing");
   for (const key of ["n", "shard", "epoch", "received_at", "events", "before"] as const) {
     if (!Number.isSafeInteger(header[key]) || header[key] < 0) return malformed(`${key} is not a count`);
+  }
+  if (header.shards !== undefined && !(isShardHistory(header.shards) && epochOf(header.shards) === header.epoch)) {
+    return malformed("shards do not match epoch");
+  }
+  for (const key of ["late", "skewed"] as const) {
+    const value = header[key];
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) return malformed(`${key} is not a count`);
   }
   if (lines.length !== header.events) return malformed(`${lines.length} lines for ${header.events} events`);
   if (typeof header.ids !== "string" || base64Bytes(header.ids) !== header.events * ID_BYTES) {

@@ -235,3 +235,12 @@ export interface EventLogAuditApi {
   /** For each id the time (ms) at which the log took it, to the hour or day its run is known by; 0 where it does not own it. A parent's ids are not its child's. */
   ownedAt(ids: Uint8Array): Promise<Float64Array>;
 }
+
+/** What the logs of a split ask of one another (inheritance.ts). */
+export interface EventLogLineageApi {
+  /** A child is there: from now on who commits by older numbers of shards is told these. @returns the rules so far. */
+  partWith(shards: readonly number[]): Promise<{ readonly rules: RuleAt[] }>;
+  /** One byte for each id, 1 where this log or one that it came out of owns it. */
+  ownedBefore(ids: Uint8Array): Promise<Uint8Array>;
+  raise(rule: Rule, key: string, shards?: readonly number[]): Promise<{ readonly seq: number }>;
+}

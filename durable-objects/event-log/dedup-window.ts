@@ -148,3 +148,15 @@ export function planMerge(runs: readonly IdRun[], nowMs: number): IdRun[] | null
   }
   return null;
 }
+
+/** Milliseconds. @throws RangeError where DEDUP_WINDOW_DAYS is no whole number of days within its bounds. */
+export function dedupWindowMs({ DEDUP_WINDOW_DAYS: text }: { readonly DEDUP_WINDOW_DAYS?: string }): number {
+  if (text === undefined) return LOG.dedupWindowMs;
+  const days = Number(text);
+  if (!Number.isInteger(days) || days < LOG.dedupWindowDaysMin || days > LOG.dedupWindowDaysMax) {
+    throw new RangeError(
+      `DEDUP_WINDOW_DAYS is ${text}, not ${LOG.dedupWindowDaysMin} to ${LOG.dedupWindowDaysMax} whole days`,
+    );
+  }
+  return days * DAY_MS;
+}

@@ -6,14 +6,19 @@
  * long as a sink is behind, and the cron pokes every shard each minute, should an alarm have been given up.
  */
 import { DurableObject } from "cloudflare:workers";
+import { shardName } from "../../r2-layout/keys.ts";
 import { LOG, SECOND_MS } from "../../r2-layout/limits.ts";
 import type { Rule, RuleAt } from "../../r2-layout/rule.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
+import type { ShardHistory } from "../../r2-layout/shards.ts";
+import { parseShards } from "../../r2-layout/shards.ts";
+import type { ObjectNamespace } from "../namespace.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
 import { SINKS } from "../sink-cursor/api.ts";
 import type {
   CommitAnswer,
   EventLogApi,
+  EventLogLineageApi,
   EventLogPlacesApi,
   EventLogRedriveApi,
   EventLogRulesApi,
@@ -24,7 +29,10 @@ import type {
   SegmentCommit,
   WakeUp,
 } from "./api.ts";
-import { ShardLog } from "./shard-log.ts";
+import { dedupWindowMs } from "./dedup-window.ts";
+import { Inheritance } from "./inheritance.ts";
+import { ID_BYTES } from "./packed-ids.ts";
+import { idsAskedFor, ShardLog } from "./shard-log.ts";
 import { WakeSchedule } from "./wake-schedule.ts";
 
 /** The queues on which the sinks are woken. */
@@ -32,6 +40,12 @@ export interface EventLogEnv {
   readonly WAKE_LAKE: Queue<WakeUp>;
   readonly WAKE_SESSIONS: Queue<WakeUp>;
   readonly WAKE_ROLLUPS: Queue<WakeUp>;
+  /** The other shards' logs: after a split, parent and child talk. */
+  readonly EVENT_LOG?: ObjectNamespace<EventLogLineageApi>;
+  /** As everywhere (r2-layout/shards.ts): a rule must find a new shard's parent before the first event does. */
+  readonly SHARDS?: string;
+  /** Days that an id is owned, 7 to 30; 7 when absent. */
+  readonly DEDUP_WINDOW_DAYS?: string;
 }
 
 /** The sink whose results ripen with time: a minute becomes final because nothing came. */
@@ -42,30 +56,54 @@ const RETRY_MS = 5 * SECOND_MS;
 
 export class EventLog
   extends DurableObject<EventLogEnv>
-  implements EventLogApi, EventLogRulesApi, EventLogRedriveApi, EventLogPlacesApi
+  implements EventLogApi, EventLogRulesApi, EventLogRedriveApi, EventLogPlacesApi, EventLogLineageApi
 {
   readonly #log: ShardLog;
   readonly #queues: Record<SinkName, Queue<WakeUp>>;
   readonly #wakes = new WakeSchedule();
+  readonly #inheritance: Inheritance;
+  readonly #shards: ShardHistory | undefined;
+  readonly #logOf: (shard: number) => EventLogLineageApi;
   /** When the alarm is set for, null where it is not. A cache. */
   #alarmAt: number | null = null;
 
   constructor(ctx: DurableObjectState, env: EventLogEnv) {
     super(ctx, env);
     this.#queues = { lake: env.WAKE_LAKE, sessions: env.WAKE_SESSIONS, rollups: env.WAKE_ROLLUPS };
-    this.#log = ctx.storage.transactionSync(() => new ShardLog(ctx.storage.sql, Number(ctx.id.name ?? 0)));
+    const windowMs = dedupWindowMs(env);
+    this.#log = ctx.storage.transactionSync(() => new ShardLog(ctx.storage.sql, Number(ctx.id.name ?? 0), windowMs));
+    this.#shards = env.SHARDS === undefined ? undefined : parseShards(env.SHARDS);
+    this.#logOf = (shard) => {
+      if (!env.EVENT_LOG) throw new Error("a log after a split needs the binding EVENT_LOG");
+      return env.EVENT_LOG.getByName(shardName(shard));
+    };
+    this.#inheritance = new Inheritance({
+      log: this.#log,
+      logOf: this.#logOf,
+      transaction: (change) => this.#transaction(change),
+      windowMs,
+    });
     ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();
     });
   }
 
   async filter(ids: Uint8Array, messageIds: Uint8Array): Promise<{ ids: Uint8Array; messages: Uint8Array }> {
-    return { ids: this.#log.owned(ids), messages: this.#log.owned(messageIds) };
+    const all = new Uint8Array(ids.byteLength + messageIds.byteLength);
+    all.set(ids);
+    all.set(messageIds, ids.byteLength);
+    const owned = this.#log.owned(all);
+    const inherited = await this.#inheritance.owned(all);
+    if (inherited) for (let i = 0; i < owned.length; i++) owned[i]! |= inherited[i]!;
+    const events = ids.byteLength / ID_BYTES;
+    return { ids: owned.slice(0, events), messages: owned.slice(events) };
   }
 
   async commit(commit: SegmentCommit): Promise<CommitAnswer> {
+    if (this.#inheritance.isNew(commit.shards)) await this.#inheritance.join(commit.shards);
+    const inherited = await this.#inheritance.owned(idsAskedFor(commit));
     const now = Date.now();
-    const answer = this.#transaction(() => this.#log.commit(commit, now));
+    const answer = this.#transaction(() => this.#log.commit(commit, now, inherited));
     if (answer.kind === "committed") await this.#wake(now);
     return answer;
   }
@@ -95,11 +133,25 @@ export class EventLog
     return this.#log.places.republishedAfter(after);
   }
 
-  async raise(rule: Rule, key: string): Promise<{ seq: number }> {
+  async raise(rule: Rule, key: string, shards = this.#shards): Promise<{ seq: number }> {
+    if (this.#inheritance.isNew(shards)) await this.#inheritance.join(shards);
     const now = Date.now();
     const seq = this.#transaction(() => this.#log.raise(rule, key, now));
     await this.#wake(now);
+    // After its own: a child that joins in between has learnt of it already.
+    const { lineage } = this.#log;
+    await Promise.all(lineage.children.map((child) => this.#logOf(child).raise(rule, key, lineage.shards!)));
     return { seq };
+  }
+
+  async partWith(shards: ShardHistory): Promise<{ rules: RuleAt[] }> {
+    await this.#inheritance.join(shards);
+    return this.#inheritance.answer();
+  }
+
+  async ownedBefore(ids: Uint8Array): Promise<Uint8Array> {
+    const { ids: owned } = await this.filter(ids, new Uint8Array());
+    return owned;
   }
 
   async rules(): Promise<{ version: number; rules: RuleAt[] }> {
@@ -108,8 +160,9 @@ export class EventLog
   }
 
   async redrive(redrive: Redrive): Promise<RedriveAnswer> {
+    const inherited = await this.#inheritance.owned(redrive.ids ?? new Uint8Array());
     const now = Date.now();
-    const answer = this.#transaction(() => this.#log.redrive(redrive, now));
+    const answer = this.#transaction(() => this.#log.redrive(redrive, now, inherited));
     if (answer.kind === "committed") await this.#wake(now);
     return answer;
   }

@@ -21,6 +21,7 @@ import { DedupWindow } from "./dedup-window.ts";
 import type { EdgeNote } from "./edge-table.ts";
 import { EdgeTable } from "./edge-table.ts";
 import { IdSet } from "./id-set.ts";
+import { Lineage } from "./lineage.ts";
 import { ID_BYTES, toWords } from "./packed-ids.ts";
 import type { NewPlace } from "./segment-log.ts";
 import { SegmentLog } from "./segment-log.ts";
@@ -33,7 +34,6 @@ import { SourceTable } from "./source-table.ts";
  */
 type LogRow = {
   shard: number;
-  epoch: number;
   head: number;
   accepted: number;
   arrived: number;
@@ -63,6 +63,7 @@ const IDS_PER_COMMIT = 100_000;
 export class ShardLog {
   /** Reading; changes go through this class. */
   readonly places: SegmentLog;
+  readonly lineage: Lineage;
   readonly #sql: SqlStorage;
   readonly #windowMs: number;
   readonly #window: DedupWindow;
@@ -82,6 +83,7 @@ export class ShardLog {
     this.#edges = new EdgeTable(sql);
     this.#sources = new SourceTable(sql);
     this.places = new SegmentLog(sql);
+    this.lineage = new Lineage(sql, shard);
     sql.exec(`CREATE TABLE IF NOT EXISTS log (
       id INTEGER PRIMARY KEY, shard INTEGER NOT NULL, epoch INTEGER NOT NULL, head INTEGER NOT NULL,
       accepted INTEGER NOT NULL, arrived INTEGER NOT NULL, committed INTEGER NOT NULL, quarantined INTEGER NOT NULL,
@@ -116,15 +118,19 @@ export class ShardLog {
 
   /**
    * The whole commit. To be called in a transaction. The commit time never falls, whatever the clock does, because sinks
-   * take it for the order of commits. @throws RangeError where counts and ids do not agree.
+   * take it for the order of commits. @param inherited which ids, and which of the parts' (`idsAskedFor`), a parent owns.
+   * @throws RangeError where counts and ids do not agree.
    */
-  commit(commit: SegmentCommit, nowMs: number): CommitAnswer {
+  commit(commit: SegmentCommit, nowMs: number, inherited: Uint8Array | null = null): CommitAnswer {
     const row = this.#read();
     const { segment, messages } = commit;
     const events = commit.ids.byteLength / ID_BYTES;
     if (events !== (segment?.events ?? 0)) throw new RangeError(`${events} ids for ${segment?.events ?? 0} events`);
     if (events + messages.length > IDS_PER_COMMIT) throw new RangeError(`${events} events in one commit`);
-    if (commit.epoch !== row.epoch) return { kind: "moved", epoch: row.epoch };
+    const { epoch, shards } = this.lineage;
+    // Who does not say by which numbers it has grouped was built before there were splits.
+    if (commit.epoch !== epoch || (epoch > 0 && !commit.shards))
+      return { kind: "moved", epoch, ...(shards && { shards }) };
     if (segment && segment.writtenAt + LOG.staleSegmentMs <= nowMs) return { kind: "stale" };
 
     const ids = new Uint8Array(commit.ids.byteLength + messages.length * ID_BYTES);
@@ -133,7 +139,7 @@ export class ShardLog {
       if (message.id.byteLength !== ID_BYTES) throw new RangeError("a message id is 16 bytes");
       ids.set(message.id, commit.ids.byteLength + i * ID_BYTES);
     });
-    const owned = ownedOrRepeated(ids, this.#window.owned(ids));
+    const owned = ownedOrRepeated(ids, this.#ownedWith(commit, ids, inherited));
     if (owned.length > 0) {
       return {
         kind: "owned",
@@ -167,6 +173,22 @@ export class ShardLog {
     return { kind: "committed", seq: segment ? next.head : null };
   }
 
+  /** Ownership of lines and messages: by this log, by a parent, and of parts by any id that accounts for them. */
+  #ownedWith(commit: SegmentCommit, ids: Uint8Array, inherited: Uint8Array | null): Uint8Array {
+    const owned = this.#window.owned(ids);
+    if (inherited) for (let i = 0; i < commit.ids.byteLength / ID_BYTES; i++) owned[i]! |= inherited[i]!;
+    if (!commit.messages.some(({ movedIn }) => movedIn)) return owned;
+    const asked = idsAskedFor(commit);
+    const known = this.#window.owned(asked);
+    let at = commit.ids.byteLength / ID_BYTES;
+    commit.messages.forEach(({ movedIn }, i) => {
+      for (const end = at + (movedIn?.byteLength ?? 0) / ID_BYTES; at < end; at++) {
+        owned[commit.ids.byteLength / ID_BYTES + i]! |= known[at]! | (inherited?.[at] ?? 0);
+      }
+    });
+    return owned;
+  }
+
   /** Takes ids and what the messages say of their edges and sources. */
   #arrive(ids: Uint8Array, messages: SegmentCommit["messages"], at: number): { accepted: number; gaps: number } {
     if (ids.byteLength === 0) return { accepted: 0, gaps: 0 };
@@ -191,7 +213,7 @@ export class ShardLog {
   }
 
   /** To be called in a transaction. @throws RangeError as `EventLogRedriveApi.redrive`. */
-  redrive(redrive: Redrive, nowMs: number): RedriveAnswer {
+  redrive(redrive: Redrive, nowMs: number, inherited: Uint8Array | null = null): RedriveAnswer {
     const known = this.places.seqOfRedrive(redrive.id);
     if (known !== null) return { kind: "committed", seq: known };
     const { segment, ids, sinks } = redrive;
@@ -205,7 +227,9 @@ export class ShardLog {
     const next = this.#nextPlace(nowMs);
     const origins = this.places.countOrigins(redrive, next.head - 1);
     if (ids) {
-      const owned = ownedOrRepeated(ids, this.#window.owned(ids));
+      const known = this.#window.owned(ids);
+      if (inherited) for (let i = 0; i < known.length; i++) known[i]! |= inherited[i]!;
+      const owned = ownedOrRepeated(ids, known);
       if (owned.length > 0) return { kind: "owned", ids: owned };
       this.#arrive(ids, [], next.committed_at);
     }
@@ -260,6 +284,7 @@ export class ShardLog {
     const { released } = this.places;
     return {
       ...row,
+      epoch: this.lineage.epoch,
       committed: row.committed + released,
       quarantined: row.quarantined - released,
       redelivered_messages: redelivered,
@@ -278,6 +303,7 @@ export class ShardLog {
     this.#noted = false;
     this.#window.forget();
     this.places.forget();
+    this.lineage.forget();
   }
 
   #readNotes(): void {
@@ -295,7 +321,7 @@ export class ShardLog {
   #read(): LogRow {
     this.#row ??= this.#sql
       .exec<LogRow>(
-        `SELECT shard, epoch, head, accepted, arrived, committed, quarantined, duplicates, suppressed, redelivered, gaps,
+        `SELECT shard, head, accepted, arrived, committed, quarantined, duplicates, suppressed, redelivered, gaps,
            committed_at, moved_in, moved_out, late, clock_skewed, republished FROM log`,
       )
       .one();
@@ -347,6 +373,20 @@ function ownedOrRepeated(ids: Uint8Array, owned: Uint8Array): number[] {
 
 const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
   items.reduce((total, item) => total + of(item), 0);
+
+/** Ids that a parent may own: the lines', then those that account for parts of its messages. */
+export function idsAskedFor({ ids, messages }: SegmentCommit): Uint8Array {
+  const parts = messages.flatMap(({ movedIn }) => movedIn ?? []);
+  if (parts.length === 0) return ids;
+  const all = new Uint8Array(ids.byteLength + sum(parts, ({ byteLength }) => byteLength));
+  all.set(ids);
+  let at = ids.byteLength;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.byteLength;
+  }
+  return all;
+}
 
 const placeOf = (row: LogRow): NewPlace => ({
   seq: row.head,

@@ -7,6 +7,9 @@
  *     crash between commit, ack       the batch comes again; the log owns every message, nothing is left to commit
  *     commit's answer lost            the same: the object is never deleted here, for the log may name it
  *     batch comes twice at once       the second commit is refused with what is owned, drops it and tries again
+ *
+ * A message from before a split is divided between the old shard and the new ones (route.ts), each with its own segment
+ * and commit, the message's own shard last.
  */
 import { monotonicFactory } from "ulidx";
 import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
@@ -16,18 +19,28 @@ import { parseMessage } from "../../r2-layout/event-message.ts";
 import { segmentKey, shardName } from "../../r2-layout/keys.ts";
 import { LOG } from "../../r2-layout/limits.ts";
 import { encodeSegment } from "../../r2-layout/segment.ts";
+import type { ShardHistory } from "../../r2-layout/shards.ts";
+import { epochOf, newerOf } from "../../r2-layout/shards.ts";
 import type { ObjectWriter } from "../dead-letter.ts";
 import { park } from "../dead-letter.ts";
 import type { CommitPlan, Group } from "./plan-commit.ts";
-import { groupMessages, planCommit, withOwned } from "./plan-commit.ts";
+import { askedMessageIds, foldAliases, groupMessages, groupOf, planCommit, withOwned } from "./plan-commit.ts";
+import { routeMessages } from "./route.ts";
 
 export interface FanOutDeps {
   readonly logs: ObjectNamespace<Pick<EventLogApi, "filter" | "commit">>;
   readonly bucket: ObjectWriter;
+  /** The numbers of shards as this Worker knows them; messages and logs may know newer ones. */
+  readonly shards?: ShardHistory;
+  /** Identities whose events go by event id, as at the edge. */
+  readonly spread?: ReadonlySet<string>;
   /** Milliseconds. */
   readonly now?: () => number;
 }
 
+const NOBODY: ReadonlySet<string> = new Set();
+/** Of a writer that has not been told: nothing is divided by it. */
+const UNSPLIT: ShardHistory = [1];
 /** Each round makes progress: more is known as owned, the object is fresh, or the epoch is right. */
 const ROUNDS = 8;
 /** A hundred deliveries then span eight hours of outage before a message is parked. */
@@ -46,7 +59,7 @@ export async function fanOut(batch: MessageBatch<unknown>, deps: FanOutDeps): Pr
   for (const group of groupMessages([...readable.keys()], LOG.segmentEvents)) {
     const messages = group.messages.map((parsed) => readable.get(parsed)!);
     try {
-      await commitGroup(group, deps);
+      await commitAll(group, deps);
       for (const message of messages) message.ack();
     } catch (error) {
       console.error(JSON.stringify({ at: "fan-out", shard: group.shard, error: String(error) }));
@@ -55,22 +68,61 @@ export async function fanOut(batch: MessageBatch<unknown>, deps: FanOutDeps): Pr
   }
 }
 
-/** Makes a group part of the log, once. @throws where log or R2 fail, or the rounds are used up. */
-async function commitGroup(group: Group, deps: FanOutDeps): Promise<void> {
+/**
+ * Makes a home's messages part of the log, once: what belongs to other shards first.
+ * @throws where log or R2 fail, the rounds are used up, or nobody has told what a message's epoch means.
+ */
+async function commitAll(group: Group, deps: FanOutDeps): Promise<void> {
+  const { messages } = group;
+  let shards = messages.reduce<ShardHistory | undefined>(
+    (known, { header }) => newer(known, header.shards),
+    deps.shards,
+  );
+  for (let round = 0; round < ROUNDS; round++) {
+    const epoch = shards ? epochOf(shards) : 0;
+    const strange = messages.find(({ header }) => header.epoch > epoch);
+    if (strange)
+      throw new Error(`a message of epoch ${strange.header.epoch}, shards are ${shards?.join() ?? "unknown"}`);
+    const { home, parts } = routeMessages(messages, shards ?? UNSPLIT, deps.spread ?? NOBODY);
+    const groups = parts.size === 0 ? [group] : [...parts.values(), home].map(groupOf);
+    let moved: ShardHistory | null = null;
+    for (const next of groups) moved ??= await commitGroup(next, shards, deps);
+    if (!moved) return;
+    shards = newer(shards, moved);
+  }
+  throw new Error(`shard ${messages[0]!.header.shard}: still moved after ${ROUNDS} rounds`);
+}
+
+const newer = (a: ShardHistory | undefined, b: ShardHistory | undefined): ShardHistory | undefined =>
+  a && b ? newerOf(a, b) : (a ?? b);
+
+/** @returns null once the log has the group, else the numbers of shards by which to divide it anew. */
+async function commitGroup(
+  group: Group,
+  shards: ShardHistory | undefined,
+  deps: FanOutDeps,
+): Promise<ShardHistory | null> {
   const now = deps.now ?? Date.now;
   const log = deps.logs.getByName(shardName(group.shard));
-  let owned = await log.filter(group.ids, group.messageIds);
-  let epoch = group.messages[0]!.header.epoch;
+  const epoch = shards ? epochOf(shards) : 0;
+  let owned = foldAliases(group, await log.filter(group.ids, askedMessageIds(group)));
   let plan = planCommit(group, owned);
   let segment = await writeSegment(group.shard, plan, deps.bucket, now());
   for (let round = 0; round < ROUNDS; round++) {
-    if (plan.messages.length === 0 && plan.redelivered === 0) return;
+    if (plan.messages.length === 0 && plan.redelivered === 0) return null;
     const { ids, messages, redelivered } = plan;
-    const answer = await log.commit({ epoch, segment, ids, messages, redelivered });
-    if (answer.kind === "committed") return;
+    const answer = await log.commit({
+      epoch,
+      ...(shards && epoch > 0 && { shards }),
+      segment,
+      ids,
+      messages,
+      redelivered,
+    });
+    if (answer.kind === "committed") return null;
     if (answer.kind === "moved") {
-      epoch = answer.epoch;
-      continue;
+      if (answer.epoch > epoch && answer.shards) return answer.shards;
+      throw new Error(`shard ${group.shard}: the log is in epoch ${answer.epoch}, not ${epoch}: the objects are older`);
     }
     if (answer.kind === "owned") {
       owned = withOwned(owned, plan, answer);
@@ -92,6 +144,7 @@ async function writeSegment(shard: number, plan: CommitPlan, bucket: ObjectWrite
     bytes: body.byteLength,
     events: plan.lines.length,
     quarantined: plan.quarantined,
+    ...(plan.republished > 0 && { republished: plan.republished }),
     minReceivedAt: plan.minReceivedAt,
     maxReceivedAt: plan.maxReceivedAt,
     writtenAt: nowMs,

@@ -7,18 +7,20 @@
 import type { CommittedMessage } from "../../durable-objects/event-log/api.ts";
 import { IdSet } from "../../durable-objects/event-log/id-set.ts";
 import { ID_BYTES, toWords } from "../../durable-objects/event-log/packed-ids.ts";
-import { idHash } from "../../r2-layout/event-id.ts";
-import type { EventMessage } from "../../r2-layout/event-message.ts";
 import { messageIds } from "../../r2-layout/event-message.ts";
+import type { RoutedMessage } from "./route.ts";
+import { messageIdHash } from "./route.ts";
 
 /** Messages of one shard, in the order of delivery, with the ids of all their lines and their own. */
 export interface Group {
   readonly shard: number;
-  readonly messages: readonly EventMessage[];
+  readonly messages: readonly RoutedMessage[];
   /** Packed, line after line. */
   readonly ids: Uint8Array;
   /** Packed, message after message. */
   readonly messageIds: Uint8Array;
+  /** Further ids that say of a message that it is owned: places in `messages`, and the packed ids. */
+  readonly aliases: { readonly places: readonly number[]; readonly ids: Uint8Array };
 }
 
 /** What is known to be owned already: one byte for each id of the group. */
@@ -32,6 +34,7 @@ export interface CommitPlan {
   readonly lines: readonly string[];
   readonly ids: Uint8Array;
   readonly quarantined: number;
+  readonly republished: number;
   /** Microseconds; 0 where there is no line. */
   readonly minReceivedAt: number;
   readonly maxReceivedAt: number;
@@ -42,14 +45,10 @@ export interface CommitPlan {
   readonly messagePlaces: readonly number[];
 }
 
-/** A message's identity in the dedup window. An edge numbers its messages for each shard. */
-export const messageIdHash = ({ edge, shard, n }: { edge: string; shard: number; n: number }): Uint8Array =>
-  idHash("message", edge, `${shard}/${n}`);
-
 /** Cuts a batch into groups of one shard and at most `eventsMax` events, one message at least. */
-export function groupMessages(messages: readonly EventMessage[], eventsMax: number): Group[] {
-  const parts: EventMessage[][] = [];
-  const open = new Map<number, { part: EventMessage[]; events: number }>();
+export function groupMessages(messages: readonly RoutedMessage[], eventsMax: number): Group[] {
+  const parts: RoutedMessage[][] = [];
+  const open = new Map<number, { part: RoutedMessage[]; events: number }>();
   for (const message of messages) {
     const { shard, events } = message.header;
     let current = open.get(shard);
@@ -64,16 +63,49 @@ export function groupMessages(messages: readonly EventMessage[], eventsMax: numb
   return parts.map(groupOf);
 }
 
-function groupOf(messages: readonly EventMessage[]): Group {
+/** @param messages of one shard, one at least. */
+export function groupOf(messages: readonly RoutedMessage[]): Group {
   const ids = new Uint8Array(messages.reduce((sum, { header }) => sum + header.events, 0) * ID_BYTES);
   const ownIds = new Uint8Array(messages.length * ID_BYTES);
   let at = 0;
-  messages.forEach(({ header }, i) => {
+  messages.forEach(({ header, part }, i) => {
     ids.set(messageIds(header), at);
     at += header.events * ID_BYTES;
-    ownIds.set(messageIdHash(header), i * ID_BYTES);
+    ownIds.set(part?.id ?? messageIdHash(header), i * ID_BYTES);
   });
-  return { shard: messages[0]!.header.shard, messages, ids, messageIds: ownIds };
+  return { shard: messages[0]!.header.shard, messages, ids, messageIds: ownIds, aliases: aliasesOf(messages) };
+}
+
+function aliasesOf(messages: readonly RoutedMessage[]): Group["aliases"] {
+  const places = messages.flatMap(({ part }, i) =>
+    part ? new Array<number>(part.aliases.byteLength / ID_BYTES).fill(i) : [],
+  );
+  const ids = new Uint8Array(places.length * ID_BYTES);
+  let at = 0;
+  for (const { part } of messages) {
+    if (!part) continue;
+    ids.set(part.aliases, at);
+    at += part.aliases.byteLength;
+  }
+  return { places, ids };
+}
+
+/** What `filter` is asked about messages, and its answer folded: an alias that is owned says it of its message. */
+export function askedMessageIds({ messageIds: own, aliases }: Group): Uint8Array {
+  if (aliases.places.length === 0) return own;
+  const all = new Uint8Array(own.byteLength + aliases.ids.byteLength);
+  all.set(own);
+  all.set(aliases.ids, own.byteLength);
+  return all;
+}
+
+export function foldAliases({ messages, aliases }: Group, owned: Owned): Owned {
+  if (aliases.places.length === 0) return owned;
+  const folded = owned.messages.slice(0, messages.length);
+  aliases.places.forEach((place, i) => {
+    folded[place]! |= owned.messages[messages.length + i]!;
+  });
+  return { ids: owned.ids, messages: folded };
 }
 
 /** Pure. Applying it twice with more known as owned leaves out more, never something else. */
@@ -87,16 +119,17 @@ export function planCommit(group: Group, owned: Owned): CommitPlan {
   const messagePlaces: number[] = [];
   const messages: CommittedMessage[] = [];
   let quarantined = 0;
+  let republished = 0;
   let minReceivedAt = Number.POSITIVE_INFINITY;
   let maxReceivedAt = 0;
   let redelivered = 0;
   let place = 0;
-  group.messages.forEach(({ header, lines: given }, i) => {
+  group.messages.forEach(({ header, lines: given, movedOut = 0, part }, i) => {
     const first = place;
     place += header.events;
     // Seen before asked whether owned: the log names one place of an id that stands in several.
     if (!seenMessages.add(messageWords, i) || owned.messages[i] === 1) {
-      redelivered++;
+      if (!part) redelivered++; // A part's message is counted where it is at home.
       return;
     }
     const before = lines.length;
@@ -112,22 +145,28 @@ export function planCommit(group: Group, owned: Owned): CommitPlan {
       minReceivedAt = Math.min(minReceivedAt, header.received_at);
       maxReceivedAt = Math.max(maxReceivedAt, header.received_at);
     }
+    if (header.republish !== undefined) republished += kept;
     messagePlaces.push(i);
     messages.push({
       id: group.messageIds.slice(i * ID_BYTES, (i + 1) * ID_BYTES),
       edge: header.edge,
       n: header.n,
       source: header.source,
-      events: header.events,
+      events: header.events + movedOut,
       before: header.before,
       void: header.void ?? [],
       duplicates: header.events - kept,
+      ...(header.late && { late: header.late }),
+      ...(header.skewed && { clockSkewed: header.skewed }),
+      ...(movedOut > 0 && { movedOut }),
+      ...(part && { movedIn: part.aliases }),
     });
   });
   return {
     lines,
     ids: idPlaces.length * ID_BYTES === group.ids.byteLength ? group.ids : pick(group.ids, idPlaces),
     quarantined,
+    republished,
     minReceivedAt: lines.length > 0 ? minReceivedAt : 0,
     maxReceivedAt,
     messages,

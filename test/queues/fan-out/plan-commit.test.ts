@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { groupMessages, messageIdHash, planCommit, withOwned } from "../../../queues/fan-out/plan-commit.ts";
+import { groupMessages, planCommit, withOwned } from "../../../queues/fan-out/plan-commit.ts";
+import { messageIdHash } from "../../../queues/fan-out/route.ts";
 import type { EventMessage } from "../../../r2-layout/event-message.ts";
 import { parseMessage } from "../../../r2-layout/event-message.ts";
 import type { TestMessage } from "../log-rig.ts";
