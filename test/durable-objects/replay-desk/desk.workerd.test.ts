@@ -1,0 +1,274 @@
+import { evictDurableObject, reset } from "cloudflare:test";
+import { afterEach, describe, expect, it } from "vitest";
+import type { JobSpec, ReplayDeskApi, ReplaySpec } from "../../../durable-objects/replay-desk/api.ts";
+import { REPLAY } from "../../../r2-layout/limits.ts";
+import { bindings } from "../../bindings.ts";
+
+afterEach(() => reset());
+
+const desk = (): ReplayDeskApi => bindings.REPLAY_DESK.getByName("desk");
+const replay = (rest: Partial<ReplaySpec> = {}): ReplaySpec =>
+  ({
+    kind: "rebuild",
+    sinks: ["lake"],
+    from: null,
+    to: null,
+    range: null,
+    rate: 1_000,
+    swap: "automatic",
+    ...rest,
+  }) as ReplaySpec;
+const correction: JobSpec = {
+  kind: "correction",
+  filter: { where: { country: ["DE"] } },
+  change: { kind: "retract" },
+  note: null,
+  rate: 1_000,
+};
+const settlement: JobSpec = { kind: "settlement", reads: [], rate: 1_000 };
+
+async function created(id: string, spec: JobSpec): Promise<string> {
+  expect((await desk().create({ id, spec })).kind).toBe("created");
+  return id;
+}
+
+/** A lease that is there to be had. */
+async function leased(id: string, owner = "a", ttlMs = 60_000) {
+  const lease = await desk().lease(id, owner, ttlMs);
+  expect(lease).not.toBeNull();
+  return lease!;
+}
+
+const done = (id: string, token: number) =>
+  desk().release(id, token, { kind: "state", from: "running", state: "done", outcome: "done" });
+const stateOf = async (id: string) => (await desk().job(id))!.state;
+
+describe("a job's lease", () => {
+  it("is one consumer's at a time, and free again when it is released or runs out", async () => {
+    await created("r", replay());
+    const first = await leased("r");
+    expect(await desk().lease("r", "b", 60_000)).toBeNull();
+    await desk().release("r", first.token, { kind: "more", inMs: 0 });
+    const second = await leased("r", "b", 0);
+    expect(second.token).toBe(first.token + 1);
+    expect((await leased("r", "c")).token).toBe(second.token + 1);
+  });
+
+  it("fences: what a consumer says that lost its lease is refused and changes nothing", async () => {
+    await created("r", replay());
+    const slow = await leased("r", "slow", 0);
+    const quick = await leased("r", "quick");
+    await desk().save("r", quick.token, { progress: { at: 2 } });
+    expect(await desk().save("r", slow.token, { progress: { at: 1 } })).toEqual({ kind: "lost" });
+    await desk().release("r", slow.token, { kind: "state", from: "running", state: "done" });
+    expect(await desk().takeRule("r", slow.token, "k")).toBe("lost");
+    expect(await desk().job("r")).toMatchObject({ state: "running", progress: { at: 2 } });
+    expect(await desk().lease("r", "other", 60_000)).toBeNull();
+  });
+
+  it("outlives an eviction, with what was saved", async () => {
+    await created("r", replay());
+    const { token } = await leased("r");
+    await desk().save("r", token, { progress: { at: 7 }, phase: "swap" });
+    await evictDurableObject(bindings.REPLAY_DESK.getByName("desk"));
+    expect(await desk().lease("r", "b", 60_000)).toBeNull();
+    expect(await desk().save("r", token, { waitsFor: "x" })).toEqual({ kind: "saved", state: "running" });
+    expect(await desk().job("r")).toMatchObject({ phase: "swap", progress: { at: 7 }, waitsFor: "x" });
+  });
+
+  it("is not given for a job that has nothing to do", async () => {
+    await created("c", correction);
+    expect(await desk().lease("c", "a", 60_000)).toBeNull();
+    expect(await desk().lease("unknown", "a", 60_000)).toBeNull();
+  });
+
+  it("a state that a slice ends in is not taken where somebody cancelled meanwhile", async () => {
+    await created("r", replay());
+    const { token } = await leased("r");
+    expect(await desk().act("r", "cancel")).toMatchObject({ kind: "accepted" });
+    expect(await desk().save("r", token, {})).toEqual({ kind: "saved", state: "cancelling" });
+    await desk().release("r", token, { kind: "state", from: "running", state: "waiting_for_confirmation" });
+    expect(await stateOf("r")).toBe("cancelling");
+    const { token: next } = await leased("r", "b");
+    await desk().release("r", next, { kind: "state", from: "cancelling", state: "cancelled" });
+    expect(await desk().job("r")).toMatchObject({ state: "cancelled", endedAt: expect.any(Number) });
+  });
+});
+
+describe("failures", () => {
+  it("of a lasting kind end a job after REPLAY.attempts without progress; it can be resumed where it stood", async () => {
+    await created("r", replay());
+    for (let attempt = 1; attempt <= REPLAY.attempts; attempt++) {
+      expect(await stateOf("r")).toBe("running");
+      const { token } = await leased("r");
+      await desk().release("r", token, { kind: "failed", error: "no", lasting: true });
+      expect(await desk().job("r")).toMatchObject({ attempts: attempt, error: "no" });
+    }
+    expect(await stateOf("r")).toBe("failed");
+    expect(await desk().lease("r", "a", 60_000)).toBeNull();
+    expect((await desk().act("r", "resume")).kind).toBe("accepted");
+    expect(await desk().job("r")).toMatchObject({ state: "running", attempts: 0 });
+  });
+
+  it("that time cures never end it, and progress forgets them", async () => {
+    await created("r", replay());
+    for (let attempt = 0; attempt < REPLAY.attempts + 3; attempt++) {
+      const { token } = await leased("r");
+      await desk().release("r", token, { kind: "failed", error: "away", lasting: false });
+    }
+    expect(await desk().job("r")).toMatchObject({ state: "running", attempts: REPLAY.attempts + 3 });
+    const { token } = await leased("r");
+    await desk().save("r", token, { progress: {} });
+    expect(await desk().job("r")).toMatchObject({ attempts: 0, error: null });
+  });
+});
+
+describe("making a job", () => {
+  it("is refused while an open replay has one of its sinks, and taken once that has ended", async () => {
+    await created("r", replay({ sinks: ["lake", "rollups"] }));
+    expect(await desk().create({ id: "s", spec: replay({ kind: "fill", sinks: ["rollups"] }) })).toMatchObject({
+      kind: "busy",
+      job: { id: "r" },
+    });
+    await created("t", replay({ sinks: ["sessions"] }));
+    await done("r", (await leased("r")).token);
+    await created("u", replay({ sinks: ["lake"] }));
+  });
+
+  it("twice with one key is one job, and refused where the key came with something else", async () => {
+    const job = { id: "one", spec: correction, key: "k", fingerprint: "f" };
+    expect((await desk().create(job)).kind).toBe("created");
+    expect(await desk().create({ ...job, id: "two" })).toMatchObject({ kind: "known", job: { id: "one" } });
+    expect(await desk().create({ ...job, id: "three", fingerprint: "g" })).toMatchObject({ kind: "mismatch" });
+    expect(await desk().known("k")).toMatchObject({ job: { id: "one" }, fingerprint: "f" });
+  });
+
+  it(`promise 9: at most ${REPLAY.openJobs} are open at once`, async () => {
+    for (let n = 0; n < REPLAY.openJobs; n++) await created(`c${n}`, correction);
+    expect(await desk().create({ id: "more", spec: correction })).toEqual({ kind: "too_many", open: REPLAY.openJobs });
+    await desk().act("c0", "cancel");
+    await created("more", correction);
+  });
+
+  it(`promise 9: of the ended the newest ${REPLAY.jobsKept} are kept, and every open one`, async () => {
+    await created("open", correction);
+    for (let n = 0; n <= REPLAY.jobsKept; n++) {
+      await created(`c${n}`, correction);
+      await desk().act(`c${n}`, "cancel");
+    }
+    expect(await desk().job("c0")).toBeNull();
+    expect(await desk().job("c1")).not.toBeNull();
+    expect(await desk().job("open")).not.toBeNull();
+  });
+});
+
+describe("rule versions", () => {
+  const confirmed = async (id: string) => {
+    await created(id, correction);
+    await desk().act(id, "confirm");
+    return leased(id);
+  };
+
+  it("are dense, one is raised at a time, and the same key gets the same one", async () => {
+    const { token } = await confirmed("c");
+    expect(await desk().takeRule("c", token, "a")).toEqual({ version: 1 });
+    expect(await desk().takeRule("c", token, "a")).toEqual({ version: 1 });
+    expect(await desk().takeRule("c", token, "b")).toEqual({ waitsFor: expect.stringContaining("rule 1") });
+    await desk().ruleRaised("c", token, 1);
+    expect(await desk().takeRule("c", token, "b")).toEqual({ version: 2 });
+  });
+
+  it("are one job's until it ends: another waits, and is called when it has", async () => {
+    const one = await confirmed("one");
+    const two = await confirmed("two");
+    await desk().takeRule("one", one.token, "a");
+    await desk().ruleRaised("one", one.token, 1);
+    expect(await desk().takeRule("two", two.token, "a")).toEqual({ waitsFor: "job one" });
+    await desk().save("two", two.token, { waitsFor: "job one" });
+    await done("one", one.token);
+    expect(await desk().takeRule("two", two.token, "a")).toEqual({ version: 2 });
+  });
+
+  it("wait for a slice of a replay that is under way, and hold back the next one until the job has ended", async () => {
+    await created("fill", replay({ kind: "fill" }));
+    const slice = await leased("fill");
+    const { token } = await confirmed("c");
+    expect(await desk().takeRule("c", token, "a")).toEqual({ waitsFor: "job fill" });
+    await desk().release("fill", slice.token, { kind: "more", inMs: 0 });
+    expect(await desk().lease("fill", "a", 60_000)).toBeNull();
+    expect((await desk().job("fill"))!.waitsFor).toBe("job c");
+    expect(await desk().takeRule("c", token, "a")).toEqual({ version: 1 });
+    await done("c", token);
+    await leased("fill");
+  });
+
+  it("make a build begin anew: it is let go before there is a version", async () => {
+    await created("r", replay());
+    const build = await leased("r");
+    await desk().save("r", build.token, { holds: true, progress: { at: 1 } });
+    await desk().release("r", build.token, { kind: "more", inMs: 0 });
+    const { token } = await confirmed("c");
+    expect(await desk().takeRule("c", token, "a")).toEqual({ waitsFor: "job r" });
+    const restart = await leased("r");
+    expect(restart.job).toMatchObject({ state: "running", phase: "restart" });
+    await desk().save("r", restart.token, { phase: "build", progress: null, holds: false });
+    await desk().release("r", restart.token, { kind: "more", inMs: 0 });
+    expect(await desk().lease("r", "a", 60_000)).toBeNull();
+    expect(await desk().takeRule("c", token, "a")).toEqual({ version: 1 });
+  });
+
+  it("confirm an old that is kept, for it must not come back without the rule; revert is refused", async () => {
+    await created("r", replay());
+    const build = await leased("r");
+    await desk().save("r", build.token, { holds: true });
+    await desk().release("r", build.token, { kind: "state", from: "running", state: "waiting_for_confirmation" });
+    expect((await desk().act("r", "cancel")).kind).toBe("refused");
+    const { token } = await confirmed("c");
+    expect(await desk().takeRule("c", token, "a")).toEqual({ waitsFor: "job r" });
+    expect(await stateOf("r")).toBe("confirming");
+    const confirming = await leased("r");
+    await desk().save("r", confirming.token, { holds: false });
+    await desk().release("r", confirming.token, { kind: "state", from: "confirming", state: "done" });
+    expect(await desk().takeRule("c", token, "a")).toEqual({ version: 1 });
+  });
+
+  it("of a settlement wait for a rebuild to come to its swap, and for people to decide", async () => {
+    await created("r", replay());
+    const build = await leased("r");
+    await desk().save("r", build.token, { holds: true });
+    await created("s", settlement);
+    const { token } = await leased("s");
+    expect(await desk().takeRule("s", token, "a")).toEqual({ waitsFor: "rebuild r" });
+    await desk().release("r", build.token, { kind: "state", from: "running", state: "waiting_for_confirmation" });
+    expect(await desk().takeRule("s", token, "a")).toEqual({ waitsFor: "rebuild r" });
+    expect(await stateOf("r")).toBe("waiting_for_confirmation");
+  });
+
+  it("leave no way back: a correction with a rule cannot be cancelled, one without can", async () => {
+    const { token } = await confirmed("c");
+    await desk().takeRule("c", token, "a");
+    expect(await desk().act("c", "cancel")).toMatchObject({ kind: "refused", detail: expect.stringContaining("rule") });
+    await created("d", correction);
+    expect(await desk().act("d", "cancel")).toMatchObject({ kind: "accepted", job: { state: "cancelled" } });
+    expect((await desk().act("d", "confirm")).kind).toBe("refused");
+  });
+});
+
+it("counts what was settled once, with the change that says so", async () => {
+  await created("s", settlement);
+  const { token } = await leased("s");
+  const settled = [{ day: "2026-11-22", shard: 1, cause: "republished", events: 3 }] as const;
+  await desk().save("s", token, { progress: { stage: "record" }, settled });
+  await created("t", settlement);
+  const other = await leased("t");
+  await desk().save("t", other.token, { settled });
+  expect((await desk().overview()).settled).toEqual([{ ...settled[0], events: 6 }]);
+});
+
+it("calls a job that nobody has taken up again, and one whose consumer died", async () => {
+  await created("r", replay());
+  await leased("r", "dies", 0);
+  const before = (await desk().job("r"))!;
+  await desk().poke();
+  expect((await leased("r", "next")).job.id).toBe(before.id);
+});
