@@ -63,6 +63,27 @@ describe("live board", () => {
     expect([...board.apply(update!)]).toEqual([]);
   });
 
+  it("takes nothing of an older incarnation, and says when a shard is no longer what it was told of", () => {
+    const board = new LiveBoard(2);
+    const [first] = updatesOf(0, 2, [[plainEvent({ event_time: START * 1e3 })]]);
+    const of = (incarnation: number | undefined, lastSeq: number, events: number): ShardUpdate => ({
+      ...first!,
+      ...(incarnation !== undefined && { incarnation }),
+      lastSeq,
+      minutes: first!.minutes.map((minute) => ({ ...minute, events })),
+    });
+    expect(board.isOutdatedBy(of(5, 9, 9))).toBe(false);
+    board.apply(of(5, 9, 9));
+    expect(board.isOutdatedBy(of(5, 10, 10))).toBe(false);
+    expect(board.isOutdatedBy({ ...of(6, 1, 1), shard: 1 })).toBe(false);
+    expect(board.isOutdatedBy(of(6, 1, 1))).toBe(true);
+    expect([...board.apply(of(4, 99, 99))]).toEqual([]);
+    // The previous version's publishes name none.
+    expect(board.isOutdatedBy(of(undefined, 10, 10))).toBe(false);
+    expect([...board.apply(of(undefined, 10, 10))]).toEqual([START]);
+    expect(board.minute(START)!.events).toBe(10);
+  });
+
   it("calls a minute final when every shard is past it, also one without events", () => {
     const board = new LiveBoard(2);
     board.apply(updatesOf(0, 2, [[plainEvent({ event_time: START * 1e3 })]])[0]!);

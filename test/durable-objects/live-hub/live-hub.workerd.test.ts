@@ -3,11 +3,11 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { LiveFrame, ShardUpdate } from "../../../durable-objects/live-hub/api.ts";
 import type { LiveHub } from "../../../durable-objects/live-hub/live-hub.ts";
-import type { RollupBatch } from "../../../durable-objects/minute-rollup/api.ts";
+import { ALL_TIME, type RollupBatch } from "../../../durable-objects/minute-rollup/api.ts";
 import { minuteDeltas, type RolledEvent } from "../../../durable-objects/minute-rollup/minute-delta.ts";
 import type { MinuteRollup } from "../../../durable-objects/minute-rollup/minute-rollup.ts";
 import { emptySketch, encodeSketch } from "../../../durable-objects/minute-rollup/user-sketch.ts";
-import { LIVE, MINUTE_MS, ROLLUP } from "../../../r2-layout/limits.ts";
+import { HOUR_MS, LIVE, MINUTE_MS, ROLLUP } from "../../../r2-layout/limits.ts";
 import { plainEvent } from "../minute-rollup/events.ts";
 
 const { MINUTE_ROLLUP: rollups, LIVE_HUB: hubs } = env as unknown as {
@@ -186,6 +186,69 @@ describe("a socket", () => {
       [iso(MINUTE), 2],
       [iso(MINUTE + 2 * MINUTE_MS), 1],
     ]);
+  });
+
+  it("is told what is left after a rebuild swapped rows in, and again after it was reverted: with a higher version (promise 8)", async () => {
+    await happen([at(MINUTE, { user_id: "ann" }), at(MINUTE, { user_id: "bob" }), at(MINUTE + MINUTE_MS)]);
+    await happen([], MINUTE + 3 * MINUTE_MS);
+    const client = await connect();
+    expect(client.frames()).toMatchObject([{ minutes: [{ events: 2, users: 2, version: 1 }, { events: 1 }] }]);
+    const rollup = rollups.getByName("core:000");
+    const hour = Math.floor(MINUTE / HOUR_MS) * HOUR_MS;
+    const window = { from: hour, to: hour + 2 * HOUR_MS };
+    await rollup.begin({ job: "job", shard: 0, ...window, cursor: 0, after: 0 });
+    const right = minuteDeltas([at(MINUTE, { user_id: "bob", page_path: "/new" })]);
+    await rollup.add("job", { step: 1, to: 1, rules: 0 }, right);
+    await rollup.swap("job", "correction");
+    expect(await client.frameOf(MINUTE, 1)).toMatchObject({
+      users: 1,
+      version: 2,
+      state: "final",
+      page_path: [["/new", 1]],
+    });
+    expect(await client.frameOf(MINUTE + MINUTE_MS, 0)).toMatchObject({ version: 2, users: 0 });
+    await evictDurableObject(hub());
+    await rollup.revert("job");
+    expect(await client.frameOf(MINUTE, 2)).toMatchObject({ users: 2, version: 3, page_path: [] });
+    expect(await client.frameOf(MINUTE + MINUTE_MS, 1)).toMatchObject({ version: 3 });
+    expect((await connect()).frames()).toMatchObject([{ minutes: [{ events: 2, users: 2 }, { events: 1 }] }]);
+  });
+
+  it("is told of a correction that leaves the number of events as it was", async () => {
+    await happen([at(MINUTE, { page_path: "/old" })]);
+    const client = await connect();
+    const rollup = rollups.getByName("core:000");
+    const hour = Math.floor(MINUTE / HOUR_MS) * HOUR_MS;
+    await rollup.begin({ job: "job", shard: 0, from: hour, to: hour + HOUR_MS, cursor: 0, after: 0 });
+    await rollup.add("job", { step: 1, to: 1, rules: 0 }, minuteDeltas([at(MINUTE, { page_path: "/new" })]));
+    await rollup.swap("job", "correction");
+    // Provisional all the while: nobody was promised anything, so it is no new version.
+    expect(await client.frameOf(MINUTE, 1)).toMatchObject({
+      page_path: [["/new", 1]],
+      version: 1,
+      state: "provisional",
+    });
+  });
+
+  it("is never shown what a wiped rollup had, once it was built anew from the log", async () => {
+    await happen([at(MINUTE), at(MINUTE), at(MINUTE + MINUTE_MS)]);
+    const client = await connect();
+    const rollup = rollups.getByName("core:000");
+    const stale = { ...update(0, 1, MINUTE, 2), lastSeq: 99, incarnation: (await rollup.recent(0, 1)).incarnation! };
+    await runInDurableObject(rollup, (_, { storage }) => storage.deleteAll());
+    await evictDurableObject(rollup);
+    const all = rollups.getByName("core:000");
+    await all.begin({ job: "all", shard: 0, ...ALL_TIME, cursor: 7, after: 0 });
+    await all.add("all", { step: 1, to: 7, rules: 0 }, minuteDeltas([at(MINUTE)]));
+    await all.swap("all", "rebuild");
+    await client.frameOf(MINUTE, 1);
+    await client.frameOf(MINUTE + MINUTE_MS, 0);
+    // A publish of the old object that was long under way, with a place that the new one has not reached.
+    await hub().publish(stale);
+    await all.apply({ shard: 0, from: 8, to: 8, completeUntil: 0, minutes: minuteDeltas([at(MINUTE), at(MINUTE)]) });
+    await client.frameOf(MINUTE, 3);
+    const told = client.minutes().filter(({ start }) => start === iso(MINUTE));
+    expect(told.map(({ events }) => events)).toEqual([1, 3]);
   });
 
   it("shares every frame, encoded once, with all others, and a second one starts from a snapshot of its own", async () => {
