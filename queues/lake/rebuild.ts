@@ -27,7 +27,7 @@ import { storedParts } from "./sink.ts";
 
 export interface LakeRebuildDeps extends RewriteDeps {
   readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "status"> & LakeStagingApi>;
-  readonly logs: ObjectNamespace<EventLogPlacesApi>;
+  readonly logs: ObjectNamespace<Pick<EventLogPlacesApi, "between">>;
 }
 
 /** Steps that read the log are numbered within their shard, steps that look at a file by the file: none has two meanings. */
