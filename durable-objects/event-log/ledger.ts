@@ -71,6 +71,9 @@ export interface ShardLedger {
   /** Version of the newest rule, and the number of splits that the log knows of. */
   readonly rules: number;
   readonly epoch: number;
+  /** The dedup window: ids, and bytes of memory that their sets and filters take. */
+  readonly ids: number;
+  readonly id_memory_bytes: number;
   readonly sinks: Readonly<Record<SinkName, SinkLedger>>;
 }
 
@@ -188,6 +191,8 @@ export function shardLedger(
     clock_skewed,
     rules,
     epoch,
+    ids: status.ids,
+    id_memory_bytes: status.id_memory_bytes,
     sinks,
   };
 }

@@ -22,6 +22,8 @@ const OF_SHARD: readonly Metric<ShardLedger>[] = [
   ["moved_in_events_total", "counter", "Events that a split took out of another shard.", (shard) => shard.moved_in],
   ["moved_out_events_total", "counter", "Events that a split gave to another shard.", (shard) => shard.moved_out],
   ["rules_version", "gauge", "Version of the newest rule that the shard has.", (shard) => shard.rules],
+  ["dedup_ids", "gauge", "Ids in the dedup window.", (shard) => shard.ids],
+  ["dedup_memory_bytes", "gauge", "Memory of the dedup window's sets and filters.", (shard) => shard.id_memory_bytes],
   ["epoch", "gauge", "Splits that the shard knows of.", (shard) => shard.epoch],
   ["log_head", "gauge", "The newest segment's number.", (shard) => shard.head],
 ];

@@ -1,6 +1,7 @@
 /** Addresses that answer questions. Each takes a token with its scope, reads its parameters, and asks one party. */
 import type { Context, Hono } from "hono";
 import { readLedger } from "../../durable-objects/event-log/ledger.ts";
+import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import { REPLAY_DESK_NAME } from "../../durable-objects/replay-desk/api.ts";
 import { readDeviceEvents } from "../../durable-objects/user-timeline/device-view.ts";
 import { generationReader } from "../../durable-objects/user-timeline/live-generation.ts";
@@ -14,6 +15,7 @@ import { authorize, type Tokens, tokenOf } from "../tokens.ts";
 import { readBytes } from "./body.ts";
 import { addCorrections } from "./correction-routes.ts";
 import type { Env } from "./env.ts";
+import { lakeMetricLines } from "./lake-metrics.ts";
 import { prometheusText } from "./metrics.ts";
 import { Refused } from "./parameters.ts";
 import { replayMetricLines } from "./replay-metrics.ts";
@@ -100,7 +102,9 @@ export function addReading(app: Hono, { env, shards, tokens, now }: Reading): vo
   app.get("/metrics", async (c) => {
     allow(c.req.raw, "admin");
     const desk = await env.REPLAY_DESK.getByName(REPLAY_DESK_NAME).overview(undefined, REPLAY.jobsListedMax);
-    const text = `${prometheusText(await ledger())}${replayMetricLines(desk).join("\n")}\n`;
+    const lake = await env.LAKE_CATALOG.getByName(LAKE_CATALOG_NAME).status();
+    const lines = [...lakeMetricLines(lake), ...replayMetricLines(desk)];
+    const text = `${prometheusText(await ledger())}${lines.join("\n")}\n`;
     return c.text(text, 200, { "content-type": "text/plain; version=0.0.4" });
   });
   app.get("/healthz", (c) => c.json({ ok: true }));

@@ -1,0 +1,27 @@
+/** The lake in Prometheus' text format: what it holds, and whether its rows are those that its cursors have applied. */
+import type { CatalogStatus } from "../../durable-objects/lake-catalog/api.ts";
+
+export function lakeMetricLines(status: CatalogStatus): string[] {
+  const applied = Object.values(status.cursors).reduce((sum, cursor) => sum + cursor.applied.events, 0);
+  const expected = applied + (status.rebuilt ?? 0) - (status.retracted ?? 0);
+  const gauge = (name: string, help: string, ...samples: readonly string[]) => [
+    `# HELP eventpile_${name} ${help}`,
+    `# TYPE eventpile_${name} gauge`,
+    ...samples.map((sample) => `eventpile_${name}${sample}`),
+  ];
+  return [
+    ...gauge(
+      "lake_rows",
+      "Rows of the newest snapshot.",
+      ...Object.entries(status.rows).map(([table, rows]) => `{table="${table}"} ${rows}`),
+    ),
+    ...gauge("lake_files", "Data files of the newest snapshot.", ` ${status.files}`),
+    ...gauge("lake_bytes", "Bytes of these files.", ` ${status.bytes}`),
+    ...gauge("lake_snapshot", "Number of the newest snapshot.", ` ${status.snapshot}`),
+    ...gauge(
+      "lake_rows_unaccounted",
+      "Rows of events less those applied, rebuilt and not retracted: 0 where the lake is whole.",
+      ` ${status.rows.events - expected}`,
+    ),
+  ];
+}
