@@ -57,6 +57,7 @@ describe("a token's scopes", () => {
     ["/v1/users/u/profile", "support"],
     ["/v1/devices/d/events", "support"],
     ["/v1/rollups", "live"],
+    ["/v1/rollups/changes", "live"],
     ["/v1/ledger", "admin"],
     ["/metrics", "admin"],
   ] as const;
@@ -220,9 +221,20 @@ describe("/v1/live", () => {
 
 describe("the other addresses", () => {
   it("answers rollups, and names a parameter that is wrong", async () => {
-    expect(await (await get("/v1/rollups?metric=events", TOKEN.live)).json()).toEqual({ points: [] });
+    expect(await (await get("/v1/rollups?metric=events", TOKEN.live)).json()).toEqual({
+      points: [],
+      watermark: null,
+    });
     const response = await get("/v1/rollups?grain=fortnight", TOKEN.live);
     expect(await response.json()).toMatchObject({ status: 400, reason: "bad_parameter", parameter: "grain" });
+  });
+
+  it("answers what changed in final minutes, and names a parameter that is wrong", async () => {
+    const answer = await get("/v1/rollups/changes?from=2026-11-01T00:00:00Z&limit=5", TOKEN.live);
+    expect(await answer.json()).toEqual({ changes: [], next: null });
+    const response = await get("/v1/rollups/changes?limit=0", TOKEN.live);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ reason: "bad_parameter", parameter: "limit" });
   });
 
   it("answers the ledger as JSON and as metrics", async () => {
