@@ -46,6 +46,8 @@ export const INGEST = {
   propertyValueBytes: 8 * KiB,
   /** Characters of an event id; longer ids are refused, a cut id would merge events. */
   eventIdChars: 100,
+  /** The name of a republish. */
+  republishLabelChars: 64,
   /** One queue message, with room for framing below the platform's 128 kB. */
   messageBytes: 120_000,
   /** Sends of one request under way at once: the platform's connections. */
@@ -71,6 +73,9 @@ export const LOG = {
   idsPerRow: 4_096,
   /** Packed ids held in memory by one object; older runs are probed in SQLite. */
   idMemoryBytes: 16 * MiB,
+  /** A message is delivered so often at most, as `max_retries` of its queue says, and so often where the log refuses it for what it is. */
+  deliveries: 100,
+  poisonDeliveries: 5,
   /** Events in one segment: no more than a sink holds in one step. A batch with more becomes several segments. */
   segmentEvents: 25_000,
   /** Segments in one answer to a sink. */
@@ -113,6 +118,20 @@ export const SINK = {
   poisonHoldMs: wait(HOUR_MS),
   /** Parts of a refused segment that are tried to find the lines at fault; what is not told apart by then goes together. */
   poisonTrials: 64,
+} as const;
+
+export const QUARANTINE = {
+  /** Entries of one answer. */
+  pageLimitMax: 500,
+  pageLimitDefault: 50,
+  /** Objects looked at for one answer: where most of them do not fit its filter, a page ends early, with a cursor. */
+  objectsPerPage: 5_000,
+  /** Of an entry's bytes in its JSON; all of them with `?raw=1`. */
+  previewBytes: 16 * KiB,
+  /** A re-drive's own body: mended lines of a hole, or a mended message. */
+  bodyBytes: 8 * MiB,
+  /** Cursors asked at once. */
+  cursorsAtOnce: 16,
 } as const;
 
 export const SESSIONS = {
@@ -318,7 +337,7 @@ export const REPLAY = {
   lookAgainMs: wait(SECOND_MS),
   /** Jobs that have not ended, ended ones kept, and jobs in one answer. */
   openJobs: 50,
-  jobsKept: 500,
+  jobsKept: 200,
   jobsListed: 20,
   jobsListedMax: 200,
   bodyBytes: 256 * KiB,

@@ -2,15 +2,9 @@
 import type { ReplaySpec } from "../../durable-objects/replay-desk/api.ts";
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import type { CallBudget } from "../sink.ts";
+import type { LogRange } from "./log-ranges.ts";
 import type { RowSource } from "./source.ts";
 import type { ReplayTarget } from "./target.ts";
-
-/** A part of one shard's log: exclusive, inclusive. */
-export interface LogRange {
-  readonly shard: number;
-  readonly after: number;
-  readonly to: number;
-}
 
 export interface ReplayParts {
   readonly shards: number;
