@@ -1,5 +1,5 @@
 /** What the `maintenance` queue carries, and when the cron puts it there. */
-import { DAY_MS, LOG, MINUTE_MS } from "../../r2-layout/limits.ts";
+import { DAY_MS, HOUR_MS, LOG, MINUTE_MS } from "../../r2-layout/limits.ts";
 import { dayOf, MICROS_PER_MS } from "../../r2-layout/time.ts";
 
 export type MaintenanceMessage =
@@ -16,7 +16,11 @@ export const MAINTENANCE_NOW_CRON = "maintenance-now";
 const COMPACT_EVERY_MINUTES = 5;
 const SWEEP_LAKE_AT_MINUTE = 17;
 const SWEEP_LOG_AT_MINUTE = 37;
-/** An orphan is swept on a day's later turns; one missed is deleted by the bucket's own rule with the rest of its day. */
+/**
+ * Days of the log swept every hour, newest first: orphans of ordinary crashes are here. Of the older days one is taken each
+ * hour, in turn, back to where the bucket's own rule deletes: what a long outage left is found within a day or two, for one
+ * listing more an hour.
+ */
 const SWEEP_LOG_DAYS = 5;
 
 /** What is due in the minute of `nowMs`: the cron calls this once a minute and sends what it answers. */
@@ -30,11 +34,17 @@ export function maintenanceMessages(nowMs: number, cron?: string): MaintenanceMe
   if (all || minute === SWEEP_LOG_AT_MINUTE) {
     // Objects of younger days are within their grace.
     const newest = nowMs - LOG.orphanGraceMs;
-    for (let back = 0; back < SWEEP_LOG_DAYS; back++) {
+    for (const back of [...Array(SWEEP_LOG_DAYS).keys(), olderDay(nowMs)]) {
       due.push({ kind: "sweep-log", day: dayOf((newest - back * DAY_MS) * MICROS_PER_MS) });
     }
   }
   return due;
+}
+
+/** How many days back the hour's turn is: each from `SWEEP_LOG_DAYS` to `LOG.retentionDays` comes once in as many hours. */
+function olderDay(nowMs: number): number {
+  const hour = Math.floor(nowMs / HOUR_MS);
+  return SWEEP_LOG_DAYS + (hour % (LOG.retentionDays - SWEEP_LOG_DAYS + 1));
 }
 
 export function parseMaintenanceMessage(body: unknown): MaintenanceMessage | null {

@@ -29,6 +29,20 @@ it("sweeps every day of the log once its objects are past their grace", () => {
   }
 });
 
+it("comes back to every day of the log within two days, as far back as it is kept, and sends a bounded number", () => {
+  const now = midnight + 10 * HOUR_MS;
+  const swept = new Set<string>();
+  for (let hour = 0; hour < 48; hour++) {
+    const messages = maintenanceMessages(now + hour * HOUR_MS + 37 * MINUTE_MS);
+    expect(messages.filter(({ kind }) => kind === "sweep-log").length).toBeLessThanOrEqual(6);
+    for (const message of messages) if (message.kind === "sweep-log") swept.add(message.day);
+  }
+  // What an outage left that ended now, of any day that the bucket has not deleted by itself.
+  for (let back = 1; back <= LOG.retentionDays; back++) {
+    expect(swept).toContain(new Date(now - back * DAY_MS).toISOString().slice(0, 10));
+  }
+});
+
 it("reads every message it makes, and nothing else", () => {
   for (const message of maintenanceMessages(midnight, MAINTENANCE_NOW_CRON)) {
     expect(parseMaintenanceMessage(JSON.parse(JSON.stringify(message)))).toEqual(message);
