@@ -72,7 +72,11 @@ export function parseMessage(body: unknown): Result<EventMessage, MalformedMessa
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) return malformed(`${key} is not a count`);
   }
   if (lines.length !== header.events) return malformed(`${lines.length} lines for ${header.events} events`);
-  if (typeof header.ids !== "string" || base64Bytes(header.ids) !== header.events * ID_BYTES) {
+  if (
+    typeof header.ids !== "string" ||
+    base64Bytes(header.ids) !== header.events * ID_BYTES ||
+    !BASE64.test(header.ids)
+  ) {
     return malformed("ids do not match events");
   }
   return ok({ header, lines });
@@ -91,6 +95,8 @@ export function packIds(ids: readonly Uint8Array[]): string {
   for (const id of ids) for (const byte of id) binary += String.fromCharCode(byte);
   return btoa(binary);
 }
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 function base64Bytes(text: string): number {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;

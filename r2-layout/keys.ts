@@ -1,6 +1,6 @@
 /** R2 keys, made and read. Every object of the system lies under one of these prefixes. */
 import type { TableName } from "./event-columns.ts";
-import { dayOf } from "./time.ts";
+import { dayOf, MICROS_PER_MS } from "./time.ts";
 
 /** `007`: three digits at least, so that listings sort. */
 export const shardName = (shard: number): string => String(shard).padStart(3, "0");
@@ -41,9 +41,24 @@ export function parseDataFileKey(
   };
 }
 
-/** `poison/2026-11-22/<queue>/<ulid>.bin`: a queue message that could not be read, kept with its cause as metadata. */
-export function poisonKey(part: { day: string; queue: string; ulid: string }): string {
-  return `poison/${part.day}/${part.queue}/${part.ulid}.bin`;
+/**
+ * `poison/2026-11-22/<inverse>/<queue>/<ulid>.bin`: a queue message that could not be handled, kept as it came, with its
+ * cause as metadata. `inverse` falls as time passes, so that a listing of a day begins with the newest.
+ */
+export function poisonKey(part: { atMs: number; queue: string; ulid: string }): string {
+  const inverse = String(LAST_MS - part.atMs).padStart(13, "0");
+  return `poison/${dayOf(part.atMs * MICROS_PER_MS)}/${inverse}/${part.queue}/${part.ulid}.bin`;
+}
+
+/** The last of 13 digits. */
+const LAST_MS = 9_999_999_999_999;
+
+/** Keys of an earlier version have no `inverse`, and stand after the others of their day. */
+const POISON = /^poison\/(\d{4}-\d\d-\d\d)\/(?:\d{13}\/)?([a-z0-9-]+)\/([0-9A-HJKMNP-TV-Z]{26})\.bin$/;
+
+export function parsePoisonKey(key: string): { day: string; queue: string; ulid: string } | null {
+  const match = POISON.exec(key);
+  return match ? { day: match[1]!, queue: match[2]!, ulid: match[3]! } : null;
 }
 
 /** `rules/00000007.json`: a rule as it was raised, for people and for a rebuild of everything. */

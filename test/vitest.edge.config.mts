@@ -19,6 +19,7 @@ export default defineConfig({
           WRITE_KEYS: TEST_WRITE_KEYS,
           TOKENS: TEST_TOKENS,
         },
+        r2Buckets: { BUCKET: "eventpile" },
         durableObjects: {
           EVENT_LOG: object("EventLog"),
           SINK_CURSOR: object("SinkCursor"),

@@ -30,11 +30,13 @@ export type Rejection =
   | { reason: "too_many_jobs"; limit: number; retry_after_s: number }
   | { reason: "beyond_the_log"; shard: number; oldest_seq: number; oldest_received_at: string | null }
   | { reason: "not_countable"; detail: string }
+  | { reason: "still_refused"; cause: string; detail: string }
   | { reason: "statement_too_large"; limit_bytes: number }
   | { reason: "not_found" }
   | { reason: "method_not_allowed"; allow: string }
   | { reason: "upgrade_required" }
   | { reason: "not_implemented" }
+  | { reason: "too_busy"; retry_after_s: number }
   | { reason: "store_unavailable"; retry_after_s: number }
   | { reason: "upstream_unavailable"; retry_after_s: number }
   | { reason: "misconfigured" }
@@ -61,11 +63,13 @@ const PROBLEMS = {
   too_many_jobs: { status: 429, title: "Too many jobs are open" },
   beyond_the_log: { status: 422, title: "The log does not reach back so far, and the lake is the long record" },
   not_countable: { status: 422, title: "What the filter means cannot be counted" },
+  still_refused: { status: 422, title: "It would fail again as it is" },
   statement_too_large: { status: 413, title: "The statement is too large" },
   not_found: { status: 404, title: "There is nothing here" },
   method_not_allowed: { status: 405, title: "This method is not for this address" },
   upgrade_required: { status: 426, title: "This address is for websockets" },
   not_implemented: { status: 501, title: "Not built yet" },
+  too_busy: { status: 429, title: "More is under way here than can be held" },
   store_unavailable: { status: 503, title: "Events cannot be stored right now" },
   upstream_unavailable: { status: 503, title: "A part that answers this is not there right now" },
   misconfigured: { status: 500, title: "The Worker is not configured" },

@@ -109,6 +109,8 @@ export interface HolesRequest {
   readonly until?: number;
   /** Only this one. */
   readonly seq?: number;
+  /** Only those that have not come back. */
+  readonly open?: boolean;
   /** 1,000 at most, and unless it says less. */
   readonly limit?: number;
 }

@@ -117,15 +117,21 @@ export class HoleTable {
   }
 
   /** Newest first. */
-  passed(shard: number, cursor: number, { until, limit = HOLES_PER_ANSWER, seq }: HolesRequest): RecordedHole[] {
+  passed(
+    shard: number,
+    cursor: number,
+    { until, limit = HOLES_PER_ANSWER, seq, open = false }: HolesRequest,
+  ): RecordedHole[] {
     return this.#sql
       .exec<HoleRow>(
         `SELECT * FROM sink_hole WHERE shard = ? AND seq <= ? AND at <= ? AND seq >= ?
+           AND (redriven_as IS NULL OR NOT ?)
            ORDER BY at DESC, seq DESC LIMIT ?`,
         shard,
         Math.min(cursor, seq ?? cursor),
         until ?? Number.MAX_SAFE_INTEGER,
         seq ?? 0,
+        open ? 1 : 0,
         Math.min(limit, HOLES_PER_ANSWER),
       )
       .toArray()

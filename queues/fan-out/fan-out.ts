@@ -23,6 +23,7 @@ import type { ShardHistory } from "../../r2-layout/shards.ts";
 import { epochOf, newerOf } from "../../r2-layout/shards.ts";
 import type { ObjectWriter } from "../dead-letter.ts";
 import { park } from "../dead-letter.ts";
+import { isRefusal } from "../refusal.ts";
 import type { CommitPlan, Group } from "./plan-commit.ts";
 import { askedMessageIds, foldAliases, groupMessages, groupOf, planCommit, withOwned } from "./plan-commit.ts";
 import { routeMessages } from "./route.ts";
@@ -54,17 +55,40 @@ export async function fanOut(batch: MessageBatch<unknown>, deps: FanOutDeps): Pr
   for (const message of batch.messages) {
     const parsed = parseMessage(message.body);
     if (parsed.ok) readable.set(parsed.value, message);
-    else await parkMalformed(batch.queue, message, parsed.error, deps);
+    else await parkPoison(batch.queue, message, parsed.error, deps);
   }
   for (const group of groupMessages([...readable.keys()], LOG.segmentEvents)) {
-    const messages = group.messages.map((parsed) => readable.get(parsed)!);
-    try {
-      await commitAll(group, deps);
-      for (const message of messages) message.ack();
-    } catch (error) {
-      console.error(JSON.stringify({ at: "fan-out", shard: group.shard, error: String(error) }));
-      for (const message of messages) message.retry({ delaySeconds: retrySeconds(message) });
+    if (await settled(batch.queue, group, readable, deps)) continue;
+    for (const message of group.messages) await settled(batch.queue, groupOf([message]), readable, deps);
+  }
+}
+
+/**
+ * Commits a group and acks it; what fails is retried, a message that is refused alone for what it is a bounded number of
+ * times. @returns false where a group of several is refused: they are to be taken one by one, so that one bad message
+ * does not take its neighbours with it.
+ */
+async function settled(
+  queue: string,
+  group: Group,
+  readable: ReadonlyMap<EventMessage, Message<unknown>>,
+  deps: FanOutDeps,
+): Promise<boolean> {
+  const messages = group.messages.map((parsed) => readable.get(parsed)!);
+  try {
+    await commitAll(group, deps);
+    for (const message of messages) message.ack();
+    return true;
+  } catch (error) {
+    console.error(JSON.stringify({ at: "fan-out", shard: group.shard, error: String(error) }));
+    const isRefused = isRefusal(error);
+    if (isRefused && messages.length > 1) return false;
+    for (const message of messages) {
+      if (isRefused && message.attempts >= LOG.poisonDeliveries) {
+        await parkPoison(queue, message, { reason: "message_refused", detail: String(error) }, deps);
+      } else message.retry({ delaySeconds: retrySeconds(message) });
     }
+    return true;
   }
 }
 
@@ -152,14 +176,15 @@ async function writeSegment(shard: number, plan: CommitPlan, bucket: ObjectWrite
 }
 
 /** A retry would fail the same way, so the body is kept apart, with its cause, and let go. */
-async function parkMalformed(
+async function parkPoison(
   queue: string,
   message: Message<unknown>,
   error: { reason: string; detail: string },
   deps: FanOutDeps,
 ): Promise<void> {
   try {
-    const poison = { queue, messageId: message.id, body: message.body, cause: error.reason, detail: error.detail };
+    const { id: messageId, body, attempts } = message;
+    const poison = { queue, messageId, body, attempts, cause: error.reason, detail: error.detail };
     const key = await park(deps.bucket, poison, (deps.now ?? Date.now)());
     console.error(JSON.stringify({ at: "fan-out", reason: error.reason, detail: error.detail, key }));
     message.ack();

@@ -16,10 +16,20 @@ export function createApp(ingest: Ingest, reading: Reading): Hono {
   app.notFound(() => problem({ reason: "not_found" }));
   app.onError((error) => {
     if (error instanceof Refused) return problem(error.rejection);
-    // workerd marks what an object threw, or what kept the call from reaching it: it may be back in a moment.
-    const reason = "remote" in error || "retryable" in error ? "upstream_unavailable" : "internal";
+    const reason = isOurs(error) ? "internal" : "upstream_unavailable";
     console.error(JSON.stringify({ reason, error: String(error), stack: error.stack }));
     return problem(reason === "internal" ? { reason } : { reason, retry_after_s: INGEST.retryAfterSeconds });
   });
   return app;
 }
+
+/**
+ * What the parts behind the edge throw may be gone in a moment: an object (workerd marks it), R2 and the queues (an Error
+ * with a text), one that did not answer in time. A class of the language's own that no object threw is a fault in here.
+ */
+function isOurs(error: Error): boolean {
+  const marks = ["remote", "retryable", "overloaded", "durableObjectReset"];
+  return !marks.some((mark) => mark in error) && FAULTS.some((Fault) => error instanceof Fault);
+}
+
+const FAULTS = [TypeError, RangeError, SyntaxError, ReferenceError, URIError];

@@ -3,6 +3,7 @@
  * as they inflate. Content-Encoding is not asked: proxies drop it, and gzip says itself what it is (1f 8b).
  */
 import { gunzipSync } from "node:zlib";
+import { INGEST } from "../../r2-layout/limits.ts";
 import { err, ok, type Result } from "../../r2-layout/result.ts";
 import type { Rejection } from "../problem.ts";
 
@@ -10,24 +11,28 @@ export interface BodyLimits {
   /** As sent. */
   readonly bodyBytes: number;
   readonly inflatedBytes: number;
+  /** Asked before so many bytes in all are held; false: there is no room. */
+  readonly grow?: (to: number) => boolean;
 }
 
 export async function readBytes(request: Request, limits: BodyLimits): Promise<Result<Uint8Array, Rejection>> {
-  let sent: Uint8Array | null;
+  let sent: Uint8Array | Rejection;
   try {
-    sent = await readBounded(request, limits.bodyBytes);
+    sent = await readBounded(request, limits);
   } catch {
     // The sender hung up: the answer is for the log.
     return err({ reason: "body_cut_off" });
   }
-  if (sent === null) return tooLarge(limits.bodyBytes);
-  return inflate(sent, limits.inflatedBytes);
+  if (!(sent instanceof Uint8Array)) return err(sent);
+  const inflated = inflate(sent, limits.inflatedBytes);
+  return inflated.ok && limits.grow?.(inflated.value.length) === false ? err(tooBusy) : inflated;
 }
 
-/** Null where there are more bytes than `limit`: the rest is then not read. */
-async function readBounded(request: Request, limit: number): Promise<Uint8Array | null> {
+/** Where there are more bytes than may come, the rest is not read. */
+async function readBounded(request: Request, { bodyBytes: limit, grow }: BodyLimits): Promise<Uint8Array | Rejection> {
   const announced = request.headers.get("content-length");
-  if (announced !== null && Number(announced) > limit) return null;
+  if (announced !== null && Number(announced) > limit) return tooLarge(limit);
+  if (announced !== null && grow?.(Number(announced)) === false) return tooBusy;
   // HTTP holds a sender to the length it announced, so this much and no more will come.
   if (announced !== null) return new Uint8Array(await request.arrayBuffer());
   if (request.body === null) return new Uint8Array(0);
@@ -38,22 +43,24 @@ async function readBounded(request: Request, limit: number): Promise<Uint8Array 
     const { done, value } = await reader.read();
     if (done) return Buffer.concat(chunks, length);
     length += value.length;
-    if (length > limit) {
+    const refusal = length > limit ? tooLarge(limit) : grow?.(length) === false ? tooBusy : null;
+    if (refusal) {
       await reader.cancel();
-      return null;
+      return refusal;
     }
     chunks.push(value);
   }
 }
 
 export function inflate(bytes: Uint8Array, limit: number): Result<Uint8Array, Rejection> {
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.length > limit ? tooLarge(limit) : ok(bytes);
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.length > limit ? err(tooLarge(limit)) : ok(bytes);
   try {
     return ok(gunzipSync(bytes, { maxOutputLength: limit }));
   } catch (error) {
     // What Node and workerd both throw for `maxOutputLength`, under different names.
-    return error instanceof RangeError ? tooLarge(limit) : err({ reason: "bad_gzip" });
+    return err(error instanceof RangeError ? tooLarge(limit) : { reason: "bad_gzip" });
   }
 }
 
-const tooLarge = (limit_bytes: number) => err<Rejection>({ reason: "body_too_large", limit_bytes });
+const tooLarge = (limit_bytes: number): Rejection => ({ reason: "body_too_large", limit_bytes });
+const tooBusy: Rejection = { reason: "too_busy", retry_after_s: INGEST.retryAfterSeconds };

@@ -1,5 +1,5 @@
 /** The edge's bindings, as wrangler.toml declares them, by what is asked of them. */
-import type { EventLogApi, EventLogPlacesApi } from "../../durable-objects/event-log/api.ts";
+import type { EventLogApi, EventLogPlacesApi, EventLogRedriveApi } from "../../durable-objects/event-log/api.ts";
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import type { MinuteRebuildApi, MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
@@ -24,7 +24,9 @@ export interface Env {
   readonly EVENTPILE_LOCAL?: string;
   readonly ASSETS: Fetches;
   readonly QUERY: Fetches;
-  readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogPlacesApi>;
+  /** For the quarantine alone: what was parked, and the segments that a hole names. */
+  readonly BUCKET: R2Bucket;
+  readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogPlacesApi & EventLogRedriveApi>;
   readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi & BuildsApi>;
   readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
   readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi>;

@@ -5,6 +5,7 @@ import { parseTokens } from "../tokens.ts";
 import { createApp } from "./app.ts";
 import { type Env, eventQueues, spreadIdentities } from "./env.ts";
 import { EventSender } from "./event-sender.ts";
+import { boundedQueue, HeldBytes } from "./pressure.ts";
 import { parseWriteKeys } from "./write-keys.ts";
 
 type App = ReturnType<typeof createApp>;
@@ -20,18 +21,19 @@ function appOf(env: Env): App {
   const known = apps.get(env);
   if (known !== undefined) return known;
   if (!env.IDENTITY_KEY) throw new RangeError("IDENTITY_KEY is not set: no timeline can be named");
-  const queues = eventQueues(env);
+  const queues = eventQueues(env).map((queue) => boundedQueue(queue));
   const spread = spreadIdentities(env);
   const app = createApp(
     {
       writeKeys: parseWriteKeys(env.WRITE_KEYS),
       sender: new EventSender(random(), queues),
+      held: new HeldBytes(),
       homeOf: (row) => shardOf(row, queues.length, spread),
       local: env.EVENTPILE_LOCAL === "1",
       now,
       random,
     },
-    { env, shards: queues.length, tokens: parseTokens(env.TOKENS), now },
+    { env, queues, shards: queues.length, tokens: parseTokens(env.TOKENS), now },
   );
   apps.set(env, app);
   return app;

@@ -30,7 +30,10 @@ export function addIngest(app: Hono, parts: Ingest): void {
   for (const [path, call] of PATHS) {
     app.post(path, async (c) => {
       const waitUntil = c.executionCtx.waitUntil.bind(c.executionCtx);
-      return withCors(c.req.raw, await ingest(c.req.raw, call, parts, waitUntil));
+      const answer = ingest(c.req.raw, call, parts, waitUntil);
+      // So that it also ends, and lets go of what it holds, when the sender hangs up.
+      waitUntil(answer.catch(() => {}));
+      return withCors(c.req.raw, await answer);
     });
     app.options(path, (c) => preflight(c.req.raw));
     app.all(path, (c) => withCors(c.req.raw, problem({ reason: "method_not_allowed", allow: "POST, OPTIONS" })));

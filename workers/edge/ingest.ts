@@ -11,12 +11,14 @@ import {
   parseEvents,
   readBody,
 } from "./parse-events.ts";
+import type { HeldBytes, Hold } from "./pressure.ts";
 import { type Call, requestFacts } from "./request-facts.ts";
 import { type WriteKeys, writeKeyIn, writeKeyOf } from "./write-keys.ts";
 
 export interface Ingest {
   readonly writeKeys: WriteKeys;
   readonly sender: EventSender;
+  readonly held: HeldBytes;
   readonly homeOf: HomeOf;
   /** The local run: see `requestFacts`. */
   readonly local: boolean;
@@ -38,11 +40,26 @@ export type Outcome = { readonly index: number; readonly event_id: string | null
 export type WaitUntil = (work: Promise<unknown>) => void;
 
 export async function ingest(request: Request, call: Call, parts: Ingest, waitUntil: WaitUntil): Promise<Response> {
+  const hold = parts.held.begin();
+  try {
+    return await answered(request, call, parts, hold, waitUntil);
+  } finally {
+    hold.release();
+  }
+}
+
+async function answered(
+  request: Request,
+  call: Call,
+  parts: Ingest,
+  hold: Hold,
+  waitUntil: WaitUntil,
+): Promise<Response> {
   const receivedAt = parts.now();
   const early = writeKeyOf(request, new URL(request.url).searchParams);
   // Before the body is read: strangers cost nothing.
   if (early !== null && !parts.writeKeys.has(early)) return problem({ reason: "unknown_write_key" });
-  const bytes = await readBytes(request, INGEST);
+  const bytes = await readBytes(request, { ...INGEST, grow: hold.grow });
   if (!bytes.ok) return problem(bytes.error);
   const body = readBody(bytes.value, call);
   if (!body.ok) return problem(body.error);

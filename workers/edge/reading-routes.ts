@@ -8,16 +8,19 @@ import { generationReader } from "../../durable-objects/user-timeline/live-gener
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { readUserEvents } from "../../durable-objects/user-timeline/user-view.ts";
 import { EVENT_COLUMNS } from "../../r2-layout/event-columns.ts";
-import { REPLAY, SQL } from "../../r2-layout/limits.ts";
+import { READING, REPLAY, SQL } from "../../r2-layout/limits.ts";
 import { cutUtf8 } from "../../r2-layout/utf8.ts";
 import { problem, type Scope } from "../problem.ts";
 import { authorize, type Tokens, tokenOf } from "../tokens.ts";
 import { readBytes } from "./body.ts";
 import { addCorrections } from "./correction-routes.ts";
 import type { Env } from "./env.ts";
+import type { MessageQueue } from "./event-sender.ts";
 import { lakeMetricLines } from "./lake-metrics.ts";
 import { prometheusText } from "./metrics.ts";
 import { Refused } from "./parameters.ts";
+import { within } from "./pressure.ts";
+import { addQuarantine } from "./quarantine-routes.ts";
 import { replayMetricLines } from "./replay-metrics.ts";
 import { addReplays, type ReplayRoutes } from "./replay-routes.ts";
 import { addRollups } from "./rollup-routes.ts";
@@ -25,6 +28,8 @@ import { eventsJson, eventsRequest, profileJson, sessionsJson, sessionsLimit } f
 
 export interface Reading {
   readonly env: Env;
+  /** One for each shard. */
+  readonly queues: readonly MessageQueue[];
   readonly shards: number;
   readonly tokens: Tokens;
   /** Microseconds. */
@@ -34,7 +39,7 @@ export interface Reading {
 /** The JSON around a statement, and its escapes. */
 const SQL_BODY = { bodyBytes: 2 * SQL.statementBytes, inflatedBytes: 2 * SQL.statementBytes };
 
-export function addReading(app: Hono, { env, shards, tokens, now }: Reading): void {
+export function addReading(app: Hono, { env, queues, shards, tokens, now }: Reading): void {
   /** @returns the hash of the token. @throws Refused */
   const allow = (request: Request, scope: Scope, query?: URLSearchParams): string => {
     const allowed = authorize(tokens, tokenOf(request, query), scope);
@@ -42,6 +47,12 @@ export function addReading(app: Hono, { env, shards, tokens, now }: Reading): vo
     return allowed.value;
   };
   const queryOf = (request: Request) => new URL(request.url).searchParams;
+
+  // Not for /v1/live: a socket's answer is the socket.
+  for (const path of ["/v1/users/*", "/v1/devices/*", "/v1/rollups/*", "/v1/ledger", "/metrics", "/v1/quarantine/*"]) {
+    app.use(path, (c, next) => within(READING.answerMs, c.req.path, next()));
+  }
+  app.use("/v1/sql", (c, next) => within(READING.sqlAnswerMs, c.req.path, next()));
 
   const generation = generationReader(env.SINK_CURSOR, () => now() / 1_000);
   const reader = { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY, generation };
@@ -118,6 +129,16 @@ export function addReading(app: Hono, { env, shards, tokens, now }: Reading): vo
   };
   addReplays(app, replays);
   addCorrections(app, replays, env.QUERY);
+  addQuarantine(app, {
+    bucket: env.BUCKET,
+    logs: env.EVENT_LOG,
+    cursors: env.SINK_CURSOR,
+    catalog: env.LAKE_CATALOG,
+    shards,
+    send: async (shard, body) => void (await queues[shard]!.send(body, { contentType: "text" })),
+    now,
+    admin: (request) => allow(request, "admin"),
+  });
 
   app.all("/iceberg/*", (c) => {
     allow(c.req.raw, "sql");
