@@ -162,6 +162,7 @@ export type BuildState =
 
 export interface Build {
   readonly job: string;
+  /** 0: none of its own, it changes the live one in place. */
   readonly generation: number;
   /** The one that was live when it began. */
   readonly previous: number;
@@ -176,9 +177,11 @@ export interface Build {
 export interface BuildsApi {
   /** The generation that readers are to see. */
   liveGeneration(): Promise<number>;
+  /** The generation that a cursor is to feed which has never moved: the one of a shard that a split has made. */
+  fedGeneration(): Promise<number>;
   build(job: string): Promise<Build | null>;
-  /** Safe to repeat: a job has one build. */
-  beginBuild(job: string, note: string): Promise<Build>;
+  /** Safe to repeat: a job has one build. `inPlace`: it gets no generation of its own. */
+  beginBuild(job: string, note: string, inPlace?: boolean): Promise<Build>;
   /** Safe to repeat. @throws RangeError where the build's state does not lead to this one. */
   moveBuild(job: string, state: BuildState): Promise<Build>;
 }

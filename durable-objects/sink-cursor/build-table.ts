@@ -35,23 +35,32 @@ export class BuildTable {
 
   /** That of the build which came into the readers' sight last and is still there; 0 before the first. */
   live(): number {
-    let live = 0;
+    return this.#newest(["swapped", "reverting", "confirmed"]);
+  }
+
+  /** That which a cursor feeds that has never moved: of a shard that a split has made. */
+  fed(): number {
+    return this.#newest(["swapping", "swapped", "confirmed"]);
+  }
+
+  #newest(states: readonly BuildState[]): number {
+    let newest = 0;
     for (const { state, generation } of this.#sql.exec<BuildRow>("SELECT * FROM sink_build ORDER BY generation")) {
-      if (state === "swapped" || state === "reverting" || state === "confirmed") live = generation;
+      if (states.includes(state)) newest = Math.max(newest, generation);
     }
-    return live;
+    return newest;
   }
 
   build(job: string): Build | null {
     return this.#sql.exec<BuildRow>("SELECT * FROM sink_build WHERE job = ?", job).toArray()[0] ?? null;
   }
 
-  begin(job: string, note: string, nowMs: number): Build {
+  begin(job: string, note: string, inPlace: boolean, nowMs: number): Build {
     const [last] = this.#sql.exec<{ n: number | null }>("SELECT max(generation) AS n FROM sink_build");
     this.#sql.exec(
       "INSERT OR IGNORE INTO sink_build VALUES (?, ?, ?, 'building', ?, ?)",
       job,
-      (last?.n ?? 0) + 1,
+      inPlace ? 0 : (last?.n ?? 0) + 1,
       this.live(),
       nowMs,
       note,

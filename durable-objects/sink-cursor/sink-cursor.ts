@@ -73,12 +73,16 @@ export class SinkCursor extends DurableObject implements SinkCursorApi, Generati
     return this.#builds.live();
   }
 
+  async fedGeneration(): Promise<number> {
+    return this.#builds.fed();
+  }
+
   async build(job: string): Promise<Build | null> {
     return this.#builds.build(job);
   }
 
-  async beginBuild(job: string, note: string): Promise<Build> {
-    return this.#builds.begin(job, note, Date.now());
+  async beginBuild(job: string, note: string, inPlace = false): Promise<Build> {
+    return this.#builds.begin(job, note, inPlace, Date.now());
   }
 
   async moveBuild(job: string, state: BuildState): Promise<Build> {

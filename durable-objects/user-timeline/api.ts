@@ -151,3 +151,17 @@ export interface TimelineAmendApi {
   /** Leaves nothing: no event, no state, no alarm. */
   erase(): Promise<void>;
 }
+
+/** What a timeline keeps, up to places in the log: two builds of one subject that have read as far are the same in it. */
+export interface TimelineDigest {
+  readonly events: number;
+  /** Of the events as they are stored, in their order; hex. */
+  readonly hash: string;
+  /** Events were let go for their number: then two builds need not keep the same ones. */
+  readonly cut: boolean;
+}
+
+export interface TimelineCompareApi {
+  /** @param upTo seq by shard: of other shards nothing counts. @param since received_at, microseconds: what was received before does not count */
+  digest(upTo: Readonly<Record<number, number>>, since: number): Promise<TimelineDigest>;
+}

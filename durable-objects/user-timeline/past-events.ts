@@ -45,6 +45,11 @@ export class PastEvents {
     return this.#state.events;
   }
 
+  /** Whether events were let go for their number. */
+  get cut(): boolean {
+    return this.#upTo !== null;
+  }
+
   /** Takes in events that are let go, for their age or, oldest first, for their number. */
   add(entries: readonly Entry[], why: "age" | "number"): void {
     for (const { event, position } of entries) {

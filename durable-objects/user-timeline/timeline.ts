@@ -16,6 +16,7 @@
  *
  * So an amendment never moves the last applied seq, and the order of the two does not matter.
  */
+import { createHash } from "node:crypto";
 import { DAY_MS, TIMELINE } from "../../r2-layout/limits.ts";
 import { DAY_US, MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type {
@@ -27,6 +28,7 @@ import type {
   Subject,
   TimelineAmend,
   TimelineAppend,
+  TimelineDigest,
 } from "./api.ts";
 import { ChunkStore, hasTable } from "./chunk-store.ts";
 import { comparePositions, type Position } from "./event-order.ts";
@@ -182,6 +184,20 @@ export class Timeline {
 
   users(): { users: KnownUser[]; cut: boolean } {
     return this.#state?.users.list() ?? { users: [], cut: false };
+  }
+
+  /** As `TimelineCompareApi.digest`. */
+  digest(upTo: Readonly<Record<number, number>>, since: number): TimelineDigest {
+    const hash = createHash("sha256");
+    let events = 0;
+    const entries = [...this.#everyEntry()].sort(oldestFirst);
+    for (const { event, line } of entries) {
+      if (event.log_seq > (upTo[event.log_shard] ?? 0) || event.received_at < since) continue;
+      hash.update(line);
+      events++;
+    }
+    const cut = this.#state !== null && new PastEvents(this.#sql, this.#state.subject).cut;
+    return { events, hash: hash.digest("hex"), cut };
   }
 
   /**

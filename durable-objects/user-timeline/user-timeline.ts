@@ -10,6 +10,8 @@ import type {
   TimelineAmend,
   TimelineAmendApi,
   TimelineAppend,
+  TimelineCompareApi,
+  TimelineDigest,
   UserTimelineApi,
 } from "./api.ts";
 import { Timeline } from "./timeline.ts";
@@ -17,7 +19,7 @@ import { Timeline } from "./timeline.ts";
 /** The first expiry; later ones are known when the alarm goes off. One alarm a month costs a row written, too. */
 const FIRST_EXPIRY_MS = (TIMELINE.daysKept + 1) * DAY_MS;
 
-export class UserTimeline extends DurableObject implements UserTimelineApi, TimelineAmendApi {
+export class UserTimeline extends DurableObject implements UserTimelineApi, TimelineAmendApi, TimelineCompareApi {
   #timeline: Timeline;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -53,6 +55,10 @@ export class UserTimeline extends DurableObject implements UserTimelineApi, Time
 
   async users(): Promise<{ users: { id: string; lastSeen: number }[]; cut: boolean }> {
     return this.#timeline.users();
+  }
+
+  async digest(upTo: Readonly<Record<number, number>>, since: number): Promise<TimelineDigest> {
+    return this.#timeline.digest(upTo, since);
   }
 
   override async alarm(): Promise<void> {

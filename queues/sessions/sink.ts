@@ -4,7 +4,9 @@
  * timeline: the lake has them.
  */
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
-import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import type { BuildsApi, GenerationsApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
+import { shardName } from "../../r2-layout/keys.ts";
 import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
 import type { Sink, SinkStep } from "../sink.ts";
 import { sinkWithCursor } from "../sink.ts";
@@ -17,12 +19,26 @@ import { writeTimelines } from "./timeline-writer.ts";
 
 export interface SessionsDeps extends TimelineWriterDeps {
   readonly cursors: ObjectNamespace<SinkCursorApi>;
+  /** The same objects, where the timelines may be built anew (rebuild.ts). */
+  readonly builds?: ObjectNamespace<GenerationsApi & BuildsApi>;
   /** `SINK.callsPerInvocation`, unless a test wants less. */
   readonly callsPerInvocation?: number;
 }
 
 export function createSessionsSink(deps: SessionsDeps): Sink {
-  return sinkWithCursor("sessions", deps.cursors, (step) => applySessions(step, deps), undefined, SESSIONS.stepEvents);
+  const effect = (step: SinkStep) => applySessions(step, deps);
+  const sink = sinkWithCursor("sessions", deps.cursors, effect, undefined, SESSIONS.stepEvents);
+  return { ...sink, lease: (shard, owner) => leaseInBuild(sink, shard, owner, deps.builds) };
+}
+
+/** A cursor that has never moved, of a shard that a split has made, goes to the build that the others feed. */
+async function leaseInBuild(sink: Sink, shard: number, owner: string, builds: SessionsDeps["builds"]) {
+  const lease = await sink.lease(shard, owner);
+  if (!lease || lease.cursor > 0 || lease.generation !== undefined || !builds) return lease;
+  const generation = await builds.getByName(SESSIONS_BUILDS_NAME).fedGeneration();
+  if (generation === 0) return lease;
+  await builds.getByName(`sessions:${shardName(shard)}`).switchTo(generation, 0);
+  return sink.lease(shard, owner);
 }
 
 /** The names under which a build's cursors and progress stand; those of the first are the sink's own. */
@@ -55,7 +71,7 @@ export async function applySessions(
     if (callsNeeded(some) > calls.left) return null;
     const before = calls.left;
     await write(some);
-    return before - calls.left;
+    return { calls: before - calls.left };
   });
   return done ? undefined : "unfinished";
 }

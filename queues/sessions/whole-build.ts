@@ -1,0 +1,269 @@
+/**
+ * All timelines built anew: a generation of objects beside the live one, fed from the beginning of the log by the sink's own
+ * code, with cursors of its own (`sessions@<generation>:<shard>`). It has met the live store where its cursors are not
+ * behind the live ones; then the live cursors go on in the new generation from where it stands, and readers follow.
+ *
+ *     begin      the build gets its generation; what the live sink has left out by then is noted
+ *     add        names of the step's timelines to R2, then their appends, then the cursor; a step that comes twice is
+ *                skipped by the timelines, one that comes late by the cursor, one of a build that has ended by its state
+ *     swap       "swapping", then shard by shard `switchTo`, then "swapped": from then on readers see it
+ *     revert     "reverting", then shard by shard back to where the generation before was left, then "reverted"
+ *     confirm,   the state, then the objects of the generation that goes, named by the lists; a list is deleted once all its
+ *     discard    timelines are
+ *
+ *     crash within swap or revert      the state says which it was; cursors that have switched stay as they are
+ *     a drain while its cursor         what it wrote stays in the generation that it leased, its cursor does not move, and
+ *     switches                         the other generation gets the same segments from its own place
+ *     a split within swap              a cursor that has never moved asks which generation it is to feed (sink.ts)
+ *     a new hole of the live sink      what the live sink will get once more as a redrive, the build has already: the swap
+ *     below the build's cursors        is refused, the build has to begin anew
+ *
+ * Between the first switch and the last readers see the generation before, which stands still in the shards that have
+ * switched: a few seconds, and then a swap that was cut off.
+ */
+import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import type { Build, BuildsApi, GenerationsApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import type { TimelineAmendApi, TimelineCompareApi, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
+import { nameIn, timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
+import { shardName } from "../../r2-layout/keys.ts";
+import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
+import type { More, ReplayComparison, ReplayJob, ReplayRead, ReplayStep } from "../replay/target.ts";
+import type { CallBudget } from "../sink.ts";
+import { boundedParallel } from "./bounded-parallel.ts";
+import { compareTimelines } from "./compare.ts";
+import type { ListBucket } from "./name-lists.ts";
+import { NAMES_PER_LIST, NameLists } from "./name-lists.ts";
+import { applySessions, buildGroup } from "./sink.ts";
+import { groupBySubject } from "./subjects.ts";
+import { retried } from "./timeline-writer.ts";
+
+export interface BuildDeps {
+  readonly cursors: ObjectNamespace<SinkCursorApi & GenerationsApi & BuildsApi>;
+  readonly timelines: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineCompareApi>;
+  readonly logs: ObjectNamespace<Pick<EventLogApi, "status" | "count" | "poke">>;
+  readonly bucket: ListBucket;
+  readonly identityKey: string;
+  /** Of this invocation. */
+  readonly calls: CallBudget;
+  readonly callsPerInvocation?: number;
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+export class WholeBuild {
+  readonly #job: ReplayJob;
+  readonly #deps: BuildDeps;
+  readonly #lists: NameLists;
+
+  constructor(job: ReplayJob, deps: BuildDeps) {
+    this.#job = job;
+    this.#deps = deps;
+    this.#lists = new NameLists(deps.bucket, job);
+  }
+
+  async plan(): Promise<ReplayRead[]> {
+    const build = (await this.#build()) ?? (await this.#begin());
+    if (build.state !== "building") return [];
+    const reads: ReplayRead[] = [];
+    await this.#eachShard(async (shard) => {
+      const [live, own, { head }] = await Promise.all([
+        this.#cursor("sessions", shard).status(),
+        this.#cursor(buildGroup(build.generation), shard).status(),
+        this.#deps.logs.getByName(shardName(shard)).status(),
+      ]);
+      if (own.cursor >= Math.min(live.cursor, head)) return;
+      // The counts of a build's cursor are of steps: what was applied is asked of the log, once it is swapped.
+      reads.push({ shard, after: own.cursor, to: head, steps: own.applied.events });
+    });
+    return reads.sort((a, b) => a.shard - b.shard);
+  }
+
+  async add(step: ReplayStep): Promise<undefined | More> {
+    const build = await this.#build();
+    if (build?.state !== "building") return undefined;
+    const { shard, from, to, rules, events } = step;
+    const group = buildGroup(build.generation);
+    const cursor = this.#cursor(group, shard);
+    const lease = await cursor.lease(this.#job.id, SINK.leaseMs);
+    if (!lease) return "more";
+    try {
+      if (lease.cursor >= to) return undefined;
+      if (lease.cursor !== from) throw new Error(`step ${from} to ${to} of shard ${shard} comes at ${lease.cursor}`);
+      await this.#lists.write(step, this.#namesOf(step));
+      const { generation } = build;
+      const applied = { events: 1, quarantined: 0 };
+      const { calls } = this.#deps;
+      const whole = { shard, token: lease.token, from, to, completeUntil: 0, events, quarantine: [], applied };
+      const ended = await applySessions({ ...whole, generation, rules, calls }, this.#deps, group);
+      if (ended === "unfinished") return "more";
+      return (await cursor.advance(lease.token, from, to, applied)).moved ? undefined : "more";
+    } finally {
+      await cursor.release(lease.token);
+    }
+  }
+
+  async compare(): Promise<ReplayComparison> {
+    const build = (await this.#build())!;
+    const upTo: Record<number, number> = {};
+    await this.#eachShard(async (shard) => {
+      const [live, own] = await Promise.all([
+        this.#cursor("sessions", shard).status(),
+        this.#cursor(buildGroup(build.generation), shard).status(),
+      ]);
+      upTo[shard] = Math.min(live.cursor, own.cursor);
+    });
+    const { timelines, calls } = this.#deps;
+    return compareTimelines(this.#lists, { upTo, nowMs: this.#now() }, (name, generation) => {
+      calls.left--;
+      return timelines.getByName(nameIn(generation === "before" ? build.previous : build.generation, name));
+    });
+  }
+
+  /** @throws RangeError, its message begins with `holes:`, where the live sink left out more since the build began */
+  async swap(): Promise<void> {
+    const build = await this.#build();
+    if (!build) throw new RangeError(`there is no build of ${this.#job.id}`);
+    if (build.state === "swapped" || build.state === "confirmed") return;
+    if (build.state === "building" && (await this.#leftOut()) !== build.note) {
+      throw new RangeError("holes: the live sink has left out more since the build began: begin it anew");
+    }
+    await this.#move("swapping");
+    await this.#eachShard(async (shard) => {
+      const { cursor } = await this.#cursor(buildGroup(build.generation), shard).status();
+      const met = await this.#deps.logs.getByName(shardName(shard)).count(0, cursor, "sessions");
+      await this.#cursor("sessions", shard).switchTo(build.generation, cursor, met);
+    });
+    await this.#move("swapped");
+    await this.#wakeAll();
+  }
+
+  async revert(): Promise<undefined | More> {
+    const build = await this.#build();
+    if (build?.state !== "reverted") {
+      await this.#move("reverting");
+      await this.#switchBack(build!);
+      await this.#move("reverted");
+      await this.#wakeAll();
+    }
+    return (await this.#erase((await this.#build())!, build!.generation)) === "more" ? "more" : undefined;
+  }
+
+  async confirm(): Promise<"done" | More> {
+    const build = await this.#build();
+    if (!build) throw new RangeError(`there is no build of ${this.#job.id}`);
+    if (build.state === "swapped") {
+      if (this.#tooSoon(build)) return "more";
+      await this.#move("confirmed");
+    } else if (build.state !== "confirmed") throw new RangeError(`the build is ${build.state}`);
+    return this.#erase(null, build.previous);
+  }
+
+  async discard(): Promise<"done" | More> {
+    const build = await this.#build();
+    if (!build) return "done";
+    if (build.state === "swapping") await this.#switchBack(build);
+    const ended = await this.#move("discarded");
+    return this.#erase(build.state === "swapping" ? ended : null, build.generation);
+  }
+
+  async #begin(): Promise<Build> {
+    return this.#builds().beginBuild(this.#job.id, await this.#leftOut());
+  }
+
+  /** Whatever the live sink has left out: it is the same as long as nothing is added. */
+  async #leftOut(): Promise<string> {
+    const counts: string[] = [];
+    await this.#eachShard(async (shard) => {
+      const holes = await this.#cursor("sessions", shard).holes(shard, { limit: 1 });
+      if (holes[0]) counts.push(`${shard}/${holes[0].seq}/${holes[0].at}`);
+    });
+    return counts.sort().join();
+  }
+
+  /** A new cursor that was born within the swap goes to the beginning: the generation before has nothing of its shard. */
+  async #switchBack(build: Build): Promise<void> {
+    await this.#eachShard(async (shard) => {
+      const cursor = this.#cursor("sessions", shard);
+      const { generation = 0, left = [] } = await cursor.status();
+      if (generation !== build.generation) return;
+      const place = left.find((one) => one.generation === build.previous);
+      await cursor.switchTo(build.previous, place?.cursor ?? 0, { events: 0, quarantined: 0 });
+    });
+  }
+
+  /**
+   * Erases the objects of a generation that the lists name, list by list. @param since wait for this state's age first,
+   * because readers or drains may still ask for the generation; null: nobody does
+   */
+  async #erase(since: Build | null, generation: number): Promise<"done" | More> {
+    if (since && this.#tooSoon(since)) return "more";
+    const { timelines, calls } = this.#deps;
+    for (;;) {
+      const keys = await this.#lists.keys(null);
+      if (keys.length === 0) return "done";
+      for (const key of keys) {
+        if (calls.left < NAMES_PER_LIST) return "more";
+        const names = await this.#lists.read(key);
+        await boundedParallel(names, SESSIONS.callsAtOnce, (name) =>
+          retried(() => {
+            calls.left--;
+            return timelines.getByName(nameIn(generation, name)).erase();
+          }),
+        );
+        await this.#lists.delete(key);
+      }
+    }
+  }
+
+  #namesOf({ events }: ReplayStep): string[] {
+    const { users, devices } = groupBySubject(events);
+    const seen = new Set(devices.keys());
+    for (const { anonymous_id } of events) if (anonymous_id) seen.add(anonymous_id);
+    const { identityKey } = this.#deps;
+    return [
+      ...Array.from(users.keys(), (id) => timelineName(identityKey, { kind: "user", id })),
+      ...Array.from(seen, (id) => timelineName(identityKey, { kind: "device", id })),
+    ];
+  }
+
+  /** The log knows only that the cursor has been further: without a poke nobody would look before the next event. */
+  async #wakeAll(): Promise<void> {
+    await this.#eachShard((shard) => this.#deps.logs.getByName(shardName(shard)).poke(shard));
+  }
+
+  #eachShard(work: (shard: number) => Promise<void>): Promise<void> {
+    return boundedParallel(Array(this.#job.shards).keys(), SESSIONS.callsAtOnce, (shard) => {
+      this.#deps.calls.left -= CALLS_PER_SHARD;
+      return work(shard);
+    });
+  }
+
+  #tooSoon({ at }: Build): boolean {
+    return this.#now() - at < SESSIONS.keepSwappedMs;
+  }
+
+  #now(): number {
+    return (this.#deps.now ?? Date.now)();
+  }
+
+  #build(): Promise<Build | null> {
+    this.#deps.calls.left--;
+    return this.#builds().build(this.#job.id);
+  }
+
+  #move(state: Build["state"]): Promise<Build> {
+    return this.#builds().moveBuild(this.#job.id, state);
+  }
+
+  #builds(): BuildsApi {
+    return this.#deps.cursors.getByName(SESSIONS_BUILDS_NAME);
+  }
+
+  #cursor(group: string, shard: number) {
+    return this.#deps.cursors.getByName(`${group}:${shardName(shard)}`);
+  }
+}
+
+const CALLS_PER_SHARD = 3;
