@@ -93,7 +93,12 @@ export const EVENT_COLUMNS = {
     doc: "Sending application's version (context.app.version).",
   },
   sdk: { id: 16, type: "utf8", required: false, maxBytes: 200, doc: "Sending library and version, `name/version`." },
-  flags: { id: 17, type: "list_utf8", required: false, doc: "What the edge noticed: `late`, `clock_skewed`, `bot`." },
+  flags: {
+    id: 17,
+    type: "list_utf8",
+    required: false,
+    doc: "What the edge noticed: `late`, `clock_skewed`, `bot`, `republished`.",
+  },
   page_url: { id: 19, type: "utf8", required: false, maxBytes: 2_048, doc: "Absolute URL without its fragment." },
   page_path: { id: 20, type: "utf8", required: false, maxBytes: 1_024, doc: "Path of the page." },
   page_host: { id: 21, type: "utf8", required: false, maxBytes: 256, doc: "Host of the page." },
@@ -194,4 +199,4 @@ export type QuarantineRow = RowOf<typeof QUARANTINE_COLUMNS>;
 export type DerivedEvent = Omit<EventRow, "log_shard" | "log_seq">;
 
 export type EventType = "page" | "screen" | "track" | "identify" | "group" | "alias";
-export type EventFlag = "late" | "clock_skewed" | "bot";
+export type EventFlag = "late" | "clock_skewed" | "bot" | "republished";

@@ -20,6 +20,15 @@ export function idHash(space: IdSpace, owner: string, id: string, label?: string
 
 const NOBODY: ReadonlySet<string> = new Set();
 
+/** @throws RangeError where SPREAD_IDENTITIES is no JSON list of texts. */
+export function parseSpreadIdentities(text = "[]"): ReadonlySet<string> {
+  const list: unknown = JSON.parse(text);
+  if (!Array.isArray(list) || !list.every((id) => typeof id === "string")) {
+    throw new RangeError("SPREAD_IDENTITIES is no list of texts");
+  }
+  return new Set(list);
+}
+
 /** What of an event decides its shard. */
 export interface ShardedEvent {
   readonly source: string;

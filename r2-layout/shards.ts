@@ -42,11 +42,10 @@ export const countOf = (shards: ShardHistory): number => shards.at(-1)!;
 
 export const epochOf = (shards: ShardHistory): number => shards.length - 1;
 
-/** The longer of two histories. @throws RangeError where neither is the beginning of the other. */
+/** The longer of two histories. @throws Error where neither is the beginning of the other: a deployment is to be mended. */
 export function newerOf(a: ShardHistory, b: ShardHistory): ShardHistory {
   const [short, long] = a.length <= b.length ? [a, b] : [b, a];
-  if (short.some((count, i) => count !== long[i]))
-    throw new RangeError(`shards ${a.join()} are not those of ${b.join()}`);
+  if (short.some((count, i) => count !== long[i])) throw new Error(`shards ${a.join()} are not those of ${b.join()}`);
   return long;
 }
 

@@ -55,7 +55,7 @@ export class Lineage {
     return this.parent !== null && nowMs < this.#inheritsUntil;
   }
 
-  /** @throws RangeError where these are the numbers of another system. */
+  /** @throws Error where these are the numbers of another system. */
   isNew(shards: ShardHistory): boolean {
     return this.shards === null ? shards.length > 1 : newerOf(this.shards, shards).length > this.shards.length;
   }

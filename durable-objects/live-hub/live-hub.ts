@@ -18,6 +18,7 @@ import { DurableObject } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import { shardName } from "../../r2-layout/keys.ts";
 import { INGEST, LIVE } from "../../r2-layout/limits.ts";
+import { countOf, parseShards } from "../../r2-layout/shards.ts";
 import type { MinuteRollupApi } from "../minute-rollup/api.ts";
 import { liveWindow } from "../minute-rollup/live-window.ts";
 import type { ObjectNamespace } from "../namespace.ts";
@@ -47,7 +48,7 @@ export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
 
   constructor(ctx: DurableObjectState, env: LiveHubEnv) {
     super(ctx, env);
-    this.#sent = new SentFrames(ctx.storage.sql, Number(env.SHARDS ?? 1));
+    this.#sent = new SentFrames(ctx.storage.sql, countOf(parseShards(env.SHARDS ?? "1")));
     // Answered by the runtime without waking the object.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }

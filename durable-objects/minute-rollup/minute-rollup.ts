@@ -1,5 +1,6 @@
 /** The class that joins RPC, storage and the LiveHub; the work is in rollup-store.ts, rebuilds.ts and live-publisher.ts. */
 import { DurableObject } from "cloudflare:workers";
+import { countOf, parseShards } from "../../r2-layout/shards.ts";
 import type { LiveHubApi } from "../live-hub/api.ts";
 import type { ObjectNamespace } from "../namespace.ts";
 import type {
@@ -35,7 +36,11 @@ export class MinuteRollup extends DurableObject<MinuteRollupEnv> implements Minu
   constructor(ctx: DurableObjectState, env: MinuteRollupEnv) {
     super(ctx, env);
     this.#store = new RollupStore(ctx.storage.sql);
-    this.#publisher = new LivePublisher(() => env.LIVE_HUB.getByName("live"), this.#store, Number(env.SHARDS ?? 1));
+    this.#publisher = new LivePublisher(
+      () => env.LIVE_HUB.getByName("live"),
+      this.#store,
+      countOf(parseShards(env.SHARDS ?? "1")),
+    );
   }
 
   /** Safe to repeat: what is at or below the last seq changes nothing. See `RollupStore.apply`. */

@@ -4,7 +4,7 @@
  */
 
 const METHODS = "GET, POST, OPTIONS";
-const HEADERS = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, X-Retry-Count";
+const HEADERS = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, Eventpile-Republish, X-Retry-Count";
 /** Browsers keep it for two hours at most, Firefox for a day. */
 const PREFLIGHT_SECONDS = "86400";
 

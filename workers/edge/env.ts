@@ -6,6 +6,7 @@ import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
 import type { BuildsApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
 import type { UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import { countOf, parseShards } from "../../r2-layout/shards.ts";
 import type { MessageQueue } from "./event-sender.ts";
 
 export interface Fetches {
@@ -13,7 +14,7 @@ export interface Fetches {
 }
 
 export interface Env {
-  /** Number of shards, as text. */
+  /** The numbers of shards that there were and are: `1`, or `1,2` after a split (r2-layout/shards.ts). */
   readonly SHARDS: string;
   /** JSON list of identities (anonymous or user ids) too hot for one shard; none when absent. */
   readonly SPREAD_IDENTITIES?: string;
@@ -39,22 +40,9 @@ export interface Env {
 
 /** @throws RangeError where SHARDS is no count or a shard has no queue. */
 export function eventQueues(env: Env): MessageQueue[] {
-  const shards = Number(env.SHARDS);
-  if (!Number.isInteger(shards) || shards < 1) throw new RangeError(`SHARDS is ${env.SHARDS}`);
-  return Array.from({ length: shards }, (_, shard) => {
+  return Array.from({ length: countOf(parseShards(env.SHARDS)) }, (_, shard) => {
     const queue = env[`EVENTS_${shard}`];
     if (queue === undefined) throw new RangeError(`shard ${shard} has no queue: bind EVENTS_${shard}`);
     return queue;
   });
-}
-
-/** @throws RangeError where SPREAD_IDENTITIES is no JSON list of texts. */
-export function spreadIdentities({
-  SPREAD_IDENTITIES: text = "[]",
-}: Pick<Env, "SPREAD_IDENTITIES">): ReadonlySet<string> {
-  const list: unknown = JSON.parse(text);
-  if (!Array.isArray(list) || !list.every((id) => typeof id === "string")) {
-    throw new RangeError("SPREAD_IDENTITIES is no list of texts");
-  }
-  return new Set(list);
 }

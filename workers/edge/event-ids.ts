@@ -5,6 +5,8 @@
  */
 import { createHash } from "node:crypto";
 import { INGEST } from "../../r2-layout/limits.ts";
+import { err, ok, type Result } from "../../r2-layout/result.ts";
+import type { Rejection } from "../problem.ts";
 import { type JsonObject, textOf } from "./derive/json.ts";
 import type { RequestFacts } from "./request-facts.ts";
 
@@ -14,6 +16,23 @@ export function givenId(raw: JsonObject, isOwn: boolean): string | undefined | n
   if (given === undefined) return undefined;
   if (given.length > INGEST.eventIdChars) return null;
   return given.isWellFormed() ? given : given.toWellFormed();
+}
+
+const LABEL = /^[A-Za-z0-9._-]+$/;
+
+/**
+ * The label of a republish: `?republish=` or the header `Eventpile-Republish`. Events of one label replace what was stored
+ * under their ids before, once each; without it a repeated id is a duplicate. @returns undefined where there is none.
+ */
+export function republishLabel(
+  headers: Headers,
+  query: URLSearchParams,
+): Result<string | undefined, Extract<Rejection, { reason: "bad_parameter" }>> {
+  const label = query.get("republish") ?? headers.get("eventpile-republish");
+  if (label === null) return ok(undefined);
+  if (label.length <= INGEST.republishLabelChars && LABEL.test(label)) return ok(label);
+  const detail = `1 to ${INGEST.republishLabelChars} letters, digits, dots, underscores and hyphens`;
+  return err({ reason: "bad_parameter", parameter: "republish", detail });
 }
 
 export type Mint = (index: number) => string;

@@ -16,9 +16,11 @@
  * void, and so do those of the sender's retry: the ids make one of them a duplicate. If the instance dies before a void
  * is said, the gap stays and shows: the ledger says "owed" of what was never acknowledged, not the other way round.
  */
+import type { EventFlag } from "../../r2-layout/event-columns.ts";
 import { idHash } from "../../r2-layout/event-id.ts";
 import { encodeMessage, packIds } from "../../r2-layout/event-message.ts";
 import { INGEST, PLATFORM } from "../../r2-layout/limits.ts";
+import { epochOf, type ShardHistory } from "../../r2-layout/shards.ts";
 import type { KeptEvent } from "./parse-events.ts";
 
 /** The slice of a queue that sending needs. */
@@ -35,6 +37,14 @@ interface Outbox {
   readonly voids: Map<number, number>;
 }
 
+/** What the events of one request share. */
+interface Sent {
+  readonly source: string;
+  /** Microseconds. */
+  readonly receivedAt: number;
+  readonly republish: string | undefined;
+}
+
 /** The events of one message, and an upper bound of its bytes. */
 interface Part {
   readonly shard: number;
@@ -49,43 +59,52 @@ interface Message {
   readonly body: string;
 }
 
-/** Shards have not been split: the log says "moved" to messages of an older epoch. */
-const EPOCH = 0;
 /** Bytes an event adds to a message's header: its id in base64 and, quarantined, its index. */
 const HEADER_BYTES_PER_EVENT = 28;
-const HEADER_BYTES = 1_024 + INGEST.voidsPerMessage * 16;
+const HEADER_BYTES = 1_280 + INGEST.voidsPerMessage * 16;
 
 export class EventSender {
   readonly edge: string;
   readonly queues: readonly MessageQueue[];
+  readonly #shards: ShardHistory;
   readonly #outboxes: readonly Outbox[];
 
-  /** @param edge the name of this instance, never used again by another. @param queues one for each shard. */
-  constructor(edge: string, queues: readonly MessageQueue[]) {
+  /**
+   * @param edge the name of this instance, never used again by another. @param queues one for each shard.
+   * @param shards by whose last number events are grouped; who has an older one regroups them (queues/fan-out/route.ts).
+   */
+  constructor(edge: string, queues: readonly MessageQueue[], shards: ShardHistory = [queues.length]) {
     this.edge = edge;
     this.queues = queues;
+    this.#shards = shards;
     this.#outboxes = queues.map(() => ({ lastNumber: 0, events: 0, voids: new Map() }));
   }
 
   /** @returns the events that no queue has: the request must be sent again. Never throws for a failing queue. */
-  async send(events: readonly KeptEvent[], source: string, receivedAt: number): Promise<readonly KeptEvent[]> {
+  async send(
+    events: readonly KeptEvent[],
+    source: string,
+    receivedAt: number,
+    republish?: string,
+  ): Promise<readonly KeptEvent[]> {
     const calls = planCalls(byShard(events, this.queues.length));
     const unsent: KeptEvent[] = [];
     let next = 0;
     const worker = async () => {
       for (let parts = calls[next++]; parts !== undefined; parts = calls[next++]) {
-        if (!(await this.#deliver(parts, source, receivedAt))) for (const part of parts) unsent.push(...part.events);
+        if (!(await this.#deliver(parts, { source, receivedAt, republish })))
+          for (const part of parts) unsent.push(...part.events);
       }
     };
     await Promise.all(Array.from({ length: Math.min(INGEST.simultaneousSends, calls.length) }, worker));
     return unsent;
   }
 
-  async #deliver(parts: readonly Part[], source: string, receivedAt: number): Promise<boolean> {
+  async #deliver(parts: readonly Part[], sent: Sent): Promise<boolean> {
     const { shard } = parts[0]!;
     const { voids } = this.#outboxes[shard]!;
     const queue = this.queues[shard]!;
-    const messages = parts.map((part) => this.#message(part, source, receivedAt));
+    const messages = parts.map((part) => this.#message(part, sent));
     try {
       if (messages.length === 1) await queue.send(messages[0]!.body, { contentType: "text" });
       else await queue.sendBatch(messages.map(({ body }) => ({ body, contentType: "text" })));
@@ -99,26 +118,36 @@ export class EventSender {
     return true;
   }
 
-  #message({ shard, events }: Part, source: string, receivedAt: number): Message {
+  #message({ shard, events }: Part, { source, receivedAt, republish }: Sent): Message {
     const outbox = this.#outboxes[shard]!;
     const number = ++outbox.lastNumber;
     const before = outbox.events;
     outbox.events += events.length;
     const voids = [...outbox.voids].slice(0, INGEST.voidsPerMessage);
     const quarantined = events.flatMap((event, line) => (event.quarantine ? [line] : []));
-    const ids = events.map((event) => idHash(event.quarantine ? "quarantine" : "event", source, event.event_id));
+    const epoch = epochOf(this.#shards);
+    const flagged = (flag: EventFlag) => events.filter(({ flags }) => flags?.includes(flag)).length;
+    const late = flagged("late");
+    const skewed = flagged("clock_skewed");
+    const ids = events.map((event) =>
+      idHash(event.quarantine ? "quarantine" : "event", source, event.event_id, republish),
+    );
     const body = encodeMessage({
       header: {
         v: 1,
         edge: this.edge,
         n: number,
         shard,
-        epoch: EPOCH,
+        epoch,
+        ...(epoch > 0 && { shards: this.#shards }),
         source,
         received_at: receivedAt,
         events: events.length,
         before,
         ...(quarantined.length > 0 && { quarantined }),
+        ...(late > 0 && { late }),
+        ...(skewed > 0 && { skewed }),
+        ...(republish !== undefined && { republish }),
         ...(voids.length > 0 && { void: voids }),
         ids: packIds(ids),
       },

@@ -1,9 +1,10 @@
 /** The edge Worker: takes events, answers questions, serves the pages. */
-import { shardOf } from "../../r2-layout/event-id.ts";
+import { parseSpreadIdentities, shardOf } from "../../r2-layout/event-id.ts";
+import { parseShards } from "../../r2-layout/shards.ts";
 import { problem } from "../problem.ts";
 import { parseTokens } from "../tokens.ts";
 import { createApp } from "./app.ts";
-import { type Env, eventQueues, spreadIdentities } from "./env.ts";
+import { type Env, eventQueues } from "./env.ts";
 import { EventSender } from "./event-sender.ts";
 import { boundedQueue, HeldBytes } from "./pressure.ts";
 import { parseWriteKeys } from "./write-keys.ts";
@@ -22,11 +23,12 @@ function appOf(env: Env): App {
   if (known !== undefined) return known;
   if (!env.IDENTITY_KEY) throw new RangeError("IDENTITY_KEY is not set: no timeline can be named");
   const queues = eventQueues(env).map((queue) => boundedQueue(queue));
-  const spread = spreadIdentities(env);
+  const shards = parseShards(env.SHARDS);
+  const spread = parseSpreadIdentities(env.SPREAD_IDENTITIES);
   const app = createApp(
     {
       writeKeys: parseWriteKeys(env.WRITE_KEYS),
-      sender: new EventSender(random(), queues),
+      sender: new EventSender(random(), queues, shards),
       held: new HeldBytes(),
       homeOf: (row) => shardOf(row, queues.length, spread),
       local: env.EVENTPILE_LOCAL === "1",

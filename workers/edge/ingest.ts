@@ -2,6 +2,7 @@
 import { INGEST } from "../../r2-layout/limits.ts";
 import { problem, type Rejection, storeUnavailable } from "../problem.ts";
 import { readBytes } from "./body.ts";
+import { republishLabel } from "./event-ids.ts";
 import type { EventSender } from "./event-sender.ts";
 import {
   type DroppedEvent,
@@ -56,9 +57,12 @@ async function answered(
   waitUntil: WaitUntil,
 ): Promise<Response> {
   const receivedAt = parts.now();
-  const early = writeKeyOf(request, new URL(request.url).searchParams);
+  const query = new URL(request.url).searchParams;
+  const early = writeKeyOf(request, query);
   // Before the body is read: strangers cost nothing.
   if (early !== null && !parts.writeKeys.has(early)) return problem({ reason: "unknown_write_key" });
+  const republish = republishLabel(request.headers, query);
+  if (!republish.ok) return problem(republish.error);
   const bytes = await readBytes(request, { ...INGEST, grow: hold.grow });
   if (!bytes.ok) return problem(bytes.error);
   const body = readBody(bytes.value, call);
@@ -68,9 +72,9 @@ async function answered(
   const source = parts.writeKeys.get(key);
   if (source === undefined) return problem({ reason: "unknown_write_key" });
 
-  const facts = requestFacts(request, { source, call, receivedAt, local: parts.local });
+  const facts = requestFacts(request, { source, call, receivedAt, local: parts.local, republish: republish.value });
   const parsed = parseEvents(body.value, facts, parts.homeOf, parts.random);
-  const sending = parts.sender.send(parsed.kept, source, receivedAt);
+  const sending = parts.sender.send(parsed.kept, source, receivedAt, republish.value);
   // Cut off in the middle, a message would be numbered and its fate unknown: a gap in the ledger for good.
   waitUntil(sending);
   const unsent = await sending;

@@ -26,6 +26,8 @@ export interface KeptEvent {
   readonly event_id: string;
   readonly shard: number;
   readonly quarantine: QuarantineMark | undefined;
+  /** As its row has them; none when absent. */
+  readonly flags?: DerivedEvent["flags"];
   /** Its line of the log, without a line end. */
   readonly line: string;
 }
@@ -122,7 +124,7 @@ function parseEvent(item: unknown, index: number, request: ReadRequest): KeptEve
   const rawText = JSON.stringify(raw);
   if (isLongerThan(rawText, INGEST.eventBytes)) return { index, event_id, cause: "event_too_large" };
   const line = joinLogLine(row, DERIVATION_VERSION, quarantine, rawText);
-  return { index, event_id, shard: homeOf(row), quarantine, line };
+  return { index, event_id, shard: homeOf(row), quarantine, line, ...(row.flags && { flags: row.flags }) };
 }
 
 /** A batch may carry a context for all its calls; a call's own members stand above it. */

@@ -13,6 +13,8 @@ export interface RequestFacts {
   readonly idempotencyKey: string | null;
   /** What the path says the body is: one call, a batch of calls, or events under the columns' names. */
   readonly call: Call;
+  /** The label under which the sender sends these events again, to replace earlier ones; absent: they are new. */
+  readonly republish?: string;
 }
 
 export type Call = "track" | "page" | "screen" | "identify" | "group" | "alias" | "batch" | "events";
@@ -30,7 +32,7 @@ interface ConnectionPlace {
  */
 export function requestFacts(
   request: Request,
-  part: { source: string; call: Call; receivedAt: number; local: boolean },
+  part: { source: string; call: Call; receivedAt: number; local: boolean; republish?: string | undefined },
 ): RequestFacts {
   const { headers } = request;
   const given = part.local && headers.has("x-eventpile-country");
@@ -51,6 +53,7 @@ export function requestFacts(
     address: headers.get("cf-connecting-ip"),
     userAgent: headers.get("user-agent"),
     idempotencyKey: headers.get("idempotency-key"),
+    ...(part.republish !== undefined && { republish: part.republish }),
   };
 }
 

@@ -77,6 +77,18 @@ describe("a request's messages", () => {
     ]);
   });
 
+  it("count their late and skewed events, and say by which numbers of shards they were grouped", async () => {
+    const queue = new TestQueue();
+    const events = [event(0, { flags: ["late"] }), event(1, { flags: ["late", "clock_skewed"] }), event(2)];
+    await new EventSender("edge-1", [queue, queue], [1, 2]).send(events, "shop", 5, "label");
+    await senderTo(queue).send([event(3)], "shop", 5);
+    const [counted, plain] = queue.messages.map(({ header }) => header);
+    expect(counted).toMatchObject({ late: 2, skewed: 1, epoch: 1, shards: [1, 2], republish: "label" });
+    expect(Object.keys(plain!)).not.toEqual(expect.arrayContaining(["late"]));
+    expect(plain).toMatchObject({ epoch: 0 });
+    expect(plain).not.toHaveProperty("shards");
+  });
+
   it("send nothing for nothing", async () => {
     const queue = new TestQueue();
     expect(await senderTo(queue).send([], "shop", 5)).toEqual([]);

@@ -69,6 +69,7 @@ export function deriveEvent(
   if (times.late) flags.push("late");
   if (times.clockSkewed) flags.push("clock_skewed");
   if (device.bot) flags.push("bot");
+  if (facts.republish !== undefined) flags.push("republished");
 
   const row: Partial<DerivedEvent> = {
     event_id: eventId,
