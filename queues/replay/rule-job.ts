@@ -163,7 +163,7 @@ export class RuleJob {
     const correction = await this.#correction();
     const answer = await this.#parts.correctLake(
       correction,
-      ({ file, page, pairs }) => this.#store.put(pairName("lake", file, page), pairs),
+      ({ file, page, rows }) => this.#store.put(pairName("lake", file, page), rows),
       this.#slice.now() + REPLAY.sliceMs,
     );
     if (answer === "more") {

@@ -40,7 +40,7 @@ export interface RuleParts extends ReplayParts {
   /** Rewrites the files concerned, without a swap. Again until it is done; pages come again under the same name. */
   correctLake(
     correction: LakeCorrection,
-    onPage: (page: { file: number; page: number; pairs: readonly ChangedRow[] }) => Promise<void>,
+    onPage: (page: { file: number; page: number; rows: readonly ChangedRow[] }) => Promise<void>,
     untilMs: number,
   ): Promise<"done" | "more">;
   /** All of it in one commit, the old let go. @returns its snapshot, or null where something moved: correct once more. */

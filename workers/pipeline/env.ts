@@ -1,30 +1,38 @@
 /** The pipeline's bindings, by what can be asked of them. */
-import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
-import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
-import type { MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
+import type {
+  EventLogApi,
+  EventLogAuditApi,
+  EventLogPlacesApi,
+  EventLogRulesApi,
+} from "../../durable-objects/event-log/api.ts";
+import type { LakeCatalogApi, LakeStagingApi } from "../../durable-objects/lake-catalog/api.ts";
+import type { MinuteRebuildApi, MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
-import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
-import type { UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import type { ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
+import type { BuildsApi, GenerationsApi, HolesApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import type { TimelineAmendApi, TimelineCompareApi, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import { countOf, parseShards } from "../../r2-layout/shards.ts";
 
 export interface PipelineEnv {
-  /** Number of log shards. */
+  /** As at the edge: `1`, or `1,2` after a split (r2-layout/shards.ts). */
   readonly SHARDS: string;
+  /** As at the edge: messages from before a split are divided by it. */
+  readonly SPREAD_IDENTITIES?: string;
   /** Any long random text: names of UserTimelines are keyed with it. */
   readonly IDENTITY_KEY: string;
   readonly BUCKET: R2Bucket;
-  readonly EVENT_LOG: ObjectNamespace<EventLogApi>;
-  readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi>;
-  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
-  readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi>;
-  readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi>;
+  readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogRulesApi & EventLogPlacesApi & EventLogAuditApi>;
+  readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi & HolesApi & GenerationsApi & BuildsApi>;
+  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & LakeStagingApi & HolesApi>;
+  readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineCompareApi>;
+  readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi & MinuteRebuildApi>;
+  readonly REPLAY_DESK: ObjectNamespace<ReplayDeskApi>;
   readonly MAINTENANCE: Queue;
 }
 
 /** @throws RangeError where SHARDS is no count: better no pipeline than one that forgets a shard. */
 export function shardCount(env: Pick<PipelineEnv, "SHARDS">): number {
-  const shards = Number(env.SHARDS);
-  if (!Number.isSafeInteger(shards) || shards < 1) throw new RangeError(`SHARDS is ${env.SHARDS}`);
-  return shards;
+  return countOf(parseShards(env.SHARDS));
 }
 
 /** @throws RangeError where it is not set: better no timelines yet than some under names that nobody will ask for. */

@@ -6,18 +6,27 @@ import { drainBatch } from "../../queues/drain.ts";
 import { fanOut } from "../../queues/fan-out/fan-out.ts";
 import { createLakeSink } from "../../queues/lake/sink.ts";
 import { maintain } from "../../queues/maintenance/consume.ts";
-import { maintenanceMessages } from "../../queues/maintenance/messages.ts";
+import { MAINTENANCE_NOW_CRON, maintenanceMessages } from "../../queues/maintenance/messages.ts";
+import { replayBatch } from "../../queues/replay/consume.ts";
 import { createRollupsSink } from "../../queues/rollups/sink.ts";
 import { createSessionsSink } from "../../queues/sessions/sink.ts";
 import type { Sink } from "../../queues/sink.ts";
+import { parseSpreadIdentities } from "../../r2-layout/event-id.ts";
 import { shardName } from "../../r2-layout/keys.ts";
+import { parseShards } from "../../r2-layout/shards.ts";
 import type { PipelineEnv } from "./env.ts";
 import { identityKey, shardCount } from "./env.ts";
+import { replayDeps, replayUpkeep } from "./replays.ts";
 
 const SINKS = {
   lake: (env) => createLakeSink({ bucket: env.BUCKET, catalog: env.LAKE_CATALOG, parquet }),
   sessions: (env) =>
-    createSessionsSink({ cursors: env.SINK_CURSOR, timelines: env.USER_TIMELINE, identityKey: identityKey(env) }),
+    createSessionsSink({
+      cursors: env.SINK_CURSOR,
+      builds: env.SINK_CURSOR,
+      timelines: env.USER_TIMELINE,
+      identityKey: identityKey(env),
+    }),
   rollups: (env) => createRollupsSink({ cursors: env.SINK_CURSOR, rollups: env.MINUTE_ROLLUP }),
 } satisfies Record<SinkName, (env: PipelineEnv) => Sink>;
 
@@ -28,8 +37,12 @@ export default {
     const { BUCKET: bucket, EVENT_LOG: logs, LAKE_CATALOG: catalog, MAINTENANCE: queue } = env;
     if (isSink(batch.queue)) return drainBatch(batch, { sink: SINKS[batch.queue](env), logs, bucket });
     if (batch.queue === "maintenance") return maintain(batch, { bucket, logs, catalog, parquet, queue });
+    if (batch.queue === "replays") return replayBatch(batch, replayDeps(env));
     if (batch.queue === "events-dead") return parkDeadLetters(batch, bucket);
-    if (/^events-\d+$/.test(batch.queue)) return fanOut(batch, { logs, bucket });
+    if (/^events-\d+$/.test(batch.queue)) {
+      const spread = parseSpreadIdentities(env.SPREAD_IDENTITIES);
+      return fanOut(batch, { logs, bucket, shards: parseShards(env.SHARDS), spread });
+    }
     throw new Error(`no stage for queue ${batch.queue}`);
   },
   async scheduled(controller, env) {
@@ -37,7 +50,9 @@ export default {
       env.EVENT_LOG.getByName(shardName(shard)).poke(shard),
     );
     const upkeep = maintenanceMessages(controller.scheduledTime, controller.cron);
-    const results = await Promise.allSettled([...pokes, ...upkeep.map((message) => env.MAINTENANCE.send(message))]);
+    const replays = replayUpkeep(env, controller.scheduledTime, controller.cron === MAINTENANCE_NOW_CRON);
+    const sends = upkeep.map((message) => env.MAINTENANCE.send(message));
+    const results = await Promise.allSettled([...pokes, ...sends, replays]);
     for (const result of results) {
       if (result.status === "rejected") console.error(JSON.stringify({ at: "cron", error: String(result.reason) }));
     }

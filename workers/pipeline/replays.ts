@@ -1,0 +1,124 @@
+/** Joins the replay drivers to the bindings: the log, the lake, timelines and rollups as sources and as targets. */
+import parquet from "parquet-wasm/esm/parquet_wasm_bg.wasm";
+import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
+import { REPLAY_DESK_NAME } from "../../durable-objects/replay-desk/api.ts";
+import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import { correctLake, swapCorrection } from "../../queues/lake/correct.ts";
+import { createLakeRows } from "../../queues/lake/read-rows.ts";
+import { createLakeRebuild } from "../../queues/lake/rebuild.ts";
+import type { ReplayDeps } from "../../queues/replay/consume.ts";
+import { advanceJob, holdJob } from "../../queues/replay/driver.ts";
+import { createDueJobs } from "../../queues/replay/due-jobs.ts";
+import { logRanges } from "../../queues/replay/log-ranges.ts";
+import type { RuleParts } from "../../queues/replay/rule-parts.ts";
+import { type RowSourceDeps, rowSource } from "../../queues/replay/source.ts";
+import { createRollupsRebuild } from "../../queues/rollups/rebuild.ts";
+import { amendTimelines } from "../../queues/sessions/amend.ts";
+import { createSessionsRebuild } from "../../queues/sessions/rebuild.ts";
+import type { CallBudget } from "../../queues/sink.ts";
+import { shardName } from "../../r2-layout/keys.ts";
+import { identityKey, type PipelineEnv, shardCount } from "./env.ts";
+
+/** For one invocation of the `replays` consumer. */
+export function replayDeps(env: PipelineEnv): ReplayDeps {
+  const shards = shardCount(env);
+  return {
+    desk: env.REPLAY_DESK.getByName(REPLAY_DESK_NAME),
+    hold: (slice) => holdJob(slice, env.EVENT_LOG, shards),
+    advance: (slice) => advanceJob(slice, ruleParts(env, shards)),
+  };
+}
+
+/** What the cron asks for. */
+export function replayUpkeep(env: PipelineEnv, nowMs: number, all: boolean): Promise<void> {
+  const desk = env.REPLAY_DESK.getByName(REPLAY_DESK_NAME);
+  return createDueJobs({ desk, logs: env.EVENT_LOG, shards: shardCount(env) }, nowMs, all);
+}
+
+function ruleParts(env: PipelineEnv, shards: number): RuleParts {
+  const { BUCKET: bucket, EVENT_LOG: logs, LAKE_CATALOG: catalogs, SINK_CURSOR: cursors } = env;
+  const { USER_TIMELINE: timelines, MINUTE_ROLLUP: rollups } = env;
+  const catalog = catalogs.getByName(LAKE_CATALOG_NAME);
+  const lake = { bucket, catalog: catalogs, parquet };
+  const sources: RowSourceDeps = {
+    logs,
+    bucket,
+    lakeRows: createLakeRows(lake),
+    async holes(sink, shard) {
+      const keeper = sink === "lake" ? catalog : cursors.getByName(`${sink}:${shardName(shard)}`);
+      return (await keeper.holes(shard)).filter(({ redrivenAs }) => redrivenAs === null);
+    },
+    lakeCursor: null,
+  };
+  const cursorOf = async (sink: SinkName, shard: number) =>
+    (await cursors.getByName(`${sink}:${shardName(shard)}`).status()).cursor;
+  const everyShard = <T>(ask: (shard: number) => Promise<T>) =>
+    Promise.all(Array.from({ length: shards }, (_, shard) => ask(shard)));
+  const rollupDeps = { rollups, cursors, logs };
+  return {
+    shards,
+    bucket,
+    logs,
+    source: rowSource(sources),
+    lakeSource: rowSource({
+      ...sources,
+      async lakeCursor(shard) {
+        const { cursor = 0, holes } = (await catalog.status()).cursors[shard] ?? {};
+        // What the lake has left out, the rollups may have: then all of it is read from the log.
+        return holes && holes.open > 0 ? 0 : cursor;
+      },
+    }),
+    rawSource: rowSource({ ...sources, logs: withoutRules(logs) }),
+    targets: (calls: CallBudget) => ({
+      lake: createLakeRebuild({ ...lake, logs }),
+      sessions: createSessionsRebuild({ cursors, timelines, logs, bucket, identityKey: identityKey(env), calls }),
+      rollups: createRollupsRebuild(rollupDeps),
+    }),
+    correctedRollups: () => createRollupsRebuild(rollupDeps, { reason: "correction" }),
+    ranges: (spec) => logRanges(logs, shards, spec),
+    async lake() {
+      const { snapshot, cursors: shardCursors } = await catalog.status();
+      const at = Object.entries(shardCursors).map(([shard, { cursor }]) => [shard, cursor] as const);
+      return { snapshot, cursors: Object.fromEntries(at) };
+    },
+    async cursors() {
+      const known = (await catalog.status()).cursors;
+      return {
+        lake: Array.from({ length: shards }, (_, shard) => known[shard]?.cursor ?? 0),
+        sessions: await everyShard((shard) => cursorOf("sessions", shard)),
+        rollups: await everyShard((shard) => cursorOf("rollups", shard)),
+      };
+    },
+    async fence(version, filter) {
+      await catalog.raise(version, filter);
+      await everyShard((shard) => rollups.getByName(`core:${shardName(shard)}`).raise(version));
+    },
+    async correctLake(correction, onPage, untilMs) {
+      return (await correctLake(lake, correction, onPage, untilMs)).kind;
+    },
+    async swapLake(correction) {
+      const answer = await swapCorrection(lake, correction);
+      if (answer.kind === "conflict") return null;
+      if (answer.kind !== "committed") throw new Error(`rules: the lake knows newer ones than ${correction.version}`);
+      await catalog.confirm(correction.job);
+      return answer;
+    },
+    amend: (pairs, rules, calls) =>
+      amendTimelines(pairs, rules, { cursors, timelines, identityKey: identityKey(env), calls }),
+  };
+}
+
+/** Logs whose segments tell of no rule, so that rows are read as they stand in them. */
+function withoutRules(logs: PipelineEnv["EVENT_LOG"]): RowSourceDeps["logs"] {
+  return {
+    getByName(name) {
+      const log = logs.getByName(name);
+      return {
+        segments: async (...request) => ({ ...(await log.segments(...request)), rules: 0 }),
+        count: (...request) => log.count(...request),
+        rules: async () => ({ version: 0, rules: [] }),
+        between: (...request) => log.between(...request),
+      };
+    },
+  };
+}
