@@ -1,7 +1,7 @@
 /**
  * `npm start [-- --no-demo]`: the whole system on this machine, in the real runtime, with its state on disk.
  *
- * PORT (8787) is bound on 127.0.0.1 only. EVENTPILE_DIR (.eventpile) keeps the state, EVENTPILE_SHARDS (1) is the
+ * PORT (8787) is bound on 127.0.0.1 only. EVENTPILE_DIR (.eventpile) keeps the state, EVENTPILE_SHARDS (1; after a split 1,2) is the
  * number of log shards. For tests: EVENTPILE_CHAOS is a JSON object of what is to go wrong (scripts/local/chaos-setting.ts),
  * EVENTPILE_WAIT_FACTOR (1) scales what the system waits for (r2-layout/wait.ts).
  */
@@ -10,7 +10,7 @@ import { startLocal } from "./local/run.ts";
 await startLocal({
   port: Number(process.env.PORT ?? 8787),
   stateDir: process.env.EVENTPILE_DIR ?? ".eventpile",
-  shards: Number(process.env.EVENTPILE_SHARDS ?? 1),
+  shards: process.env.EVENTPILE_SHARDS ?? "1",
   chaos: process.env.EVENTPILE_CHAOS || "{}",
   waitFactor: Number(process.env.EVENTPILE_WAIT_FACTOR || 1),
   demo: !process.argv.includes("--no-demo"),

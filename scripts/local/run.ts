@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
+import { countOf, parseShards, type ShardHistory } from "../../r2-layout/shards.ts";
 import { type ChaosSetting, parseChaos } from "./chaos-setting.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
 import { loadMiniflare } from "./miniflare.ts";
@@ -13,7 +14,8 @@ import { ROOT, readWorkerSources, withShards } from "./wrangler-config.ts";
 export interface StartOptions {
   readonly port: number;
   readonly stateDir: string;
-  readonly shards: number;
+  /** The numbers of log shards, as in SHARDS. */
+  readonly shards: string;
   /** As EVENTPILE_CHAOS has it (chaos-setting.ts). */
   readonly chaos: string;
   /** Of all waits (r2-layout/wait.ts): 1 is what production waits. */
@@ -21,6 +23,8 @@ export interface StartOptions {
   readonly demo: boolean;
 }
 
+/** Of a local run: each is a queue of its own. */
+const SHARDS_MAX = 64;
 const PORT_WAIT_MS = 3_000;
 const READY_WAIT_MS = 30_000;
 const CRON_MS = 60_000;
@@ -46,8 +50,9 @@ async function start(options: StartOptions): Promise<void> {
   if (!(await becomesFree(options.port))) {
     throw new StartError(`port ${options.port} is taken. Set PORT to another one, as in PORT=8788 npm start.`);
   }
-  checkShards(stateDir, options.shards);
-  const sources = withShards(readWorkerSources(), options.shards);
+  const shards = readShards(options.shards);
+  checkShards(stateDir, shards);
+  const sources = withShards(readWorkerSources(), shards);
   const [{ convertV4MiniflareOptions, Log, LogLevel, Miniflare }, v4Options] = await Promise.all([
     loadMiniflare(),
     localOptions({ sources, port: options.port, chaos, waitFactor: options.waitFactor }),
@@ -91,10 +96,9 @@ async function start(options: StartOptions): Promise<void> {
   if (options.demo) demo = startDemo(options.port);
 }
 
-function checkOptions({ port, shards, waitFactor, chaos }: StartOptions): ChaosSetting {
+function checkOptions({ port, waitFactor, chaos }: StartOptions): ChaosSetting {
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new StartError("PORT must be a number from 1 to 65535.");
-  if (!Number.isInteger(shards) || shards < 1 || shards > 64) throw new StartError("EVENTPILE_SHARDS must be 1 to 64.");
   if (!(waitFactor >= 0.001 && waitFactor <= 10))
     throw new StartError("EVENTPILE_WAIT_FACTOR must be 0.001 to 10: 1 is what production waits.");
   try {
@@ -104,15 +108,29 @@ function checkOptions({ port, shards, waitFactor, chaos }: StartOptions): ChaosS
   }
 }
 
-/** The number of shards belongs to the state: with another one, an id would be looked for in a shard that never saw it. */
-function checkShards(stateDir: string, shards: number): void {
+function readShards(text: string): ShardHistory {
+  try {
+    const shards = parseShards(text);
+    if (countOf(shards) <= SHARDS_MAX) return shards;
+  } catch {
+    // Told below.
+  }
+  throw new StartError(`EVENTPILE_SHARDS must be 1 to ${SHARDS_MAX}, or after a split the numbers before it too: 1,2.`);
+}
+
+/**
+ * The numbers of shards belong to the state: with others, an id would be looked for in a shard that never saw it. One that
+ * follows those of the state splits the shards.
+ */
+function checkShards(stateDir: string, shards: ShardHistory): void {
   const path = join(stateDir, "shards");
-  if (!existsSync(path)) writeFileSync(path, `${shards}\n`);
-  const known = Number(readFileSync(path, "utf8"));
-  if (known === shards) return;
-  throw new StartError(
-    `${stateDir} was made with ${known} log shards, not ${shards}. Set EVENTPILE_SHARDS=${known}, or EVENTPILE_DIR to a new folder.`,
-  );
+  const known = existsSync(path) ? parseShards(readFileSync(path, "utf8").trim()) : shards;
+  if (known.some((count, i) => count !== shards[i])) {
+    throw new StartError(
+      `${stateDir} was made with ${known.join()} log shards, not ${shards.join()}. Set EVENTPILE_SHARDS=${known.join()}, or EVENTPILE_DIR to a new folder.`,
+    );
+  }
+  writeFileSync(path, `${shards.join()}\n`);
 }
 
 /** The pages, by the command that a deploy would run too. */

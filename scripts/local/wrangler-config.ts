@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parse } from "smol-toml";
+import { countOf, type ShardHistory } from "../../r2-layout/shards.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 export const WRANGLER_FILES = [
@@ -108,11 +109,11 @@ export const ownClasses = (config: WranglerConfig): string[] =>
   (config.migrations ?? []).flatMap((step) => step.new_sqlite_classes ?? []);
 
 /**
- * The same configs for `shards` shards: every binding EVENTS_0 and every consumer of events-0 once for each shard, as
+ * The same configs for as many shards as the last of these numbers says: every binding EVENTS_0 and every consumer of events-0 once for each shard, as
  * an operator would write them out by hand, and SHARDS set.
  */
-export function withShards(sources: readonly WorkerSource[], shards: number): WorkerSource[] {
-  const all = Array.from({ length: shards }, (_, shard) => shard);
+export function withShards(sources: readonly WorkerSource[], shards: ShardHistory): WorkerSource[] {
+  const all = Array.from({ length: countOf(shards) }, (_, shard) => shard);
   return sources.map((source) => {
     const { config } = source;
     const producers = config.queues?.producers?.flatMap((producer) =>
@@ -127,7 +128,7 @@ export function withShards(sources: readonly WorkerSource[], shards: number): Wo
       ...source,
       config: {
         ...config,
-        vars: { ...config.vars, SHARDS: String(shards) },
+        vars: { ...config.vars, SHARDS: shards.join() },
         queues: { ...(producers && { producers }), ...(consumers && { consumers }) },
       },
     };

@@ -3,6 +3,8 @@
  * senders, bound together as the wrangler.toml files say. What is real is imported; what is simulated is what Cloudflare
  * runs. The LiveHub is left out: it is a cache of what the rollups say, and holds sockets.
  */
+
+import { MAINTENANCE_NOW_CRON } from "../../queues/maintenance/messages.ts";
 import { Random } from "../../scripts/demo/random.ts";
 import { readWorkerSources, type WorkerSource, withShards } from "../../scripts/local/wrangler-config.ts";
 import * as objectClasses from "../../workers/objects/index.ts";
@@ -71,7 +73,7 @@ export class World {
     this.#restore = takeOverGlobals(this.scheduler, new Random(next()), trace && ((text) => trace(`    ${text}`)));
     Object.assign(codec, { real: realParquet, scheduler: this.scheduler });
 
-    const byName = new Map(withShards(SOURCES, shards).map(({ config }) => [config.name, config]));
+    const byName = new Map(withShards(SOURCES, [shards]).map(({ config }) => [config.name, config]));
     const config = (name: string) => byName.get(`eventpile-${name}`)!;
     this.#configs = { pipeline: config("pipeline"), objects: config("objects"), edge: config("edge") };
     this.bucket = new SimulatedBucket(this.network);
@@ -120,13 +122,15 @@ export class World {
     return (answer as { value: T }).value;
   }
 
-  /** One turn of the pipeline's cron. */
-  cron(): void {
+  /** One turn of the pipeline's cron. @param seldom hours after the last */
+  cron(seldom = false): void {
     if (this.weather.strikes("cron_lost", "cron")) return;
     const process = new Process(`cron#${++this.#crons}`);
     this.#cronsRunning++;
     const over = () => this.#cronsRunning--;
-    const controller = { scheduledTime: Math.floor(this.scheduler.now), cron: "* * * * *", noRetry: () => {} };
+    // Small lakes need no compaction, and a seldom turn would miss the minutes of the sweeps: a share does it all at once.
+    const cron = seldom || this.random.chance(0.3) ? MAINTENANCE_NOW_CRON : "* * * * *";
+    const controller = { scheduledTime: Math.floor(this.scheduler.now), cron, noRetry: () => {} };
     const env = this.bindings("pipeline", process) as never;
     this.scheduler.after(0, process, "cron", () => {
       let ended = false;
@@ -147,12 +151,9 @@ export class World {
     let waitMs = MINUTE_MS;
     const next = () => {
       if (scheduler.now > until) waitMs = Math.min(3 * HOUR_MS, waitMs * 2);
-      // On the minutes of upkeep, which a seldom cron would mostly miss.
-      const at = scheduler.now + waitMs;
-      const due = waitMs > HOUR_MS ? Math.ceil(at / HOUR_MS) * HOUR_MS + this.random.pick([5, 17, 37]) * MINUTE_MS : at;
-      scheduler.after(due - scheduler.now, null, "cron is due", () => {
+      scheduler.after(waitMs, null, "cron is due", () => {
         if (turn !== this.#cronTurn) return;
-        this.cron();
+        this.cron(waitMs > HOUR_MS);
         next();
       });
     };

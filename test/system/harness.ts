@@ -32,7 +32,8 @@ export const ORIGIN_HEADERS = {
 
 export interface SystemOptions {
   readonly demo?: boolean;
-  readonly shards?: number;
+  /** A number, or after a split the numbers before it too. */
+  readonly shards?: number | string;
   /** State folder of an earlier run; a fresh one under the system's temporary folder when absent. */
   readonly dir?: string;
   readonly port?: number;

@@ -38,6 +38,32 @@ it("what was stored is there after a clean stop, and its ids still count as know
   expect(await refusal({ dir, port: await freePort(), shards: "4" })).toContain("was made with 1 log shards, not 4");
 });
 
+it("shards that are split keep what they have, and find the repeats of it (promises 2 and 3)", async () => {
+  const state = mkdtempSync(join(tmpdir(), "eventpile-split-"));
+  const events = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => ({
+      ...{ type: "track", event: "Split", messageId: `split-${from + i}`, userId: `user-${(from + i) % 8}` },
+    }));
+  system = await startSystem({ dir: state });
+  expect((await system.sendBatch(events(0, 40))).status).toBe(200);
+  await system.settled();
+  await system.stop();
+  system = await startSystem({ dir: state, shards: "1,2" });
+  expect((await system.sendBatch(events(20, 60))).status).toBe(200);
+  const ledger = await system.settled();
+  expect(ledger).toMatchObject({
+    balanced: true,
+    total: { accepted: 80, duplicates: 20, lake: 60, sessions: 60, rollups: 60 },
+  });
+  expect(ledger.shards.map(({ epoch }) => epoch)).toEqual([1, 1]);
+  expect(Number(ledger.shards[1]!.committed)).toBeGreaterThan(0);
+  expect((await system.sql("select count(*), count(distinct event_id) from events")).rows).toEqual([[60, 60]]);
+  await system.stop();
+  system = null;
+  expect(await refusal({ dir: state, port: await freePort(), shards: "2" })).toContain("was made with 1,2 log shards");
+  rmSync(state, { recursive: true, force: true });
+});
+
 it("a taken port is told in one line, and nothing is left behind", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

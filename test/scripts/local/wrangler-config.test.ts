@@ -16,7 +16,7 @@ it("reads the four Workers, each with an entry module that exists", () => {
 });
 
 it.each([1, 4])("gives each of %i shards a producer in the edge and a consumer, and the rest as it was", (shards) => {
-  const configs = withShards(sources, shards).map(({ config }) => config);
+  const configs = withShards(sources, [shards]).map(({ config }) => config);
   const names = Array.from({ length: shards }, (_, k) => `events-${k}`);
   const producers = all(configs.map((config) => config.queues?.producers));
   const consumers = all(configs.map((config) => config.queues?.consumers));
