@@ -95,7 +95,7 @@ async function subjects(on: RunningSystem, until: number) {
 async function answers(on: RunningSystem, asked: readonly Question[]): Promise<string[]> {
   const found: string[] = [];
   for (const question of asked) {
-    const text = JSON.stringify(await question.ask(on));
+    const text = JSON.stringify(await again(() => question.ask(on)));
     if (text.length < 3) throw new Error(`no answer to ${question.text}`);
     found.push(text);
   }
@@ -107,18 +107,28 @@ async function rebuild(on: RunningSystem, sink: string): Promise<void> {
   const { id } = await on.read<{ id: string }>("/v1/replays", { sinks: [sink], mode: "rebuild", rate: 1_000_000 });
   let job: Readonly<Record<string, unknown>> = {};
   await until(`${sink} rebuilt`, REBUILD_WAIT_MS, async () => {
-    job = await on.read(`/v1/replays/${id}`);
+    job = await again(() => on.read(`/v1/replays/${id}`));
     if (["failed", "cancelled"].includes(String(job.state))) throw new Error(`the replay ${JSON.stringify(job)}`);
     return job.state === "waiting_for_confirmation" || job.state === "done";
   });
   const seconds = (performance.now() - started) / 1_000;
   console.log(`${sink}: ${seconds.toFixed(1)} s, ${JSON.stringify(job.comparison ?? job.sinks)}`);
   if (job.state !== "done") {
-    await on.read(`/v1/replays/${id}/confirm`, {});
+    await again(() => on.read(`/v1/replays/${id}/confirm`, {}));
     await until("confirmed", REBUILD_WAIT_MS, async () => {
-      job = await on.read(`/v1/replays/${id}`);
+      job = await again(() => on.read(`/v1/replays/${id}`));
       return job.state === "done";
     });
+  }
+}
+
+/** A connection that stood idle may be closed in the moment it is used: asked once more, because each question can be. */
+async function again<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return ask();
   }
 }
 

@@ -21,7 +21,7 @@ export interface Subjects {
   readonly loggedDevice: string;
 }
 
-const ALL_MINUTES = 60_000_000;
+const ALL_MINUTES = 31_000_000;
 
 export function questions({ days, from, to, loggedDevice }: Subjects): Question[] {
   const sql = (text: string): Question => ({
