@@ -1,5 +1,6 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
+import { answerPreview } from "./workers/edge/correction-lake.ts";
 import { SHARDS, TEST_TOKENS, TEST_WRITE_KEYS } from "./workers/edge/edge-config.ts";
 
 const object = (className: string) => ({ className, useSQLite: true });
@@ -42,13 +43,18 @@ export default defineConfig({
         ),
         serviceBindings: {
           /** Says back what it was asked, as the edge must have passed it on. */
-          QUERY: async (request: Request) =>
-            Response.json({
-              path: new URL(request.url).pathname,
-              token: request.headers.get("x-eventpile-token"),
-              authorization: request.headers.get("authorization"),
-              body: await request.text(),
-            }),
+          QUERY: async (request: Request) => {
+            const body = await request.text();
+            return (
+              answerPreview(body) ??
+              Response.json({
+                path: new URL(request.url).pathname,
+                token: request.headers.get("x-eventpile-token"),
+                authorization: request.headers.get("authorization"),
+                body,
+              })
+            );
+          },
           ASSETS: (request: Request) => {
             const { pathname } = new URL(request.url);
             const known = ["/live", "/support", "/sql", "/beacon.js"].includes(pathname);
