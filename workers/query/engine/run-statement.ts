@@ -1,10 +1,11 @@
 /** One planned statement on the isolate's engine: fetch ahead, define the tables, run in steps, encode as it goes. */
-import { MiB, SQL } from "../../../r2-layout/limits.ts";
+import { SQL } from "../../../r2-layout/limits.ts";
 import { TIME_COLUMNS } from "../plan/plan-statement.ts";
 import type { FooterCache } from "../prefetch/footer-cache.ts";
 import { LakeReader, type RangeSource } from "../prefetch/lake-reader.ts";
 import { StatementFailed } from "../problem.ts";
 import { CONTENT_TYPES, ResultEncoder } from "../results/encode.ts";
+import { pageCapacity, refuseLargeResult, refuseLargeScan } from "./bounds.ts";
 import { engineProblem } from "./engine-problem.ts";
 import type { EngineSlot, Hold } from "./engine-slot.ts";
 import type { PageCache } from "./page-cache.ts";
@@ -18,9 +19,6 @@ export interface EngineParts {
   readonly pages: PageCache;
   readonly footers: FooterCache;
 }
-
-/** Fewer pages than this and every read would wait. */
-const PAGES_MIN_BYTES = 4 * MiB;
 
 /** @throws StatementFailed, or what is a fault of ours. */
 export async function runStatement(
@@ -99,9 +97,12 @@ class StatementRun {
 
   async answer(): Promise<Response> {
     const scanBytes = await this.#reader.plan();
-    this.#refuseTooMuch(scanBytes);
+    refuseLargeScan(
+      scanBytes,
+      this.#statement.tables.reduce((sum, { files }) => sum + files.length, 0),
+    );
     if (this.#statement.explain) return this.#plan(scanBytes);
-    await this.#reader.prefetch(this.#pageCapacity(0));
+    await this.#reader.prefetch(pageCapacity(this.#parts.slot.heapBytes, 0));
     const encoder = new ResultEncoder(this.#statement.format);
     try {
       await this.#run(encoder);
@@ -157,29 +158,15 @@ class StatementRun {
     return new StatementFailed({ reason: "statement_timeout", detail, limit_ms });
   }
 
-  #refuseTooMuch(scanBytes: number): void {
-    if (scanBytes <= SQL.scanBytes) return;
-    throw new StatementFailed({
-      reason: "scan_too_large",
-      detail: `the statement would read ${scanBytes} bytes of column data; narrow event_time, or name fewer columns`,
-      scan_bytes: scanBytes,
-      limit_bytes: SQL.scanBytes,
-      files: this.#statement.tables.reduce((sum, { files }) => sum + files.length, 0),
-    });
-  }
-
-  #pageCapacity(resultBytes: number): number {
-    const room = SQL.engineBytes - this.#parts.slot.heapBytes - resultBytes;
-    return Math.min(SQL.prefetchBytes, Math.max(PAGES_MIN_BYTES, room));
-  }
-
   #makeRoom(resultBytes: number): void {
-    if (this.#parts.slot.heapBytes + resultBytes + PAGES_MIN_BYTES > SQL.engineBytes) {
-      const detail = "the result and what it is made from do not fit together; aggregate, or take less with LIMIT";
-      this.#failure = new StatementFailed({ reason: "memory_exceeded", detail });
-      throw this.#failure;
+    const { pages, slot } = this.#parts;
+    try {
+      refuseLargeResult(slot.heapBytes, resultBytes);
+    } catch (error) {
+      this.#failure = error as StatementFailed;
+      throw error;
     }
-    this.#parts.pages.shrinkTo(this.#pageCapacity(resultBytes));
+    pages.shrinkTo(pageCapacity(slot.heapBytes, resultBytes));
   }
 
   #plan(scanBytes: number): Response {

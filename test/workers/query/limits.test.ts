@@ -1,0 +1,190 @@
+/** Promise 9 for SQL: each bound at its value and one beyond it. */
+import { Field, Int8, makeData, makeVector, RecordBatch, Schema, Struct, Table, tableToIPC, Utf8 } from "apache-arrow";
+import { describe, expect, it } from "vitest";
+import type { DataFile } from "../../../durable-objects/lake-catalog/api.ts";
+import { PLATFORM, SQL } from "../../../r2-layout/limits.ts";
+import { answerSql, type QueryParts } from "../../../workers/query/answer-sql.ts";
+import {
+  PAGES_MIN_BYTES,
+  pageCapacity,
+  refuseLargeResult,
+  refuseLargeScan,
+} from "../../../workers/query/engine/bounds.ts";
+import { PAGE_BYTES, PageCache } from "../../../workers/query/engine/page-cache.ts";
+import { EngineChoice } from "../../../workers/query/engine-choice.ts";
+import { plainText } from "../../../workers/query/plan/plain-text.ts";
+import { Refused } from "../../../workers/query/plan/refusal.ts";
+import { StatementFailed } from "../../../workers/query/problem.ts";
+import { ResultEncoder } from "../../../workers/query/results/encode.ts";
+import { parse } from "./sql-parser-module.ts";
+
+/** `ok`, or the reason of the refusal. */
+function outcome(run: () => unknown): string {
+  try {
+    run();
+    return "ok";
+  } catch (error) {
+    if (error instanceof Refused) return error.refusal.reason;
+    if (error instanceof StatementFailed) return error.problem.reason;
+    throw error;
+  }
+}
+const read = (sql: string) => outcome(() => plainText(sql, 0));
+
+describe("a statement", () => {
+  it("has SQL.statementBytes bytes and no more", () => {
+    const bytes = (count: number) => `select '${"x".repeat(count - "select ''".length)}'`;
+    expect(bytes(SQL.statementBytes).length).toBe(SQL.statementBytes);
+    expect(read(bytes(SQL.statementBytes))).toBe("ok");
+    expect(read(bytes(SQL.statementBytes + 1))).toBe("statement_too_large");
+  });
+
+  it("has SQL.statementTokens words and no more", () => {
+    // `select`, then values and commas.
+    const tokens = (count: number) => `select 1${",1".repeat((count - 2) / 2)}`;
+    expect(read(tokens(SQL.statementTokens))).toBe("ok");
+    expect(read(`${tokens(SQL.statementTokens)} x`)).toBe("statement_too_complex");
+  });
+
+  it("nests SQL.statementDepth brackets and no more", () => {
+    const nested = (depth: number) => `select ${"(".repeat(depth)}1${")".repeat(depth)}`;
+    // The statement itself is the first level.
+    expect(read(nested(SQL.statementDepth - 1))).toBe("ok");
+    expect(read(nested(SQL.statementDepth))).toBe("statement_too_complex");
+  });
+
+  it("has SQL.statementChain operators in a row, or set operations, and no more", () => {
+    const chain = (operators: number) => `select 1${" + 1".repeat(operators)}`;
+    const unions = (count: number) => `select 1${" union select 1".repeat(count)}`;
+    expect(read(chain(SQL.statementChain))).toBe("ok");
+    expect(read(chain(SQL.statementChain + 1))).toBe("statement_too_complex");
+    expect(read(unions(SQL.statementChain))).toBe("ok");
+    expect(read(unions(SQL.statementChain + 1))).toBe("statement_too_complex");
+  });
+
+  it("reads SQL.filesPerStatement files and no more", async () => {
+    expect((await answer(SQL.filesPerStatement)).status).toBe(200);
+    const refused = await answer(SQL.filesPerStatement + 1);
+    expect(await refused.json()).toMatchObject({ reason: "too_many_files", limit: SQL.filesPerStatement });
+  });
+
+  it("reads SQL.scanBytes of column data and no more", () => {
+    expect(outcome(() => refuseLargeScan(SQL.scanBytes, 1))).toBe("ok");
+    expect(outcome(() => refuseLargeScan(SQL.scanBytes + 1, 1))).toBe("scan_too_large");
+  });
+});
+
+describe("a result", () => {
+  it("has SQL.resultRows rows and no more", () => {
+    expect(outcome(() => encode(SQL.resultRows, 1))).toBe("ok");
+    expect(outcome(() => encode(SQL.resultRows + 1, 1))).toBe("result_too_large");
+    // Counted over all batches.
+    expect(outcome(() => encode(SQL.resultRows / 2, 3))).toBe("result_too_large");
+  });
+
+  it("has SQL.resultBytes bytes and no more", () => {
+    // The empty text is written as quotes.
+    const small = encodeText(1) - 1;
+    expect(outcome(() => encodeText(SQL.resultBytes - small))).toBe("ok");
+    expect(encodeText(SQL.resultBytes - small)).toBe(SQL.resultBytes);
+    expect(outcome(() => encodeText(SQL.resultBytes - small + 1))).toBe("result_too_large");
+  });
+});
+
+describe("memory (promise 10)", () => {
+  it("heap, result and the fewest pages take SQL.engineBytes together and no more", () => {
+    const heap = SQL.heapBytes;
+    const result = SQL.engineBytes - heap - PAGES_MIN_BYTES;
+    expect(outcome(() => refuseLargeResult(heap, result))).toBe("ok");
+    expect(outcome(() => refuseLargeResult(heap, result + 1))).toBe("memory_exceeded");
+  });
+
+  it("pages take SQL.prefetchBytes, less where heap and result need the room, and a cache holds no more than it is told", () => {
+    const free = SQL.engineBytes - SQL.prefetchBytes;
+    expect(pageCapacity(free, 0)).toBe(SQL.prefetchBytes);
+    expect(pageCapacity(free + 1, 0)).toBe(SQL.prefetchBytes - 1);
+    expect(pageCapacity(0, 0)).toBe(SQL.prefetchBytes);
+    const cache = new PageCache();
+    for (let page = 0; page < 4; page++) cache.add("f", page * PAGE_BYTES, new Uint8Array(PAGE_BYTES));
+    cache.shrinkTo(4 * PAGE_BYTES);
+    expect(cache.bytes).toBe(4 * PAGE_BYTES);
+    cache.shrinkTo(4 * PAGE_BYTES - 1);
+    expect(cache.bytes).toBe(3 * PAGE_BYTES);
+    expect(cache.find("f", 0, 1)).toBeNull();
+  });
+
+  it("DuckDB may count SQL.queryBytes as its own, its heap grows to SQL.heapBytes, and an isolate has room for both", () => {
+    expect(SQL.queryBytes).toBeLessThan(SQL.heapBytes);
+    expect(SQL.heapBytes).toBeLessThan(SQL.engineBytes);
+    // A sixteenth more is what JavaScript needs around it.
+    expect(SQL.engineBytes + 16 * 1_024 * 1_024).toBeLessThanOrEqual(100 * 1_024 * 1_024);
+    expect(PLATFORM.simultaneousConnections).toBe(6);
+  });
+});
+
+/** One statement over so many files. */
+function answer(files: number): Promise<Response> {
+  const file = (id: number) =>
+    ({ id, key: `lake/${id}`, bytes: 1, rows: 1, minTime: 0, maxTime: 1 }) as unknown as DataFile;
+  const allowed = async () => ({ allowed: true, bound: null, retry_after_s: 0 }) as const;
+  const parts: QueryParts = {
+    parse,
+    choice: new EngineChoice(1),
+    catalog: {
+      plan: async () => ({
+        snapshot: 1,
+        files: Array.from({ length: files }, (_, i) => file(i)),
+        tableFiles: files,
+        tableBytes: files,
+      }),
+    },
+    engine: () => ({
+      run: async () => new Response("{}", { headers: { "x-eventpile-stats": '{"bytes_read":1}' } }),
+      cancel: async () => {},
+      status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
+      reset: async () => {},
+    }),
+    budget: () => ({ begin: allowed, spend: allowed }),
+    timeoutMs: 1_000,
+    later: () => {},
+  };
+  const headers = { "x-eventpile-token": "ab".repeat(32) };
+  return answerSql(
+    parts,
+    new Request("http://query/v1/sql", { method: "POST", body: '{"sql":"select count(*) from events"}', headers }),
+  );
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+const BYTE = new Schema([new Field("n", new Int8())]);
+
+function encode(rows: number, batches: number): ResultEncoder {
+  const encoder = new ResultEncoder("arrow");
+  encoder.add(tableToIPC(new Table(BYTE)) as Bytes);
+  const column = makeData({ type: new Int8(), data: new Int8Array(rows) });
+  const batch = new RecordBatch(BYTE, makeData({ type: new Struct(BYTE.fields), length: rows, children: [column] }));
+  const message = message1(tableToIPC(new Table([batch])) as Bytes);
+  for (let i = 0; i < batches; i++) encoder.add(message);
+  return encoder;
+}
+
+/** An IPC stream without its schema and end: the record batch's message, as DuckDB hands it over. */
+function message1(stream: Bytes): Bytes {
+  const view = new DataView(stream.buffer, stream.byteOffset);
+  const schemaBytes = 8 + view.getInt32(4, true);
+  return stream.slice(schemaBytes, stream.length - 8);
+}
+
+/** The bytes of a CSV answer with one text of so many characters. */
+function encodeText(chars: number): number {
+  const vector = makeVector(
+    makeData({ type: new Utf8(), valueOffsets: new Int32Array([0, chars]), data: new Uint8Array(chars).fill(120) }),
+  );
+  const stream = tableToIPC(new Table({ text: vector })) as Bytes;
+  const encoder = new ResultEncoder("csv");
+  const view = new DataView(stream.buffer, stream.byteOffset);
+  encoder.add(stream.slice(0, 8 + view.getInt32(4, true)));
+  encoder.add(message1(stream));
+  encoder.finish({});
+  return encoder.bytes;
+}
