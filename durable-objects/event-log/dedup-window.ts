@@ -11,7 +11,7 @@ import { DAY_MS, HOUR_MS, LOG, MINUTE_MS } from "../../r2-layout/limits.ts";
 import type { IdRun } from "./id-runs.ts";
 import { IdRuns } from "./id-runs.ts";
 import { IdSet } from "./id-set.ts";
-import { ID_WORDS, toWords } from "./packed-ids.ts";
+import { compareIds, ID_WORDS, sortIds, toBytes, toWords } from "./packed-ids.ts";
 
 /** Recent ids before they become a run: 3 MB of set, and what a cold start has to read. */
 const RECENT_IDS = 131_072;
@@ -81,6 +81,65 @@ export class DedupWindow {
     return this.#sql.exec<{ at: number; note: string }>("SELECT at, note FROM recent ORDER BY nr").toArray();
   }
 
+  /**
+   * A page of the ids of a day, as `EventLogAuditApi.idsOf` has it. Ids are uniform, so a page is those whose first words
+   * lie in a slice of all; the next begins after the greatest id that could be in it.
+   */
+  idsOf(dayStartMs: number, after: Uint8Array | null): { ids: Uint8Array; next: Uint8Array | null } {
+    const dayEndMs = dayStartMs + DAY_MS;
+    const inDay = this.#runs.runs().filter(({ fromAt, toAt }) => fromAt < dayEndMs && toAt >= dayStartMs);
+    const total = inDay.reduce((sum, { ids }) => sum + ids, this.#read().ids.size);
+    const slice = Math.ceil(2 ** 32 / Math.max(1, Math.ceil(total / LOG.idsPerAudit)));
+    const last = after && toWords(after);
+    const wholeWord = last?.subarray(1).every((word) => word === 2 ** 32 - 1) === true;
+    const from = last === null ? 0 : last[0]! + (wholeWord ? 1 : 0);
+    const to = Math.min(2 ** 32, (Math.floor(from / slice) + 1) * slice);
+    const parts = this.#runs.idsAround(dayStartMs, dayEndMs, from, to);
+    const rows = this.#sql.exec<{ ids: ArrayBuffer }>(
+      "SELECT ids FROM recent WHERE at >= ? AND at < ?",
+      dayStartMs,
+      dayEndMs,
+    );
+    for (const row of rows) parts.push(wordsWithin(toWords(new Uint8Array(row.ids)), from, to));
+    const ids = sortIds(joinWords(parts));
+    const skipped = last && !wholeWord ? countUpTo(ids, last) : 0;
+    const max = 2 ** 32 - 1;
+    return {
+      ids: toBytes(ids.subarray(skipped * ID_WORDS)),
+      next: to === 2 ** 32 ? null : toBytes(Uint32Array.of(to - 1, max, max, max)),
+    };
+  }
+
+  /** When each id was taken: of a recent one exactly, else when the oldest of its run was; 0 where it is not owned. */
+  ownedAt(packed: Uint8Array): Float64Array {
+    const words = toWords(packed);
+    const at = new Float64Array(words.length / ID_WORDS);
+    const recent = new Map<string, number[]>();
+    const asked = new IdSet();
+    const owned = new Uint8Array(at.length);
+    for (let i = 0; i < at.length; i++) {
+      if (!this.#read().ids.has(words, i)) continue;
+      owned[i] = 1;
+      asked.add(words, i);
+      const places = recent.get(keyOf(words, i));
+      if (places) places.push(i);
+      else recent.set(keyOf(words, i), [i]);
+    }
+    if (recent.size > 0) {
+      for (const row of this.#sql.exec<RecentRow>("SELECT nr, at, ids FROM recent")) {
+        const taken = toWords(new Uint8Array(row.ids));
+        for (let i = 0; i < taken.length / ID_WORDS; i++) {
+          if (!asked.has(taken, i)) continue;
+          for (const place of recent.get(keyOf(taken, i))!) at[place] = row.at;
+        }
+      }
+    }
+    this.#runs.mark(words, owned, (i, { fromAt }) => {
+      at[i] = fromAt;
+    });
+    return at;
+  }
+
   /** Reads everything again: after a transaction that was rolled back. */
   forget(): void {
     this.#recent = null;
@@ -147,6 +206,37 @@ export function planMerge(runs: readonly IdRun[], nowMs: number): IdRun[] | null
     }
   }
   return null;
+}
+
+const keyOf = (words: Uint32Array, i: number): string => words.subarray(i * ID_WORDS, (i + 1) * ID_WORDS).join();
+
+/** Ids, in their order, whose first word lies in from..to (inclusive, exclusive). */
+function wordsWithin(words: Uint32Array, from: number, to: number): Uint32Array {
+  const within = new Uint32Array(words.length);
+  let length = 0;
+  for (let i = 0; i < words.length; i += ID_WORDS) {
+    if (words[i]! < from || words[i]! >= to) continue;
+    within.set(words.subarray(i, i + ID_WORDS), length);
+    length += ID_WORDS;
+  }
+  return within.subarray(0, length);
+}
+
+function joinWords(parts: readonly Uint32Array[]): Uint32Array {
+  const joined = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** How many of the sorted ids are not above this one. */
+function countUpTo(sorted: Uint32Array, id: Uint32Array): number {
+  let count = 0;
+  while (count < sorted.length / ID_WORDS && compareIds(sorted, count, id, 0) <= 0) count++;
+  return count;
 }
 
 /** Milliseconds. @throws RangeError where DEDUP_WINDOW_DAYS is no whole number of days within its bounds. */

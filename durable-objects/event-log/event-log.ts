@@ -18,6 +18,7 @@ import { SINKS } from "../sink-cursor/api.ts";
 import type {
   CommitAnswer,
   EventLogApi,
+  EventLogAuditApi,
   EventLogLineageApi,
   EventLogPlacesApi,
   EventLogRedriveApi,
@@ -56,7 +57,7 @@ const RETRY_MS = 5 * SECOND_MS;
 
 export class EventLog
   extends DurableObject<EventLogEnv>
-  implements EventLogApi, EventLogRulesApi, EventLogRedriveApi, EventLogPlacesApi, EventLogLineageApi
+  implements EventLogApi, EventLogAuditApi, EventLogLineageApi, EventLogPlacesApi, EventLogRedriveApi, EventLogRulesApi
 {
   readonly #log: ShardLog;
   readonly #queues: Record<SinkName, Queue<WakeUp>>;
@@ -131,6 +132,14 @@ export class EventLog
 
   async republishedAfter(after: number): Promise<{ seq: number; republished: number }[]> {
     return this.#log.places.republishedAfter(after);
+  }
+
+  async idsOf(day: string, after: Uint8Array | null): Promise<{ ids: Uint8Array; next: Uint8Array | null }> {
+    return this.#log.idsOf(day, after);
+  }
+
+  async ownedAt(ids: Uint8Array): Promise<Float64Array> {
+    return this.#log.ownedAt(ids);
   }
 
   async raise(rule: Rule, key: string, shards = this.#shards): Promise<{ seq: number }> {

@@ -95,8 +95,8 @@ export class IdRuns {
     this.#changed = true;
   }
 
-  /** Sets `owned[i]` to 1 for each id that a live run holds; ids already marked are passed over. */
-  mark(words: Uint32Array, owned: Uint8Array): void {
+  /** Sets `owned[i]` to 1 for each id that a live run holds; ids already marked are passed over. @param found which run. */
+  mark(words: Uint32Array, owned: Uint8Array, found?: (i: number, run: IdRun) => void): void {
     const live = this.#runs();
     if (live.length === 0) return;
     let order = ascending(words, owned);
@@ -105,8 +105,15 @@ export class IdRuns {
       const candidates = run.bits ? this.#mayHold(run, run.bits, words, order) : this.#mayHoldStored(run, words, order);
       if (candidates.length === 0) continue;
       this.#markExact(run.run, words, candidates, owned);
+      if (found) for (const i of candidates) if (owned[i] === 1) found(i, run);
       order = order.filter((i) => owned[i] === 0);
     }
+  }
+
+  /** Ids of live runs with an id of this time (ms, half open), whose first word lies in from..to (inclusive, exclusive). */
+  idsAround(fromMs: number, toMs: number, from: number, to: number): Uint32Array[] {
+    const runs = this.#runs().filter((run) => run.fromAt < toMs && run.toAt >= fromMs);
+    return runs.flatMap(({ run }) => this.#readRange(run, from, to));
   }
 
   /** Starts to merge live runs into one. To be called in a transaction. */

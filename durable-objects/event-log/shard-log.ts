@@ -112,6 +112,17 @@ export class ShardLog {
     return this.#read().head;
   }
 
+  /** @param day `YYYY-MM-DD`. @throws RangeError where it is no day. */
+  idsOf(day: string, after: Uint8Array | null): { ids: Uint8Array; next: Uint8Array | null } {
+    const startMs = /^\d{4}-\d\d-\d\d$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+    if (Number.isNaN(startMs)) throw new RangeError(`${day} is no day`);
+    return this.#window.idsOf(startMs, after);
+  }
+
+  ownedAt(ids: Uint8Array): Float64Array {
+    return this.#window.ownedAt(ids);
+  }
+
   owned(ids: Uint8Array): Uint8Array {
     return this.#window.owned(ids);
   }

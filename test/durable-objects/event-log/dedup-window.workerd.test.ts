@@ -1,12 +1,12 @@
 import { reset, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { DedupWindow, planMerge } from "../../../durable-objects/event-log/dedup-window.ts";
+import { DedupWindow, dedupWindowMs, planMerge } from "../../../durable-objects/event-log/dedup-window.ts";
 import { IdRuns } from "../../../durable-objects/event-log/id-runs.ts";
 import { toWords } from "../../../durable-objects/event-log/packed-ids.ts";
 import { DAY_MS, HOUR_MS, LOG } from "../../../r2-layout/limits.ts";
 import { bindings } from "../../bindings.ts";
-import { packedIds, pickIds } from "./random-ids.ts";
+import { hex, packedIds, pickIds } from "./random-ids.ts";
 
 afterEach(() => reset());
 
@@ -183,6 +183,33 @@ describe("runs of ids", () => {
   });
 });
 
+describe("the length of the window", () => {
+  it.each([
+    ["7", 7],
+    ["30", 30],
+    [undefined, 7],
+  ])("may be %s days", (text, days) => {
+    expect(dedupWindowMs(text === undefined ? {} : { DEDUP_WINDOW_DAYS: text })).toBe(days * DAY_MS);
+  });
+
+  it.each(["6", "31", "7.5", "", "seven", "Infinity"])("may not be %j", (text) => {
+    expect(() => dedupWindowMs({ DEDUP_WINDOW_DAYS: text })).toThrow(RangeError);
+  });
+
+  it("is what an id is owned for: thirty days and a day at most, where thirty are asked for", async () => {
+    await withStorage((storage) => {
+      const window = new DedupWindow(storage.sql, 30 * DAY_MS);
+      const start = 20_000 * DAY_MS;
+      storage.transactionSync(() => window.insert(packedIds(0, 500), start, ""));
+      for (let day = 0; day < 30; day++) settle(storage, window, start + day * DAY_MS);
+      settle(storage, window, start + 30 * DAY_MS - 1);
+      expect(allOwned(window, packedIds(0, 500))).toBe(true);
+      settle(storage, window, start + 31 * DAY_MS);
+      expect(noneOwned(window, packedIds(0, 500))).toBe(true);
+    });
+  });
+});
+
 describe("what merges", () => {
   const run = (nr: number, fromAt: number) => ({ run: nr, fromAt, toAt: fromAt + 1, ids: 1 });
   const day = 20_000 * DAY_MS;
@@ -205,5 +232,72 @@ describe("what merges", () => {
     ],
   ])("%s", (_name, runs, now, merged) => {
     expect(planMerge(runs, now)?.map(({ run: nr }) => nr) ?? null).toEqual(merged);
+  });
+});
+
+describe("what the audit asks", () => {
+  it("promise 2: the ids of each day, every one of them, in pages and in order, wherever they are kept", async () => {
+    await withStorage((storage) => {
+      const window = new DedupWindow(storage.sql);
+      const start = 20_000 * DAY_MS;
+      const perHour = 700;
+      let now = start;
+      for (let hour = 0; hour < 40; hour++) {
+        now = start + hour * HOUR_MS;
+        storage.transactionSync(() => window.insert(packedIds(hour * perHour, (hour + 1) * perHour), now, ""));
+        if (hour < 39) settle(storage, window, now);
+      }
+      for (const day of [0, 1]) {
+        const listed = new Set<string>();
+        let last = "";
+        let after: Uint8Array | null = null;
+        do {
+          const page: { ids: Uint8Array; next: Uint8Array | null } = window.idsOf(start + day * DAY_MS, after);
+          for (let at = 0; at < page.ids.byteLength; at += 16) {
+            const id = hex(page.ids.subarray(at, at + 16));
+            expect(id > last).toBe(true);
+            listed.add(id);
+            last = id;
+          }
+          after = page.next;
+        } while (after);
+        const own = packedIds(day * 24 * perHour, Math.min(40, (day + 1) * 24) * perHour);
+        for (let at = 0; at < own.byteLength; at += 16) {
+          if (!listed.has(hex(own.subarray(at, at + 16)))) expect.fail(`an id of day ${day} is missing`);
+        }
+        // An hour of the other day at most: runs are not cut at midnight.
+        expect(listed.size - own.byteLength / 16).toBeLessThanOrEqual(2 * perHour);
+      }
+      const some = packedIds(0, 10);
+      const middle = window.idsOf(start, null).ids.slice(16 * 5, 16 * 6);
+      expect(hex(window.idsOf(start, middle).ids.subarray(0, 16)) > hex(middle)).toBe(true);
+      expect(window.idsOf(start - 5 * DAY_MS, null).ids.byteLength).toBe(0);
+      const at = window.ownedAt(
+        new Uint8Array([...some, ...packedIds(39 * perHour, 39 * perHour + 2), ...packedIds(9e6, 9e6 + 1)]),
+      );
+      expect([...at.subarray(0, 10)].every((ms) => ms >= start && ms < start + HOUR_MS)).toBe(true);
+      expect([...at.subarray(10)]).toEqual([now, now, 0]);
+    });
+  });
+
+  it("goes through the pages of a large day without an end that never comes, or an id twice", async () => {
+    await withStorage((storage) => {
+      const window = new DedupWindow(storage.sql);
+      const start = 20_000 * DAY_MS;
+      const count = 2 * LOG.idsPerAudit + 1_000;
+      for (let from = 0; from < count; from += 10_000) {
+        storage.transactionSync(() => window.insert(packedIds(from, Math.min(count, from + 10_000)), start + from, ""));
+      }
+      let pages = 0;
+      let listed = 0;
+      for (let after: Uint8Array | null | undefined; after !== null; pages++) {
+        const page: { ids: Uint8Array; next: Uint8Array | null } = window.idsOf(start, after ?? null);
+        expect(page.ids.byteLength / 16).toBeLessThan(1.2 * LOG.idsPerAudit);
+        listed += page.ids.byteLength / 16;
+        after = page.next;
+        if (pages > 10) expect.fail("no end");
+      }
+      expect([pages, listed]).toEqual([3, count]);
+    });
   });
 });
