@@ -61,7 +61,7 @@ export const INGEST = {
   lateAfterMs: HOUR_MS,
   retryAfterSeconds: 5,
   /** A queue that has not taken a message by then has not: the sender is told to come again. */
-  sendTimeoutMs: wait(10 * SECOND_MS),
+  sendTimeoutMs: 10 * SECOND_MS,
   /** Bytes of bodies, inflated, that one isolate holds at once; parsed and on their way they take some four times as much. */
   heldBytes: 16 * MiB,
   /** A request that was cut off and could not say so holds its bytes no longer. */
@@ -70,9 +70,9 @@ export const INGEST = {
 
 export const READING = {
   /** A question that has no answer by then gets none: its asker is told to come again. */
-  answerMs: wait(25 * SECOND_MS),
+  answerMs: 25 * SECOND_MS,
   /** A statement waits for its turn, runs, and has its answer sent. */
-  sqlAnswerMs: wait(2 * MINUTE_MS),
+  sqlAnswerMs: 2 * MINUTE_MS,
 } as const;
 
 export const LOG = {
