@@ -74,7 +74,9 @@ export class SourceTable {
 
   /** Those with the most events first. */
   all(): SourceCounts[] {
-    return Array.from(this.#counts.values(), (counts) => ({ ...counts })).sort((a, b) => b.events - a.events);
+    return Array.from(this.#counts.values(), (counts) => ({ ...counts })).sort(
+      (a, b) => b.events - a.events || (a.source < b.source ? -1 : 1),
+    );
   }
 
   #add([given, events, duplicates, late, skewed]: SourceNote): void {
