@@ -71,10 +71,13 @@ export function addJob(app: Hono, path: string, { desks, admin }: ReplayRoutes, 
     if (answer.kind === "accepted") return Response.json(jobJson(answer.job), { status: 202 });
     return problem({ reason: "job_refuses", detail: answer.detail, state: answer.job.state });
   };
-  app.post(`${path}/:id/:action`, (c) => {
+  app.post(`${path}/:id/:action`, async (c) => {
     admin(c.req.raw);
     const action = ACTIONS.find((known) => known === c.req.param("action"));
-    return action ? act(c.req.param("id"), action) : problem({ reason: "not_found" });
+    if (!action) return problem({ reason: "not_found" });
+    // Read, though it says nothing: a body that is left unread costs the client its connection.
+    await readJsonBody(c.req.raw, REPLAY.bodyBytes, []);
+    return act(c.req.param("id"), action);
   });
   app.delete(`${path}/:id`, (c) => {
     admin(c.req.raw);
