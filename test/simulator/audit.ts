@@ -70,7 +70,7 @@ export async function audit(world: World, traffic: Traffic): Promise<string[]> {
       fail,
     );
     await auditRollups(env, logged, fail);
-    await auditLedger(world, env, logged, fail);
+    await auditLedger(world, env, traffic, logged, fail);
   });
   return failures;
 }
@@ -152,7 +152,14 @@ async function auditTimelines(world: World, env: Env, events: readonly EventRow[
     return subject ? timelineName(IDENTITY_KEY, subject) : "";
   });
   bySubject.delete("");
-  const names = new Set([...world.objects.names("UserTimeline"), ...bySubject.keys()]);
+  /** Users that were seen on a device, by its timeline's name. */
+  const usersOf = new Map<string, Set<string>>();
+  for (const { user_id: user, anonymous_id: device } of events) {
+    if (!user || !device) continue;
+    const name = timelineName(IDENTITY_KEY, { kind: "device", id: device });
+    usersOf.set(name, (usersOf.get(name) ?? new Set()).add(user));
+  }
+  const names = new Set([...world.objects.names("UserTimeline"), ...bySubject.keys(), ...usersOf.keys()]);
   for (const name of names) {
     const timeline = env.USER_TIMELINE.getByName(name);
     const found: EventRow[] = [];
@@ -164,6 +171,11 @@ async function auditTimelines(world: World, env: Env, events: readonly EventRow[
     }
     const expected = bySubject.get(name) ?? [];
     compareRows(`timeline ${name.slice(0, 8)}`, found, expected, fail);
+    const { users } = await timeline.users();
+    const seen = usersOf.get(name) ?? new Set();
+    if (users.length !== seen.size || users.some(({ id }) => !seen.has(id))) {
+      fail(`timeline ${name.slice(0, 8)}: users ${users.map(({ id }) => id).join()}, not ${[...seen].join()}`);
+    }
     const profile = await timeline.profile();
     if (profile.events !== expected.length) {
       fail(`timeline ${name.slice(0, 8)}: its profile counts ${profile.events} of ${expected.length}`);
@@ -215,12 +227,18 @@ async function auditRollups(env: Env, logged: readonly LoggedRows[], fail: Fail)
 }
 
 /** The queues know which messages there were; from that follows what must stand in the ledger. */
-async function auditLedger(world: World, env: Env, logged: readonly LoggedRows[], fail: Fail): Promise<void> {
+async function auditLedger(
+  world: World,
+  env: Env,
+  traffic: Traffic,
+  logged: readonly LoggedRows[],
+  fail: Fail,
+): Promise<void> {
   const ledger = await ledgerOf(env, world.shards);
   if (!ledger.balanced) fail(`ledger: not balanced: ${JSON.stringify(ledger)}`);
   for (const { shard, ...found } of ledger.shards) {
     const { events, quarantine } = logged[shard]!;
-    const { accepted, arrived } = expectedOf(world, shard);
+    const { accepted, arrived } = expectedOf(world, traffic, shard, fail);
     const owed = accepted - arrived;
     const expected = {
       accepted,
@@ -242,7 +260,7 @@ async function auditLedger(world: World, env: Env, logged: readonly LoggedRows[]
 }
 
 /** What the edges' numbers say once every message has arrived that its queue took. */
-function expectedOf(world: World, shard: number): { accepted: number; arrived: number } {
+function expectedOf(world: World, traffic: Traffic, shard: number, fail: Fail): { accepted: number; arrived: number } {
   const byEdge = new Map<string, Map<number, MessageHeader>>();
   for (const body of world.queues.queue(`events-${shard}`).taken) {
     const message = parseMessage(body);
@@ -253,12 +271,16 @@ function expectedOf(world: World, shard: number): { accepted: number; arrived: n
   }
   let accepted = 0;
   let arrived = 0;
-  for (const numbers of byEdge.values()) {
+  for (const [edge, numbers] of byEdge) {
     const last = numbers.get(Math.max(...numbers.keys()))!;
     accepted += last.before + last.events;
     const voided = new Map([...numbers.values()].flatMap((header) => header.void ?? []));
     for (const [number, events] of voided) if (!numbers.has(number)) accepted -= events;
     for (const { events } of numbers.values()) arrived += events;
+    if (!traffic.isAlive(edge)) continue;
+    for (let n = 1; n < last.n; n++) {
+      if (!numbers.has(n) && !voided.has(n)) fail(`${edge} never said that its message ${n} to shard ${shard} failed`);
+    }
   }
   return { accepted, arrived };
 }

@@ -13,18 +13,20 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const ROOT = resolve(import.meta.dirname, "../..");
 const CODEC = pathToFileURL(join(import.meta.dirname, "codec/")).href;
 
-/** Text of one file that is replaced; it must occur exactly once. */
+/** Texts of one file that are replaced; each must occur exactly once. */
 export interface Mutation {
   readonly file: string;
-  readonly find: string;
-  readonly replace: string;
+  readonly edits: readonly (readonly [find: string, replace: string])[];
 }
 
 declare global {
   /** Puts module state back to what it was when the modules were loaded. */
   var simulatorResets: (() => void)[];
+  /** By constant: makes it small, or puts it back. */
+  var simulatorConstants: Map<string, (tight: boolean) => void>;
 }
 globalThis.simulatorResets = [];
+globalThis.simulatorConstants = new Map();
 
 const SWAPPED = new Map(
   ["parquet-writer", "parquet-reader", "parquet-footer"].map((name) => [
@@ -43,6 +45,12 @@ const STATEFUL: Readonly<Record<string, string>> = {
   "queues/lake/build-turn.ts": "globalThis.simulatorResets.push(() => { last = Promise.resolve(); });",
 };
 
+/** Constants inside of modules that some runs have smaller (tight-limits.ts): what needs a flood then happens in a few commits. */
+const TIGHTENED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  "durable-objects/event-log/dedup-window.ts": { RECENT_IDS: 32, RECENT_COMMITS: 3, RUNS_PER_HOUR: 3 },
+  "durable-objects/event-log/id-runs.ts": { IDS_PER_SLICE: 16, ROWS_PER_DELETE: 1 },
+};
+
 const ULIDX = `import * as real from "ulidx?real";
 export * from "ulidx?real";
 export function monotonicFactory(prng) {
@@ -56,9 +64,9 @@ const ITTY = "export const createDurable = () => class {};";
 
 export function installHooks(mutation: Mutation | null = null): void {
   const mutated = mutation && pathToFileURL(join(ROOT, mutation.file)).href;
-  const stateful = new Map(
-    Object.entries(STATEFUL).map(([file, added]) => [pathToFileURL(join(ROOT, file)).href, added]),
-  );
+  const byUrl = <T>(files: Readonly<Record<string, T>>) =>
+    new Map(Object.entries(files).map(([file, value]) => [pathToFileURL(join(ROOT, file)).href, value]));
+  const [stateful, tightened] = [byUrl(STATEFUL), byUrl(TIGHTENED)];
   registerHooks({
     resolve(specifier, context, next) {
       if (specifier === "cloudflare:workers") return { url: "simulated:workers", format: "module", shortCircuit: true };
@@ -76,16 +84,22 @@ export function installHooks(mutation: Mutation | null = null): void {
       if (url === "simulated:wasm") return { format: "module", source: "export default null;", shortCircuit: true };
       if (url === "simulated:itty") return { format: "module", source: ITTY, shortCircuit: true };
       if (url === "simulated:ulidx") return { format: "module", source: ULIDX, shortCircuit: true };
-      const added = stateful.get(url);
-      if (url !== mutated && added === undefined) return next(url, context);
-      let source = readFileSync(fileURLToPath(url), "utf8");
-      if (url === mutated) {
-        const parts = source.split(mutation!.find);
-        if (parts.length !== 2)
-          throw new Error(`${mutation!.file}: found ${parts.length - 1} times: ${mutation!.find}`);
-        source = parts.join(mutation!.replace);
+      if (url !== mutated && !stateful.has(url) && !tightened.has(url)) return next(url, context);
+      let source = `${readFileSync(fileURLToPath(url), "utf8")}\n${stateful.get(url) ?? ""}`;
+      if (url === mutated) for (const [find, replace] of mutation!.edits) source = replacedOnce(source, find, replace);
+      for (const [name, tight] of Object.entries(tightened.get(url) ?? {})) {
+        source = `${replacedOnce(source, `const ${name} = `, `let ${name} = `)}
+const real_${name} = ${name};
+globalThis.simulatorConstants.set("${name}", (tight) => { ${name} = tight ? ${tight} : real_${name}; });`;
       }
-      return { format: "module-typescript", source: `${source}\n${added ?? ""}`, shortCircuit: true };
+      return { format: "module-typescript", source, shortCircuit: true };
     },
   });
+}
+
+/** @throws where the text is not there exactly once. */
+export function replacedOnce(source: string, find: string, replace: string): string {
+  const parts = source.split(find);
+  if (parts.length !== 2) throw new Error(`found ${parts.length - 1} times: ${find}`);
+  return parts.join(replace);
 }

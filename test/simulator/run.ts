@@ -6,6 +6,7 @@ import { audit, isBehind } from "./audit.ts";
 import { codec } from "./codec/codec.ts";
 import { loadRealReader } from "./codec/parquet-reader.ts";
 import { loadRealWriter } from "./codec/parquet-writer.ts";
+import { tightenLimits } from "./tight-limits.ts";
 import { Traffic } from "./traffic.ts";
 import { World } from "./world.ts";
 
@@ -37,15 +38,18 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
   if (realParquet) await loadRealParquet();
   const world = new World({ seed, shards: random.pick([1, 1, 2, 3]), realParquet, trace });
   const traffic = new Traffic(world);
+  const restoreLimits = tightenLimits(random, world.weather);
   const failures: string[] = [];
   try {
     await live(world, traffic, random);
     await settle(world, traffic);
+    world.objects.evictAll();
     failures.push(...(await audit(world, traffic)));
   } catch (error) {
     failures.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
     world.close();
+    restoreLimits();
   }
   world.scheduler.note(`${traffic.requests} requests, ${traffic.acknowledgements} acknowledged`);
   return {

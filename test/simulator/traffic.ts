@@ -66,9 +66,14 @@ export class Traffic {
     }
   }
 
+  isAlive(edge: string): boolean {
+    return this.#edges.some(({ process }) => process.name === edge && process.alive);
+  }
+
   /** Every living edge sends to every shard once more, and says what it still has to say of failed sends. */
   async sayLastWords(): Promise<void> {
     for (const edge of this.#edges) {
+      if (!edge?.process.alive) continue;
       for (let shard = 0; shard < this.#world.shards; shard++) {
         let event = this.#newEvent();
         while (shardOf(event.event, this.#world.shards) !== shard) event = this.#newEvent();
@@ -132,7 +137,10 @@ export class Traffic {
       const bySource = Map.groupBy(events, ({ event }) => event.source);
       for (const [source, some] of bySource) {
         const kept = some.map((event, index) => this.#kept(event, index, receivedAt));
+        // Of the edge, not of the sender who may long have given up: what it says last must come after its last failure.
+        const sendEnds = this.#untilOver(edge);
         edge.sender.send(kept, source, receivedAt).then((unsent) => {
+          sendEnds();
           const failed = new Set(unsent.map(({ index }) => index));
           const lost = weather.strikes("fail_after", "edge answers");
           scheduler.after(1, null, `answer of ${edge.process.name}`, () => {
@@ -152,11 +160,27 @@ export class Traffic {
     });
   }
 
+  /** Work of an edge that the run waits for, unless the edge dies. */
+  #untilOver({ process }: Edge): () => void {
+    this.#world.pending++;
+    let over = false;
+    const end = () => {
+      if (!over) this.#world.pending--;
+      over = true;
+    };
+    process.onDeath.push(end);
+    return end;
+  }
+
   /** A sender that sends once more what was acknowledged: a lost answer, a second tab, a batch that was restored. */
   #repeat(events: readonly SentEvent[]): void {
     const random = this.#random;
     const some = events.filter(() => random.chance(0.8));
-    const delayMs = random.chance(0.7) ? random.int(0, MINUTE_MS) : random.int(0, 5 * HOUR_MS);
+    const delayMs = random.chance(0.7)
+      ? random.int(0, MINUTE_MS)
+      : random.chance(0.7)
+        ? random.int(0, 5 * HOUR_MS)
+        : random.int(0, 30 * HOUR_MS);
     const fresh = random.chance(0.5) ? [this.#newEvent()] : [];
     const same = [...some, ...fresh].filter(({ event }) => event.source === events[0]!.event.source);
     if (same.length > 0) this.#later(delayMs, "request repeated", () => this.#send(same, 1));

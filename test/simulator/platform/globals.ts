@@ -17,6 +17,9 @@ export function takeOverGlobals(
   const { random: mathRandom } = Math;
   const { setTimeout, clearTimeout } = globalThis;
   const { log, warn, error, info } = console;
+  const { stackTraceLimit } = Error;
+  // Thousands of injected errors a run: a stack costs more than what it is thrown into.
+  if (!say) Error.stackTraceLimit = 0;
 
   Date.now = () => Math.floor(scheduler.now) + (scheduler.current?.skewMs ?? 0);
   Math.random = () => random.next();
@@ -41,6 +44,7 @@ export function takeOverGlobals(
   return () => {
     Date.now = now;
     Math.random = mathRandom;
+    Error.stackTraceLimit = stackTraceLimit;
     Object.assign(globalThis, { setTimeout, clearTimeout });
     Object.assign(console, { log, warn, error, info });
     for (const name of ["randomUUID", "getRandomValues"] as const) {

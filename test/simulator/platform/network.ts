@@ -6,6 +6,8 @@
  *     request fails                             no effect, the caller is told
  *     request is late, or stuck for a day       the effect comes when the caller may be long dead
  *     answer fails                              the effect is there, the caller is told that it failed
+ *     caller is told too early that it failed   the effect comes later, perhaps after that of a second attempt
+ *     request arrives twice                     a second effect, later; the caller reads the first answer
  *     caller dies before it reads the answer    the effect is there, nobody knows
  */
 import type { Random } from "../../../scripts/demo/random.ts";
@@ -19,6 +21,8 @@ export interface CallTarget {
   readonly failure: () => Error;
   /** Objects may say that they are overloaded. */
   readonly overloaded?: () => Error;
+  /** Calls that are made to be repeated (every RPC of an object is) may arrive twice. */
+  readonly repeatable?: boolean;
 }
 
 const MINUTE_MS = 60_000;
@@ -56,48 +60,77 @@ export class Network {
       }
       const failsBefore = weather.strikes("fail_before", name);
       const failsAfter = !failsBefore && weather.strikes("fail_after", name);
+      const failsEarly = !failsBefore && !failsAfter && weather.strikes("fail_early", name);
       const crashesAfter = weather.strikes("crash_after", name);
       const overloaded = target.overloaded && weather.strikes("overloaded", name);
       const answer = (told: () => void, label: string) => {
-        scheduler.after(this.#legMs(name), from, `answer ${name} ${label}`, () => {
+        if (failsEarly) return;
+        scheduler.after(this.#legMs(from, name), from, `answer ${name} ${label}`, () => {
           if (crashesAfter) from.kill();
           else told();
         });
       };
       const fail = (error: Error) => answer(() => reject(error), "fails");
+      const arrive = () => {
+        this.travelling--;
+        if (failsBefore) return fail(target.failure());
+        if (overloaded) return fail(target.overloaded!());
+        let result: T | Promise<T>;
+        try {
+          result = effect();
+        } catch (error) {
+          return fail(error as Error);
+        }
+        if (!(result instanceof Promise)) {
+          if (failsAfter) return fail(target.failure());
+          const value = result;
+          return answer(() => resolve(value), "ok");
+        }
+        result.then(
+          (value) => {
+            if (failsAfter) fail(target.failure());
+            else answer(() => resolve(value), "ok");
+          },
+          (error) => fail(error as Error),
+        );
+      };
       departs(() => {
         this.travelling++;
-        scheduler.after(this.#legMs(name), null, `call ${name}`, () => {
-          this.travelling--;
-          if (failsBefore) return fail(target.failure());
-          if (overloaded) return fail(target.overloaded!());
-          let result: T | Promise<T>;
-          try {
-            result = effect();
-          } catch (error) {
-            return fail(error as Error);
-          }
-          if (!(result instanceof Promise)) {
-            if (failsAfter) return fail(target.failure());
-            const value = result;
-            return answer(() => resolve(value), "ok");
-          }
-          result.then(
-            (value) => {
-              if (failsAfter) fail(target.failure());
-              else answer(() => resolve(value), "ok");
-            },
-            (error) => fail(error as Error),
-          );
-        });
+        const legMs = this.#legMs(from, name);
+        if (failsEarly) {
+          scheduler.after(legMs, from, `answer ${name} fails early`, () => reject(target.failure()));
+          scheduler.after(legMs + this.#lagMs(), null, `call ${name} at last`, arrive);
+          return;
+        }
+        scheduler.after(legMs, null, `call ${name}`, arrive);
+        if (target.repeatable && weather.strikes("repeat", name)) {
+          this.travelling++;
+          scheduler.after(legMs + this.#lagMs(), null, `call ${name} once more`, () => {
+            this.travelling--;
+            try {
+              const result = effect();
+              if (result instanceof Promise) result.catch(() => {});
+            } catch {
+              // Nobody waits for it.
+            }
+          });
+        }
       });
     });
   }
 
-  #legMs(name: string): number {
+  /** How long after its time something comes: moments, mostly. */
+  #lagMs(): number {
+    const { random } = this;
+    return random.wait(random.pick([5, 50, 3_000, 60_000]));
+  }
+
+  #legMs(from: Process, name: string): number {
     const { random, weather } = this;
     if (weather.strikes("stuck", name)) {
-      return random.chance(0.5) ? random.int(1, 20) * MINUTE_MS : random.chance(0.5) ? 2 * HOUR_MS : 26 * HOUR_MS;
+      const ms = random.chance(0.6) ? random.int(1, 40) * MINUTE_MS : random.pick([3 * HOUR_MS, 30 * HOUR_MS]);
+      from.onStuck?.(ms);
+      return ms;
     }
     if (weather.strikes("delay", name)) return random.int(500, 25_000);
     return 1 + random.next() * 4;

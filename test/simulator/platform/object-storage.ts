@@ -3,9 +3,8 @@
  * own, a moment later); an object that dies before loses them, all that came since the last flush. So nothing may
  * leave the object before: `whenDurable` is the platform's output gate.
  */
-import { DatabaseSync } from "node:sqlite";
 import type { Scheduler } from "./scheduler.ts";
-import { SimulatedSql } from "./sql-storage.ts";
+import { type Database, SimulatedSql } from "./sql-storage.ts";
 import type { Weather } from "./weather.ts";
 
 export class ObjectStorage {
@@ -17,7 +16,7 @@ export class ObjectStorage {
   durableAlarm: number | null = null;
   /** Told when an alarm is durable, or anew. */
   onAlarm: (() => void) | null = null;
-  readonly #database = new DatabaseSync(":memory:");
+  readonly #database: Database;
   readonly #scheduler: Scheduler;
   readonly #weather: Weather;
   #open = false;
@@ -28,11 +27,17 @@ export class ObjectStorage {
   #epoch = 0;
   #whenDurable: (() => void)[] = [];
 
-  constructor(name: string, scheduler: Scheduler, weather: Weather) {
+  constructor(name: string, database: Database, scheduler: Scheduler, weather: Weather) {
+    this.#database = database;
     this.name = name;
     this.#scheduler = scheduler;
     this.#weather = weather;
-    this.sql = new SimulatedSql(this.#database, () => this.#wrote(true));
+    const className = name.slice(0, name.indexOf("/"));
+    this.sql = new SimulatedSql(this.#database, () => {
+      if (this.#savepoints > 0 && weather.strikes("sql_error", className))
+        throw new Error("disk I/O error: SQLITE_IOERR");
+      this.#wrote(true);
+    });
   }
 
   get isDirty(): boolean {
@@ -48,13 +53,14 @@ export class ObjectStorage {
   transactionSync<T>(work: () => T): T {
     this.#wrote(true);
     const savepoint = `s${this.#savepoints++}`;
-    this.#database.exec(`SAVEPOINT ${savepoint}`);
+    this.#database.run(`SAVEPOINT ${savepoint}`);
     try {
       const result = work();
-      this.#database.exec(`RELEASE ${savepoint}`);
+      this.#database.run(`RELEASE ${savepoint}`);
       return result;
     } catch (error) {
-      this.#database.exec(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
+      this.#database.run(`ROLLBACK TO ${savepoint}`);
+      this.#database.run(`RELEASE ${savepoint}`);
       throw error;
     } finally {
       this.#savepoints--;
@@ -81,10 +87,10 @@ export class ObjectStorage {
   /** Everything goes, the alarm too. */
   deleteAll(): void {
     this.#wrote(true);
-    const tables = this.#database
+    const tables = this.#database.raw
       .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
       .all();
-    for (const { name } of tables) this.#database.exec(`DROP TABLE "${String(name)}"`);
+    for (const { name } of tables) this.#database.raw.exec(`DROP TABLE "${String(name)}"`);
     this.setAlarm(null);
   }
 
@@ -93,20 +99,22 @@ export class ObjectStorage {
     this.#epoch++;
     this.#flushing = false;
     this.#whenDurable = [];
-    if (this.#open) this.#database.exec("ROLLBACK");
+    if (this.#open) this.#database.run("ROLLBACK");
     this.#open = false;
     this.#savepoints = 0;
     this.alarm = this.durableAlarm;
     this.#alarmChanged = false;
   }
 
-  close(): void {
-    this.#database.close();
+  /** @returns the database, in no transaction. */
+  close(): Database {
+    this.crash();
+    return this.#database;
   }
 
   #wrote(sql: boolean): void {
     if (sql && !this.#open) {
-      this.#database.exec("BEGIN");
+      this.#database.run("BEGIN");
       this.#open = true;
     }
     if (this.#flushing) return;
@@ -120,7 +128,7 @@ export class ObjectStorage {
   }
 
   #flush(): void {
-    if (this.#open) this.#database.exec("COMMIT");
+    if (this.#open) this.#database.run("COMMIT");
     this.#open = false;
     this.#flushing = false;
     const alarmChanged = this.#alarmChanged;

@@ -2,9 +2,12 @@
  * Durable Objects: one instance for a name, found again under it; RPC by structured clone; alarms; memory that may
  * vanish between any two events, with what was not durable or without. The classes are the real ones.
  */
+
+import { DatabasePool } from "./database-pool.ts";
 import type { Network } from "./network.ts";
 import { ObjectStorage } from "./object-storage.ts";
 import { Process } from "./scheduler.ts";
+import { SimulatedSql } from "./sql-storage.ts";
 
 export type Bindings = Readonly<Record<string, unknown>>;
 export type ObjectClass = new (state: never, env: never) => object;
@@ -72,7 +75,7 @@ export class SimulatedObjects {
     if (!host) {
       const Class = this.#classes[className];
       if (!Class) throw new Error(`no class ${className}`);
-      host = new ObjectHost(key, name, Class, this.network, this.#bindings);
+      host = new ObjectHost(key, name, Class, databasesOf(Class), this.network, this.#bindings);
       this.#hosts.set(key, host);
     }
     return host;
@@ -84,6 +87,11 @@ export class SimulatedObjects {
     return false;
   }
 
+  /** Every object leaves memory: what it says next is what it has stored. */
+  evictAll(): void {
+    for (const host of this.#hosts.values()) host.evict();
+  }
+
   close(): void {
     for (const host of this.#hosts.values()) host.close();
   }
@@ -92,6 +100,7 @@ export class SimulatedObjects {
     const cloned = structuredClone(args);
     const target = {
       name: `${className}.${method}`,
+      repeatable: true,
       failure: () => Object.assign(new Error("Network connection lost."), { retryable: true }),
       overloaded: () =>
         Object.assign(new Error("Durable Object is overloaded. Too many requests queued."), { overloaded: true }),
@@ -105,6 +114,7 @@ export class ObjectHost {
   readonly #name: string;
   readonly #className: string;
   readonly #Class: ObjectClass;
+  readonly #databases: DatabasePool;
   readonly #network: Network;
   readonly #bindings: (process: Process, departs: Departs) => Bindings;
   #instance: Instance | null = null;
@@ -115,15 +125,17 @@ export class ObjectHost {
     key: string,
     name: string,
     Class: ObjectClass,
+    databases: DatabasePool,
     network: Network,
     bindings: (process: Process, departs: Departs) => Bindings,
   ) {
     this.#name = name;
     this.#className = key.slice(0, key.indexOf("/"));
     this.#Class = Class;
+    this.#databases = databases;
     this.#network = network;
     this.#bindings = bindings;
-    this.storage = new ObjectStorage(key, network.scheduler, network.weather);
+    this.storage = new ObjectStorage(key, databases.take(), network.scheduler, network.weather);
     this.storage.onAlarm = () => this.#armAlarm();
   }
 
@@ -151,17 +163,21 @@ export class ObjectHost {
     if (this.storage.durableAlarm !== null) this.#armAlarm();
   }
 
+  evict(): void {
+    const instance = this.#instance;
+    this.#instance = null;
+    instance?.process.kill();
+  }
+
   close(): void {
-    this.#instance?.process.kill();
-    this.storage.close();
+    this.evict();
+    this.#databases.give(this.storage.close());
   }
 
   #deliver(call: (object: Record<string, unknown>) => unknown, target: string): Promise<unknown> {
     const { scheduler, weather } = this.#network;
     if (this.#instance && !this.isBusy && weather.strikes("evict", this.#className)) {
-      const { process } = this.#instance;
-      this.#instance = null;
-      process.kill();
+      this.evict();
     }
     if (weather.strikes("reset", target)) {
       scheduler.after(weather.random.next() * weather.random.int(0, 60), null, `reset ${this.storage.name}`, () =>
@@ -322,7 +338,9 @@ export class ObjectHost {
     const target = `${this.#className}.alarm`;
     const retryMs = this.#alarmFailures > 0 ? 2_000 * 2 ** (this.#alarmFailures - 1) : 0;
     const lateMs = weather.strikes("alarm_late", target) ? weather.random.int(1_000, 120_000) : 0;
-    scheduler.after(Math.max(at - scheduler.now, retryMs) + lateMs, null, `alarm ${this.storage.name}`, () => {
+    // By the clock that the object itself reads.
+    const ownNow = scheduler.now + (this.#instance?.process.skewMs ?? 0);
+    scheduler.after(Math.max(at - ownNow, retryMs) + lateMs, null, `alarm ${this.storage.name}`, () => {
       if (token !== this.#alarmToken) return;
       this.storage.beginAlarm();
       if (weather.strikes("alarm_lost", target)) return this.storage.endAlarm(at);
@@ -351,6 +369,22 @@ export class ObjectHost {
       this.storage.endAlarm(at);
     }, failed);
   }
+}
+
+const pools = new Map<ObjectClass, DatabasePool>();
+
+function databasesOf(Class: ObjectClass): DatabasePool {
+  let pool = pools.get(Class);
+  if (!pool) {
+    pool = new DatabasePool((database) => {
+      const sql = new SimulatedSql(database, () => {});
+      const storage = { sql, transactionSync: (work: () => unknown) => work(), getAlarm: async () => null };
+      const state = { id: { name: "0" }, storage, blockConcurrencyWhile: async () => {}, getWebSockets: () => [] };
+      new Class({ ...state, setWebSocketAutoResponse: () => {} } as never, {} as never);
+    });
+    pools.set(Class, pool);
+  }
+  return pool;
 }
 
 /** As an error looks on the other side of an RPC: type and message, no stack of ours. */

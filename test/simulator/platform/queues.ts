@@ -111,6 +111,7 @@ export class SimulatedQueue {
   #invocations = 0;
   #running = 0;
   #ids = 0;
+  #pausedUntil = 0;
   #pollAt = Number.POSITIVE_INFINITY;
 
   constructor(
@@ -171,6 +172,10 @@ export class SimulatedQueue {
   #poll(): void {
     const { scheduler, weather } = this.#network;
     const { batchSize } = this.#settings!;
+    if (scheduler.now < this.#pausedUntil) {
+      this.#pollIn(this.#pausedUntil - scheduler.now);
+      return;
+    }
     while (this.#running < CONCURRENCY) {
       const due = this.#waiting.filter(({ from }) => from <= scheduler.now);
       if (due.length === 0) break;
@@ -207,6 +212,9 @@ export class SimulatedQueue {
       this.#pollIn(0);
     };
     process.onDeath.push(() => end("died"));
+    process.onStuck = (ms) => {
+      if (this.#strikes("paused")) this.#pausedUntil = Math.max(this.#pausedUntil, scheduler.now + ms + 60_000);
+    };
     if (this.#strikes("crash")) {
       const inMs = weather.random.wait(weather.random.chance(0.5) ? 15 : 150);
       scheduler.after(inMs, null, `crash ${process.name}`, () => process.kill());
@@ -254,7 +262,7 @@ export class SimulatedQueue {
     this.#enqueue({ ...message, from: this.#network.scheduler.now + delayMs });
   }
 
-  #strikes(fault: "repeat" | "late" | "reorder" | "skew" | "crash" | "ack_lost"): boolean {
+  #strikes(fault: "repeat" | "late" | "reorder" | "skew" | "crash" | "paused" | "ack_lost"): boolean {
     return this.#network.weather.strikes(fault, `queue ${this.name.replace(/\d+$/, "k")}`);
   }
 }

@@ -15,6 +15,8 @@ export class Process {
   alive = true;
   /** Milliseconds that its clock is off. */
   skewMs = 0;
+  /** Told when one of its calls hangs, and for how long, ms. */
+  onStuck: ((ms: number) => void) | null = null;
   /** Told once, when it is killed. */
   readonly onDeath: (() => void)[] = [];
 

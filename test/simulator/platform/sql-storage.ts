@@ -4,75 +4,104 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 
-type Value = string | number | null | ArrayBuffer;
-type Row = Record<string, Value>;
+export type SqlValue = string | number | null | ArrayBuffer;
+type Row = Record<string, SqlValue>;
 /** As the platform has it. */
 const BOUND_PARAMETERS = 100;
 
 interface Prepared {
   readonly statement: StatementSync;
-  readonly gives: boolean;
+  columns: readonly string[];
+  readonly reads: boolean;
 }
 
-export class SimulatedSql {
-  readonly #database: DatabaseSync;
-  readonly #wrote: () => void;
-  readonly #prepared = new Map<string, Prepared>();
+/** A database and what was prepared for it, which costs more than to run it. */
+export class Database {
+  readonly raw: DatabaseSync;
+  readonly #prepared = new Map<string, Prepared | "many">();
 
-  /** @param wrote called before each statement that may write. */
-  constructor(database: DatabaseSync, wrote: () => void) {
+  constructor(raw: DatabaseSync) {
+    this.raw = raw;
+  }
+
+  /** @returns "many" for several statements in one text. */
+  prepare(query: string): Prepared | "many" {
+    let prepared = this.#prepared.get(query);
+    if (prepared === undefined) {
+      if (/;\s*\S/.test(query)) prepared = "many";
+      else {
+        const statement = this.raw.prepare(query);
+        statement.setReturnArrays(true);
+        prepared = { statement, columns: columnsOf(statement), reads: /^\s*select/i.test(query) };
+      }
+      this.#prepared.set(query, prepared);
+    }
+    return prepared;
+  }
+
+  /** For what has neither parameters nor rows. */
+  run(query: string): void {
+    (this.prepare(query) as Prepared).statement.run();
+  }
+}
+
+const columnsOf = (statement: StatementSync) => statement.columns().map(({ name }) => name);
+
+export class SimulatedSql {
+  readonly #database: Database;
+  readonly #wrote: () => void;
+
+  /** @param wrote called before each statement that may write: it may throw. */
+  constructor(database: Database, wrote: () => void) {
     this.#database = database;
     this.#wrote = wrote;
   }
 
   get databaseSize(): number {
-    const page = (name: string) => Object.values(this.#database.prepare(`PRAGMA ${name}`).get()!)[0] as number;
+    const page = (name: string) => Object.values(this.#database.raw.prepare(`PRAGMA ${name}`).get()!)[0] as number;
     return page("page_count") * page("page_size");
   }
 
   exec(query: string, ...bindings: unknown[]): SimulatedCursor {
     if (bindings.length > BOUND_PARAMETERS) throw new Error(`too many SQL variables: ${bindings.length}`);
-    if (!/^\s*select/i.test(query)) this.#wrote();
-    if (bindings.length === 0 && /;\s*\S/.test(query)) {
-      this.#database.exec(query);
+    const prepared = this.#database.prepare(query);
+    if (prepared === "many") {
+      if (bindings.length > 0) throw new Error("several statements with parameters are not simulated");
+      this.#wrote();
+      this.#database.raw.exec(query);
       return new SimulatedCursor([], [], 0);
     }
-    const { statement, gives } = this.#prepare(query);
+    if (!prepared.reads) this.#wrote();
+    const { statement } = prepared;
     const values = bindings.map(bound);
-    if (!gives) return new SimulatedCursor([], [], Number(statement.run(...values).changes));
-    const rows = statement.all(...values) as Row[];
-    for (const row of rows) for (const name in row) if (ArrayBuffer.isView(row[name])) row[name] = buffer(row[name]);
-    return new SimulatedCursor(rows, statement, rows.length);
-  }
-
-  #prepare(query: string): Prepared {
-    let prepared = this.#prepared.get(query);
-    if (!prepared) {
-      const statement = this.#database.prepare(query);
-      prepared = { statement, gives: statement.columns().length > 0 };
-      this.#prepared.set(query, prepared);
-    }
-    return prepared;
+    if (prepared.columns.length === 0) return new SimulatedCursor([], [], Number(statement.run(...values).changes));
+    const found = statement.all(...values) as unknown as (SqlValue | Uint8Array<ArrayBuffer>)[][];
+    if (found.length > 0 && found[0]!.length !== prepared.columns.length) prepared.columns = columnsOf(statement);
+    const { columns } = prepared;
+    const rows = found.map((values) => {
+      const row: Row = {};
+      for (let i = 0; i < columns.length; i++) {
+        const value = values[i]!;
+        row[columns[i]!] = ArrayBuffer.isView(value) ? copied(value) : value;
+      }
+      return row;
+    });
+    return new SimulatedCursor(rows, columns, prepared.reads ? 0 : rows.length);
   }
 }
 
 export class SimulatedCursor {
+  readonly columnNames: readonly string[];
   readonly rowsRead: number;
   readonly rowsWritten: number;
   readonly #rows: Row[];
-  readonly #columns: StatementSync | readonly string[];
   #at = 0;
 
-  constructor(rows: Row[], columns: StatementSync | readonly string[], rowsWritten: number) {
+  constructor(rows: Row[], columnNames: readonly string[], rowsWritten: number) {
     this.#rows = rows;
-    this.#columns = columns;
+    this.columnNames = columnNames;
     this.rowsRead = rows.length;
     this.rowsWritten = rowsWritten;
-  }
-
-  get columnNames(): string[] {
-    const columns = this.#columns;
-    return "columns" in columns ? columns.columns().map(({ name }) => name) : [...columns];
   }
 
   next(): { done: false; value: Row } | { done: true; value?: undefined } {
@@ -88,11 +117,12 @@ export class SimulatedCursor {
 
   one(): Row {
     const rows = this.toArray();
-    if (rows.length !== 1) throw new Error(`Expected exactly one result from SQL query, but got ${describe(rows)}`);
-    return rows[0]!;
+    if (rows.length === 1) return rows[0]!;
+    const found = rows.length === 0 ? "no results" : "multiple results";
+    throw new Error(`Expected exactly one result from SQL query, but got ${found}`);
   }
 
-  *raw(): IterableIterator<Value[]> {
+  *raw(): IterableIterator<SqlValue[]> {
     for (const row of this.toArray()) yield Object.values(row);
   }
 
@@ -101,12 +131,9 @@ export class SimulatedCursor {
   }
 }
 
-const describe = (rows: readonly Row[]) => (rows.length === 0 ? "no results" : "multiple results");
-
-/** A copy: the bytes belong to the statement. */
-function buffer(value: unknown): ArrayBuffer {
-  const { buffer: shared, byteOffset, byteLength } = value as Uint8Array<ArrayBuffer>;
-  return shared.slice(byteOffset, byteOffset + byteLength);
+/** The bytes belong to the statement. */
+function copied({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  return buffer.slice(byteOffset, byteOffset + byteLength);
 }
 
 function bound(value: unknown): string | number | null | Uint8Array {

@@ -10,6 +10,8 @@ export const FAULTS = [
   "fail_before",
   /** The call fails, and has happened. */
   "fail_after",
+  /** The caller is told that the call failed, before it happens. */
+  "fail_early",
   /** Takes seconds. */
   "delay",
   /** Takes minutes to more than a day: what it asks for happens when nobody waits for it any more. */
@@ -21,12 +23,14 @@ export const FAULTS = [
   "crash_after",
   /** The whole invocation dies at some moment. */
   "crash",
-  /** A message is delivered once more. */
+  /** A message is delivered once more; a call arrives twice. */
   "repeat",
   /** A batch is not in the order of sending. */
   "reorder",
   /** A message is late. */
   "late",
+  /** A queue delivers nothing for as long as a call of its consumer hangs: a sink, or a shard, that is down for hours. */
+  "paused",
   /** The consumer said ack, and the broker does not know. */
   "ack_lost",
   /** Of a batch of sends only some are on the queue when the call fails. */
@@ -39,6 +43,8 @@ export const FAULTS = [
   "slow_disk",
   /** Storage calls that are mostly answered at once take an event of their own. */
   "slow_storage",
+  /** A statement within a transaction fails: the disk, or memory. */
+  "sql_error",
   "alarm_late",
   /** Given up: it never comes. */
   "alarm_lost",
@@ -52,8 +58,9 @@ export type Fault = (typeof FAULTS)[number];
 const RATES: Record<Fault, readonly [number, number]> = {
   fail_before: [0.003, 0.12],
   fail_after: [0.003, 0.12],
+  fail_early: [0.003, 0.05],
   delay: [0.005, 0.1],
-  stuck: [0.0005, 0.01],
+  stuck: [0.0005, 0.02],
   overloaded: [0.002, 0.05],
   crash_before: [0.002, 0.05],
   crash_after: [0.002, 0.05],
@@ -61,12 +68,14 @@ const RATES: Record<Fault, readonly [number, number]> = {
   repeat: [0.02, 0.4],
   reorder: [0.1, 1],
   late: [0.02, 0.3],
+  paused: [0.1, 1],
   ack_lost: [0.01, 0.2],
   partial: [0.1, 1],
   evict: [0.01, 0.5],
   reset: [0.002, 0.05],
   slow_disk: [0.01, 0.2],
   slow_storage: [0.01, 0.3],
+  sql_error: [0.0005, 0.01],
   alarm_late: [0.05, 0.5],
   alarm_lost: [0.02, 0.5],
   cron_lost: [0.05, 0.5],

@@ -1,0 +1,53 @@
+/**
+ * Some runs have tighter limits than the real ones: a step of few events, segments of few lines, timelines whose rows are
+ * soon full. What needs a flood to happen in production then happens in a run of a few dozen requests.
+ */
+
+import { LAKE, LOG, SESSIONS, SINK, TIMELINE } from "../../r2-layout/limits.ts";
+import type { Random } from "../../scripts/demo/random.ts";
+import type { Weather } from "./platform/weather.ts";
+
+/** Each drawn for itself: the real limit, or one of these. */
+const TIGHT = [
+  [SINK, "stepEvents", [3, 12]],
+  [SINK, "callsPerInvocation", [6, 20]],
+  [SESSIONS, "stepEvents", [2, 9]],
+  [SESSIONS, "callsAtOnce", [1, 3]],
+  [LOG, "segmentEvents", [4, 15]],
+  [LOG, "segmentsPerRead", [1, 3]],
+  [LOG, "idsPerRow", [4, 16]],
+  [LAKE, "compactAboveFiles", [2, 5]],
+  [LAKE, "compactInputs", [2, 4]],
+  [TIMELINE, "rowBytes", [600, 2_500]],
+] as const;
+
+/** Wake-ups of a sink that stands still. The real ten seconds over a day of standing still are most of a run's work. */
+const PATIENT_MS = [20 * 60_000, 3 * 3_600_000];
+
+/** @returns what puts the real ones back. */
+export function tightenLimits(random: Random, weather: Weather): () => void {
+  const undo: (() => void)[] = [];
+  if (random.chance(0.1)) weather.without("paused");
+  else {
+    const real = LOG.wakeIntervalMaxMs;
+    Object.assign(LOG, { wakeIntervalMaxMs: random.pick(PATIENT_MS) });
+    undo.push(() => Object.assign(LOG, { wakeIntervalMaxMs: real }));
+  }
+  for (const [group, name, values] of TIGHT) {
+    if (!random.chance(0.25)) continue;
+    const limits = group as unknown as Record<string, number>;
+    const real = limits[name]!;
+    limits[name] = random.pick<number>(values);
+    undo.push(() => {
+      limits[name] = real;
+    });
+  }
+  for (const tighten of globalThis.simulatorConstants.values()) {
+    if (!random.chance(0.3)) continue;
+    tighten(true);
+    undo.push(() => tighten(false));
+  }
+  return () => {
+    for (const put of undo) put();
+  };
+}
