@@ -27,8 +27,8 @@ describe("what a shard counts", () => {
       late: 2,
       clock_skewed: 1,
       sources: [
-        { source: "shop", events: 3, duplicates: 0, late: 2, clock_skewed: 1 },
         { source: "app", events: 3, duplicates: 3, late: 0, clock_skewed: 0 },
+        { source: "shop", events: 3, duplicates: 0, late: 2, clock_skewed: 1 },
       ],
     };
     expect(await log.status()).toMatchObject(wanted);
