@@ -8,7 +8,8 @@ import { readThrift, type Thrift, type ThriftStruct, writeThrift } from "./thrif
 const MAGIC = new Uint8Array([0x50, 0x41, 0x52, 0x31]); // PAR1
 const TRAILER_BYTES = 8;
 
-const FILE = { numRows: 3, rowGroups: 4, keyValues: 5 } as const;
+const FILE = { schema: 2, numRows: 3, rowGroups: 4, keyValues: 5, columnOrders: 7 } as const;
+const ELEMENT = { name: 4, children: 5 } as const;
 const ROW_GROUP = { columns: 1, numRows: 3, fileOffset: 5, ordinal: 7 } as const;
 const CHUNK = {
   fileOffset: 2,
@@ -53,10 +54,13 @@ export function readFooter(file: Uint8Array): ThriftStruct {
   if (end < MAGIC.length || !MAGIC.every((byte, i) => file[file.length - 4 + i] === byte && file[i] === byte)) {
     throw new RangeError("not a Parquet file");
   }
-  const length = new DataView(file.buffer, file.byteOffset + end, 4).getUint32(0, true);
+  const length = footerBytes(file);
   if (length > end - MAGIC.length) throw new RangeError("Parquet footer is longer than its file");
   return readThrift(file.subarray(end - length, end));
 }
+
+const footerBytes = (file: Uint8Array): number =>
+  new DataView(file.buffer, file.byteOffset + file.length - TRAILER_BYTES, 4).getUint32(0, true);
 
 export const rowCount = (footer: ThriftStruct): number => int(footer, FILE.numRows);
 
@@ -96,13 +100,60 @@ export function joinParts(parts: readonly Uint8Array[]): { bytes: Uint8Array; fo
     FILE.numRows,
     groups.reduce((sum, group) => sum + int(group, ROW_GROUP.numRows), 0),
   );
-  const list = footer.fields.get(FILE.rowGroups) as Extract<Thrift, { type: "list" }>;
-  list.items = groups;
+  setList(footer, FILE.rowGroups, groups);
   footer.fields.delete(FILE.keyValues);
+  return { bytes: concat([MAGIC, ...bodies, ...ending(footer)]), footer };
+}
+
+/** A footer, its length, and the magic bytes. */
+function ending(footer: ThriftStruct): Uint8Array[] {
   const tail = writeThrift(footer);
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, tail.length, true);
-  return { bytes: concat([MAGIC, ...bodies, tail, length, MAGIC]), footer };
+  return [tail, length, MAGIC];
+}
+
+/**
+ * The same file with some of its columns: the bytes of the others stay where they are, and its footer does not tell of
+ * them. For the encoder's reader, which knows no choice of columns. @throws RangeError where it has none of them.
+ */
+export function withColumns(file: Uint8Array, names: readonly string[]): Uint8Array {
+  const footer = readFooter(file);
+  const [root, ...elements] = structs(footer, FILE.schema);
+  const kept = [root!];
+  let children = 0;
+  for (let i = 0; i < elements.length; ) {
+    const end = elementEnd(elements, i);
+    if (names.includes(text(elements[i]!, ELEMENT.name))) {
+      kept.push(...elements.slice(i, end));
+      children++;
+    }
+    i = end;
+  }
+  if (children === 0) throw new RangeError(`the file has no column ${names.join(", ")}`);
+  setInt(root!, ELEMENT.children, children);
+  setList(footer, FILE.schema, kept);
+  for (const group of structs(footer, FILE.rowGroups)) {
+    const chunks = structs(group, ROW_GROUP.columns);
+    setList(
+      group,
+      ROW_GROUP.columns,
+      chunks.filter((chunk) => names.includes(columnChunk(chunk).path[0]!)),
+    );
+  }
+  footer.fields.delete(FILE.keyValues);
+  footer.fields.delete(FILE.columnOrders);
+  const body = file.subarray(0, file.length - TRAILER_BYTES - footerBytes(file));
+  return concat([body, ...ending(footer)]);
+}
+
+/** Where a schema element's descendants end: they follow it. */
+function elementEnd(elements: readonly ThriftStruct[], at: number): number {
+  const element = elements[at]!;
+  let end = at + 1;
+  const children = element.fields.has(ELEMENT.children) ? int(element, ELEMENT.children) : 0;
+  for (let i = 0; i < children; i++) end = elementEnd(elements, end);
+  return end;
 }
 
 function moved(group: ThriftStruct, by: number, ordinal: number): ThriftStruct {
@@ -128,7 +179,7 @@ function columnChunk(chunk: ThriftStruct): ColumnChunk {
   const dictionaryAt = meta.fields.has(META.dictionaryPageAt) ? int(meta, META.dictionaryPageAt) : 0;
   const dataAt = int(meta, META.dataPageAt);
   return {
-    path: list(meta, META.path).map((item) => decoder.decode((item as Extract<Thrift, { type: "binary" }>).value)),
+    path: list(meta, META.path).map(decodedText),
     values: int(meta, META.values),
     start: dictionaryAt > 0 ? Math.min(dictionaryAt, dataAt) : dataAt,
     compressedBytes: int(meta, META.compressedBytes),
@@ -145,6 +196,8 @@ function columnChunk(chunk: ThriftStruct): ColumnChunk {
 }
 
 const decoder = new TextDecoder();
+const decodedText = (item: Thrift) => decoder.decode((item as Extract<Thrift, { type: "binary" }>).value);
+const text = (parent: ThriftStruct, id: number) => decodedText(parent.fields.get(id)!);
 
 function list(parent: ThriftStruct, id: number): Thrift[] {
   const value = parent.fields.get(id);
@@ -164,6 +217,10 @@ function int(parent: ThriftStruct, id: number): number {
   const value = parent.fields.get(id);
   if (value?.type !== "int") throw new RangeError(`footer field ${id} is no number`);
   return value.value;
+}
+
+function setList(parent: ThriftStruct, id: number, items: Thrift[]): void {
+  (parent.fields.get(id) as Extract<Thrift, { type: "list" }>).items = items;
 }
 
 function setInt(parent: ThriftStruct, id: number, to: number): void {

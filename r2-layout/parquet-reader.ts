@@ -7,7 +7,7 @@ import { initSync, readParquet } from "parquet-wasm/esm";
 import type { AnyRow } from "./arrow-rows.ts";
 import { type Column, type ColumnType, TABLES, type TableName } from "./event-columns.ts";
 import { LAKE } from "./limits.ts";
-import { readFooter, rowCount } from "./parquet-footer.ts";
+import { readFooter, rowCount, withColumns } from "./parquet-footer.ts";
 
 /** Decoded rows by number. */
 export interface DecodedRows {
@@ -30,16 +30,13 @@ export function decodeParquet(
 ): DecodedRows {
   initSync({ module });
   const { from, to } = part ?? { from: 0, to: rowCount(readFooter(file)) };
+  const read = columns ? withColumns(file, columns) : file;
   const batches: { start: number; read: DecodedRows["row"] }[] = [];
   let start = 0;
   // Small steps: the decoder's memory never shrinks, and a step's batches are copied out of it.
   for (let offset = from; offset < to; offset += LAKE.batchRows) {
-    const decoded = readParquet(file, {
-      offset,
-      limit: Math.min(LAKE.batchRows, to - offset),
-      batchSize: LAKE.batchRows,
-      ...(columns && { columns: [...columns] }),
-    });
+    const limit = Math.min(LAKE.batchRows, to - offset);
+    const decoded = readParquet(read, { offset, limit, batchSize: LAKE.batchRows });
     for (const batch of tableFromIPC(decoded.intoIPCStream()).batches) {
       batches.push({ start, read: rowReader(table, batch) });
       start += batch.numRows;

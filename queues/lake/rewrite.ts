@@ -2,8 +2,7 @@
  * One file of the lake through rules that it has not passed. Nothing is replaced here: the file that comes out is stored
  * under a key of its own, for a job to stage.
  *
- * Memory: the first look decodes the columns that the rules speak of, a batch at a time, and only row groups whose times
- * they touch; most files end there. Of a file that changes, the rows before and after leave a page at a time, then it is
+ * Memory: the first look decodes the columns that the rules speak of, and only in row groups whose times they touch; most files end there. Of a file that changes, the rows before and after leave a page at a time, then it is
  * built again as a compaction builds it.
  */
 import type { DataFile, NewDataFile } from "../../durable-objects/lake-catalog/api.ts";
@@ -162,12 +161,11 @@ function changedRows(
       ({ filter: { from, to } }) =>
         (from === undefined || max === null || max >= from) && (to === undefined || min === null || min < to),
     );
-    for (let from = start; touched && from < start + rows; from += LAKE.batchRows) {
-      const to = Math.min(from + LAKE.batchRows, start + rows);
-      const batch = decodeParquet(parquet, "events", bytes, columns, { from, to });
-      for (let i = 0; i < batch.length; i++) {
-        const row = batch.row(i) as EventRow;
-        if (isChanged(row, through(row))) marks[from + i] = 1;
+    if (touched) {
+      const part = decodeParquet(parquet, "events", bytes, columns, { from: start, to: start + rows });
+      for (let i = 0; i < part.length; i++) {
+        const row = part.row(i) as EventRow;
+        if (isChanged(row, through(row))) marks[start + i] = 1;
       }
     }
     start += rows;

@@ -74,7 +74,9 @@ async function lake(env: Env, segments: readonly SegmentRef[], bucket: DataFileS
       asOf: Date.now(),
       segments: segments.filter(({ seq }) => seq > after),
     }),
+    rules: async () => ({ version: 0, rules: [] }),
     reached: async () => {},
+    rules: async () => ({ version: 0, rules: [] }),
   };
   const sink = createLakeSink({ bucket, catalog: env.LAKE_CATALOG, parquet });
   const deps = { sink, logs: { getByName: () => log }, bucket: env.BUCKET };
