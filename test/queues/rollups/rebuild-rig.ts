@@ -13,6 +13,7 @@ import type { ReplayJob, ReplayTarget } from "../../../queues/replay/target.ts";
 import { createRollupsRebuild, type RollupsRebuildOptions } from "../../../queues/rollups/rebuild.ts";
 import { createRollupsSink } from "../../../queues/rollups/sink.ts";
 import type { EventRow } from "../../../r2-layout/event-columns.ts";
+import { shardName } from "../../../r2-layout/keys.ts";
 import { type Rule, type RuleAt, rulesReader } from "../../../r2-layout/rule.ts";
 import type { Fault } from "../log-rig.ts";
 
@@ -83,8 +84,8 @@ export class TestLog {
   }
 }
 
-export const rollupOf = (shard: number) => rollups.getByName(`core:00${shard}`);
-const cursorOf = (shard: number) => cursors.getByName(`rollups:00${shard}`);
+export const rollupOf = (shard: number) => rollups.getByName(`core:${shardName(shard)}`);
+const cursorOf = (shard: number) => cursors.getByName(`rollups:${shardName(shard)}`);
 
 /** The live sink applies the log on from its cursor. @param segments at most so many @throws what the sink throws */
 export async function drainLive(log: TestLog, segments = Number.POSITIVE_INFINITY, completeUntil = 0): Promise<void> {
@@ -128,9 +129,12 @@ export function targetOf(logs: readonly TestLog[], faults: readonly Fault[] = []
     });
   };
   const namespace = { getByName: faulty } as unknown as ObjectNamespace<MinuteRollup>;
-  const named = { getByName: (name: string) => logs[Number(name)]!.api() };
-  return createRollupsRebuild({ rollups: namespace, cursors, logs: named }, options);
+  const named = { getByName: (name: string) => logOf(logs, Number(name)).api() };
+  const shards = logs.map(({ shard }) => shard);
+  return createRollupsRebuild({ rollups: namespace, cursors, logs: named }, { shards, ...options });
 }
+
+const logOf = (logs: readonly TestLog[], shard: number) => logs.find((log) => log.shard === shard)!;
 
 export const jobOf = (
   id: string,
@@ -176,7 +180,7 @@ export async function build(
         const step = (steps.get(shard) ?? 0) + 1;
         steps.set(shard, step);
         const until = Math.min(to, from + stepSegments);
-        const log = logs[shard]!;
+        const log = logOf(logs, shard);
         await between();
         await again(() => {
           const events = log
