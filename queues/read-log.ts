@@ -30,7 +30,7 @@ export interface SegmentReader {
   get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
 }
 
-export type ReadableLog = Pick<EventLogApi, "segments"> & Partial<Pick<EventLogRulesApi, "rules">>;
+export type ReadableLog = Pick<EventLogApi, "segments"> & Pick<EventLogRulesApi, "rules">;
 
 export interface LogReadDeps {
   readonly logs: ObjectNamespace<ReadableLog>;
@@ -101,7 +101,7 @@ export class LogReader {
   async page(after: number, sink?: SinkName): Promise<LogPage> {
     const log = this.#deps.logs.getByName(shardName(this.#shard));
     const { rules = 0, ...page } = await log.segments(after, undefined, sink);
-    if (rules > this.#rules.version) this.#rules = await log.rules!();
+    if (rules > this.#rules.version) this.#rules = await log.rules();
     return { ...page, rules: this.#rules };
   }
 

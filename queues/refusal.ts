@@ -43,6 +43,8 @@ const REFUSAL_TEXTS = [
   // The Parquet encoder: its own words, and ours where its stream just ends.
   /^(Parquet|Arrow) error/,
   /^encoder wrote \d+ of \d+ rows/,
+  // It again, of whatever was thrown while its batches were made: a required value that is missing, say.
+  /^Dyn casting error/,
 ];
 
 const TEMPORARY_TEXTS = [/^rules:/, /^The RPC receiver does not implement/, /^Cannot perform I\/O on behalf of/];

@@ -99,13 +99,20 @@ function wholeEntry({ raw, row, q }: LogLine): LogEntry {
   return { row: row.properties === undefined ? { ...row, properties: propertiesOf(raw) } : row, rawText: null };
 }
 
-/** What every sink needs of a row, of whatever kind: without it a line is damaged, though it is JSON. */
+/**
+ * What the sinks rely on in a row, of whatever kind: without it a line is damaged, though it is JSON. Not all columns are
+ * looked at: this runs for every row of every sink.
+ */
 export function isReadable({ row, q }: LogEntry): boolean {
   if (typeof row !== "object" || row === null) return false;
-  if (typeof row.event_id !== "string" || typeof row.source !== "string") return false;
-  if (typeof row.received_at !== "number") return false;
-  return q !== undefined || (typeof row.event_time === "number" && typeof row.event_name === "string");
+  if (typeof row.event_id !== "string" || typeof row.source !== "string" || !isTime(row.received_at)) return false;
+  if (q !== undefined) return true;
+  if (typeof row.event_name !== "string" || typeof row.event_type !== "string" || !isTime(row.event_time)) return false;
+  return isIdentifier(row.user_id) && isIdentifier(row.anonymous_id);
 }
+
+const isTime = (us: unknown): boolean => typeof us === "number" && Math.abs(us) <= Number.MAX_SAFE_INTEGER;
+const isIdentifier = (id: unknown): boolean => id === undefined || id === null || typeof id === "string";
 
 /** The whole event, as every sink sees it. The entry's row becomes it: a copy takes as long as parsing does. */
 export function eventRow({ row }: LogEntry, at: LogPosition): EventRow {

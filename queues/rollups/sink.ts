@@ -27,7 +27,7 @@ export interface RollupsSinkDeps {
 
 export function createRollupsSink({ cursors, rollups }: RollupsSinkDeps): Sink {
   const rollup = (shard: number) => rollups.getByName(`core:${shardName(shard)}`);
-  const sink = sinkWithCursor(
+  return sinkWithCursor(
     "rollups",
     cursors,
     (step) => applyStep(rollup(step.shard), step),
@@ -35,8 +35,6 @@ export function createRollupsSink({ cursors, rollups }: RollupsSinkDeps): Sink {
       await rollup(shard).apply({ shard, from: cursor + 1, to: cursor, completeUntil, minutes: [] });
     },
   );
-  // The object takes a step whole or not at all, so only the sums can tell one event from another.
-  return { ...sink, trial: async ({ events }) => void minuteDeltas(events) };
 }
 
 /**

@@ -76,7 +76,6 @@ async function lake(env: Env, segments: readonly SegmentRef[], bucket: DataFileS
     }),
     rules: async () => ({ version: 0, rules: [] }),
     reached: async () => {},
-    rules: async () => ({ version: 0, rules: [] }),
   };
   const sink = createLakeSink({ bucket, catalog: env.LAKE_CATALOG, parquet });
   const deps = { sink, logs: { getByName: () => log }, bucket: env.BUCKET };

@@ -198,6 +198,8 @@ describe("a line that cannot be read", () => {
     ["without a row", '{"d":1,"raw":{}}'],
     ["a row that is none", '{"row":null,"d":1,"raw":{}}'],
     ["a row without its columns", '{"row":{"event_id":"e"},"d":1,"raw":{}}'],
+    ["a time that is none", lineOf(2).replace(/"event_time":\d+/, '"event_time":1e300')],
+    ["an identifier that is an object", lineOf(2).replace('"anonymous_id":"device-2"', '"anonymous_id":{"id":1}')],
     ["empty", ""],
   ])("is a hole of that line alone: %s", async (_name, text) => {
     await fill([[1, 2, 3], [4]], [2]);

@@ -1,6 +1,6 @@
 import { env, SELF } from "cloudflare:test";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { EventLogApi, EventLogRedriveApi } from "../../../durable-objects/event-log/api.ts";
+import type { EventLogApi, EventLogRedriveApi, EventLogRulesApi } from "../../../durable-objects/event-log/api.ts";
 import type { LakeCatalogApi } from "../../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
 import type { Hole, SinkCursorApi } from "../../../durable-objects/sink-cursor/api.ts";
@@ -18,7 +18,7 @@ import { delivered } from "./edge-main.ts";
 
 const bindings = env as unknown as {
   BUCKET: R2Bucket;
-  EVENT_LOG: ObjectNamespace<EventLogApi & EventLogRedriveApi>;
+  EVENT_LOG: ObjectNamespace<EventLogApi & EventLogRedriveApi & EventLogRulesApi>;
   SINK_CURSOR: ObjectNamespace<SinkCursorApi>;
   LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
 };
