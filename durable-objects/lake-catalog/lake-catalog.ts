@@ -146,7 +146,7 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
   }
 
   async status(): Promise<CatalogStatus> {
-    const { seq, tables, retractedRows, rebuiltRows } = this.#snapshots.latest();
+    const { seq, tables, retractedRows, rebuiltEvents } = this.#snapshots.latest();
     return {
       snapshot: seq,
       files: tables.events.files + tables.quarantine.files,
@@ -155,7 +155,7 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
       cursors: this.#cursors.all(),
       rules: this.#rules.newest,
       retracted: retractedRows,
-      rebuilt: rebuiltRows,
+      rebuilt: rebuiltEvents,
       rebuilding: this.#staging.rebuilding(),
     };
   }

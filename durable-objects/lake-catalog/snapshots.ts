@@ -26,6 +26,8 @@ export interface Snapshot {
   readonly deletedRows: number;
   readonly retractedRows: number;
   readonly rebuiltRows: number;
+  /** Of the rebuilt rows those of events. */
+  readonly rebuiltEvents: number;
 }
 
 export interface SnapshotChange {
@@ -59,6 +61,7 @@ const EMPTY: Snapshot = {
   deletedRows: 0,
   retractedRows: 0,
   rebuiltRows: 0,
+  rebuiltEvents: 0,
 };
 
 type SnapshotRow = { seq: number; committed_at: number; operation: Operation; totals: string };
@@ -95,6 +98,7 @@ export class SnapshotTable {
     const before = this.#read("SELECT * FROM snapshot ORDER BY seq DESC LIMIT 1");
     const tables = { ...before.tables };
     let rows = 0;
+    let events = 0;
     for (const [files, sign] of [
       [added, 1],
       [removed, -1],
@@ -107,14 +111,16 @@ export class SnapshotTable {
           rows: table.rows + sign * file.rows,
         };
         rows += sign * file.rows;
+        if (file.table === "events") events += sign * file.rows;
       }
     }
+    const counts = countedRows(before, undoes ?? operation, { rows, events, retracted });
     const next: Snapshot = {
       seq: before.seq + 1,
       operation,
       committedAt: nowMs,
       tables,
-      ...countedRows(before, undoes ?? operation, rows, retracted),
+      ...counts,
     };
     this.#sql.exec(
       "INSERT INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -124,7 +130,7 @@ export class SnapshotTable {
       range?.shard ?? null,
       range?.from ?? null,
       range?.to ?? null,
-      JSON.stringify({ tables, ...countedRows(before, undoes ?? operation, rows, retracted) }),
+      JSON.stringify({ tables, ...counts }),
     );
     // Read again when asked: the transaction around us may yet be rolled back.
     this.#latest = null;
@@ -153,13 +159,18 @@ export class SnapshotTable {
   }
 }
 
-/** The cumulative counts after a commit that changed the number of rows by `rows`. */
-function countedRows(before: Snapshot, operation: Operation, rows: number, retracted: number) {
-  const by = (counted: Operation) => (operation === counted ? rows : 0);
+/** The cumulative counts after a commit that changed the number of rows, and of events among them. */
+function countedRows(
+  before: Snapshot,
+  operation: Operation,
+  change: { readonly rows: number; readonly events: number; readonly retracted: number },
+) {
+  const by = (counted: Operation, rows = change.rows) => (operation === counted ? rows : 0);
   return {
-    appendedRows: before.appendedRows + by("append") + retracted,
+    appendedRows: before.appendedRows + by("append") + change.retracted,
     deletedRows: before.deletedRows - by("delete"),
-    retractedRows: before.retractedRows - by("correct") + retracted,
+    retractedRows: before.retractedRows - by("correct") + change.retracted,
     rebuiltRows: before.rebuiltRows + by("rebuild"),
+    rebuiltEvents: before.rebuiltEvents + by("rebuild", change.events),
   };
 }

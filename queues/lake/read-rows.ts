@@ -15,6 +15,7 @@ import { decodeParquet } from "../../r2-layout/parquet-reader.ts";
 import { type RuleAt, rulesReader } from "../../r2-layout/rule.ts";
 import { compareText } from "../../r2-layout/statistics.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { BoundedCache } from "./bounded-cache.ts";
 import { type LakeStore, readObject } from "./rewrite.ts";
 
 export interface ReadRowsDeps {
@@ -150,15 +151,15 @@ async function* rowsBetween(
 /** Files of a lake never change under their key, so what is kept of them is right for ever. */
 class PlaceCache {
   readonly #deps: ReadRowsDeps;
-  readonly #objects = new Map<string, Uint8Array>();
-  readonly #places = new Map<string, Float64Array>();
+  readonly #objects = new BoundedCache<Uint8Array>(LAKE.placeCacheBytes);
+  readonly #places = new BoundedCache<Float64Array>(LAKE.placeCacheBytes);
 
   constructor(deps: ReadRowsDeps) {
     this.#deps = deps;
   }
 
   async object(key: string): Promise<Uint8Array> {
-    return this.#objects.get(key) ?? keep(this.#objects, key, await readObject(this.#deps.bucket, key));
+    return this.#objects.get(key) ?? this.#objects.keep(key, await readObject(this.#deps.bucket, key));
   }
 
   /** The log_seq of each row in file order, 0 for a row that is not asked for: of another shard or time. */
@@ -175,21 +176,8 @@ class PlaceCache {
       const row = rows.row(i) as EventRow;
       if (row.log_shard === shard && row.event_time >= from && row.event_time < to) places[i] = row.log_seq;
     }
-    return keep(this.#places, name, places);
+    return this.#places.keep(name, places);
   }
-}
-
-/** Keeps the newest within the bound, and one in any case. */
-function keep<T extends { readonly byteLength: number }>(cache: Map<string, T>, key: string, value: T): T {
-  cache.set(key, value);
-  let bytes = 0;
-  for (const each of cache.values()) bytes += each.byteLength;
-  for (const [oldest, { byteLength }] of cache) {
-    if (bytes <= LAKE.placeCacheBytes || cache.size === 1) break;
-    cache.delete(oldest);
-    bytes -= byteLength;
-  }
-  return value;
 }
 
 /** A seq's rows have no order in the lake; this one is the same for every reader. */

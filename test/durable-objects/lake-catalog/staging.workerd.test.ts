@@ -157,15 +157,16 @@ it("promise 4: begins a rebuild at one moment, and finds the files of its part o
 it("promise 4: swaps a rebuild in only once all of it was read and every live file of its part was looked at", async () => {
   await append([placed(1, 2)]);
   await lake().begin("job");
-  await lake().stage("job", 100, [placed(1, 1, { rows: 3 })], { read: { shard: 0, to: 1 } });
+  const staged = [placed(1, 1, { rows: 3 }), placed(1, 1, { table: "quarantine", rows: 2 })];
+  await lake().stage("job", 100, staged, { read: { shard: 0, to: 1 } });
   await append([placed(2, 2)]);
   expect(await lake().swap("job", rebuild)).toEqual({ kind: "conflict", missing: [] });
   await lake().stage("job", -1, [], { remove: [1] });
   expect(await lake().swap("job", rebuild)).toMatchObject({ kind: "committed" });
-  expect(await lake().status()).toMatchObject({ rows: { events: 13 }, rebuilt: -7, retracted: 0 });
+  expect(await lake().status()).toMatchObject({ rows: { events: 13, quarantine: 2 }, rebuilt: -7, retracted: 0 });
   await append([placed(3, 3)]);
   await lake().begin("more");
-  await lake().stage("more", 1, [], { read: { shard: 0, to: 2 }, keep: await live() });
+  await lake().stage("more", 1, [], { read: { shard: 0, to: 2 }, keep: [2, 3, 4, 5, 6] });
   expect(await failure(lake().swap("more", rebuild))).toMatch(/read shard 0 up to 2, not 3/);
 });
 
