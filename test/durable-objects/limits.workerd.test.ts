@@ -1,0 +1,191 @@
+/** Promise 9 in the objects, in the real runtime: each bound at its value and one beyond it; the platform's own too. */
+import { reset, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { ulid } from "ulidx";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { SourceTable } from "../../durable-objects/event-log/source-table.ts";
+import type { LakeCatalog } from "../../durable-objects/lake-catalog/lake-catalog.ts";
+import type { LiveHub } from "../../durable-objects/live-hub/live-hub.ts";
+import type { SinkCursor } from "../../durable-objects/sink-cursor/sink-cursor.ts";
+import { Timeline } from "../../durable-objects/user-timeline/timeline.ts";
+import type { UserTimeline } from "../../durable-objects/user-timeline/user-timeline.ts";
+import { dataFileKey } from "../../r2-layout/keys.ts";
+import { DAY_MS, HOUR_MS, LAKE, LIVE, LOG, PLATFORM, TIMELINE } from "../../r2-layout/limits.ts";
+import { dataFile, TODAY_US } from "./lake-catalog/data-files.ts";
+import { plainEvent } from "./user-timeline/events.ts";
+
+const objects = env as unknown as {
+  SINK_CURSOR: DurableObjectNamespace<SinkCursor>;
+  LAKE_CATALOG: DurableObjectNamespace<LakeCatalog>;
+  LIVE_HUB: DurableObjectNamespace<LiveHub>;
+  USER_TIMELINE: DurableObjectNamespace<UserTimeline>;
+};
+afterEach(() => reset());
+
+const inSql = <T>(run: (sql: SqlStorage) => T): Promise<T> =>
+  runInDurableObject(objects.USER_TIMELINE.getByName("limits"), (_, { storage }) => run(storage.sql));
+
+describe("the runtime's SQLite", () => {
+  it("binds PLATFORM.sqliteBoundParameters parameters and refuses one more", async () => {
+    const count = (parameters: number) =>
+      inSql((sql) => {
+        const places = Array.from({ length: parameters }, () => "?").join(",");
+        return sql
+          .exec<{ n: number }>(
+            `SELECT count(*) AS n FROM (VALUES (${places.replaceAll(",", "),(")}))`,
+            ...places.split(","),
+          )
+          .one().n;
+      }).catch((error: Error) => error.message);
+    expect(await count(PLATFORM.sqliteBoundParameters)).toBe(PLATFORM.sqliteBoundParameters);
+    expect(await count(PLATFORM.sqliteBoundParameters + 1)).toMatch(/too many SQL variables/);
+  });
+
+  it("keeps a row of PLATFORM.sqliteRowBytes; beyond what it adds to that, it refuses", async () => {
+    const keep = (bytes: number) =>
+      inSql((sql) => {
+        sql.exec("CREATE TABLE IF NOT EXISTS wide (value BLOB)");
+        sql.exec("INSERT INTO wide VALUES (?)", new Uint8Array(bytes));
+        return sql.exec<{ n: number }>("SELECT max(length(value)) AS n FROM wide").one().n;
+      }).catch((error: Error) => error.message);
+    expect(await keep(PLATFORM.sqliteRowBytes)).toBe(PLATFORM.sqliteRowBytes);
+    expect(await keep(PLATFORM.sqliteRowBytes * 1.2)).toMatch(/too big/);
+  });
+});
+
+describe("the log", () => {
+  it("counts LOG.sources sources one by one, and the rest together", async () => {
+    const counted = (sources: number) =>
+      inSql((sql) => {
+        sql.exec("DROP TABLE IF EXISTS sources");
+        const table = new SourceTable(sql);
+        const message = (i: number) => ({ source: `s${i}`, events: 1, duplicates: 0 });
+        table.arrive(Array.from({ length: sources }, (_, i) => message(i)) as never);
+        return table.all();
+      });
+    expect(await counted(LOG.sources)).toHaveLength(LOG.sources);
+    const more = await counted(LOG.sources + 1);
+    // One name for all that are not counted apart.
+    expect(more).toHaveLength(LOG.sources + 1);
+    expect(more.filter(({ source }) => /^s\d+$/.test(source))).toHaveLength(LOG.sources);
+    expect(more.reduce((sum, { events }) => sum + events, 0)).toBe(LOG.sources + 1);
+  });
+});
+
+describe("the wall", () => {
+  it("takes LIVE.sockets sockets, and tells one more that there are too many", async () => {
+    const real = LIVE.sockets;
+    Object.assign(LIVE, { sockets: 2 });
+    const sockets: WebSocket[] = [];
+    const connect = async () => {
+      const { status, webSocket } = await objects.LIVE_HUB.getByName("live").fetch("http://hub/v1/live", {
+        headers: { upgrade: "websocket" },
+      });
+      webSocket?.accept();
+      if (webSocket) sockets.push(webSocket);
+      return status;
+    };
+    try {
+      expect(await connect()).toBe(101);
+      expect(await connect()).toBe(101);
+      expect(await connect()).toBe(503);
+    } finally {
+      Object.assign(LIVE, { sockets: real });
+      for (const socket of sockets) socket.close(1000, "done");
+      await vi.waitFor(() =>
+        runInDurableObject(objects.LIVE_HUB.getByName("live"), (_, state) => expect(state.getWebSockets()).toEqual([])),
+      );
+    }
+  });
+});
+
+describe("the lake's catalog", () => {
+  async function commit(files: readonly Parameters<typeof dataFile>[0][]) {
+    const catalog = objects.LAKE_CATALOG.getByName("lake");
+    const lease = (await catalog.lease(0, crypto.randomUUID(), HOUR_MS))!;
+    const applied = { events: files.reduce((sum, { rows = 10 } = {}) => sum + rows, 0), quarantined: 0 };
+    const add = files.map((part) => dataFile(part));
+    const answer = catalog.append({
+      shard: 0,
+      token: lease.token,
+      from: lease.cursor,
+      to: lease.cursor + 1,
+      applied,
+      add,
+    });
+    const kind = await answer.then(
+      ({ kind }) => kind as string,
+      (error: Error) => error.message,
+    );
+    await catalog.release(0, lease.token);
+    return { catalog, kind };
+  }
+  const many = (count: number, part: Parameters<typeof dataFile>[0] = {}) => Array.from({ length: count }, () => part);
+
+  it("leaves LAKE.compactAboveFiles small files of a day alone, and gives work for one more", async () => {
+    const { catalog } = await commit(many(LAKE.compactAboveFiles));
+    expect(await catalog.compactionWork()).toBeNull();
+    await commit(many(1));
+    expect((await catalog.compactionWork())?.files).toHaveLength(LAKE.compactAboveFiles + 1);
+  });
+
+  it("gives LAKE.compactInputs files to one compaction, and no more", async () => {
+    const { catalog } = await commit(many(LAKE.compactInputs));
+    expect((await catalog.compactionWork())?.files).toHaveLength(LAKE.compactInputs);
+    await commit(many(1));
+    expect((await catalog.compactionWork())?.files).toHaveLength(LAKE.compactInputs);
+  });
+
+  it("calls a file small below LAKE.smallFileBytes bytes and LAKE.smallFileRows rows", async () => {
+    const few = LAKE.compactAboveFiles;
+    const { catalog } = await commit([
+      ...many(few, { bytes: LAKE.smallFileBytes - 1, rows: LAKE.smallFileRows - 1 }),
+      { bytes: LAKE.smallFileBytes, rows: 1 },
+      { bytes: 1, rows: LAKE.smallFileRows },
+    ]);
+    expect(await catalog.compactionWork()).toBeNull();
+    await commit([{ bytes: LAKE.smallFileBytes - 1, rows: LAKE.smallFileRows - 1 }]);
+    expect((await catalog.compactionWork())?.files).toHaveLength(few + 1);
+  });
+
+  it("takes a file as old as LAKE.staleFileMs, and refuses an older one", async () => {
+    const aged = (ageMs: number) => ({
+      key: dataFileKey({
+        table: "events",
+        kind: "fresh",
+        day: new Date(TODAY_US / 1_000).toISOString().slice(0, 10),
+        ulid: ulid(Date.now() - ageMs),
+      }),
+    });
+    // Some seconds of room: the clock goes on.
+    expect((await commit([aged(LAKE.staleFileMs - 5_000)])).kind).toBe("committed");
+    expect((await commit([aged(LAKE.staleFileMs + 1)])).kind).toContain("too old");
+  });
+});
+
+describe("a timeline", () => {
+  const START = Date.UTC(2026, 10, 1) * 1_000;
+
+  it("keeps TIMELINE.sessionsInHead summaries of sessions that have expired, and drops the oldest beyond", async () => {
+    const kept = (sessions: number) =>
+      inSql((sql) => {
+        for (const { name } of sql
+          .exec<{ name: string }>(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\' AND name NOT LIKE 'sqlite%'",
+          )
+          .toArray())
+          sql.exec(`DROP TABLE "${name}"`);
+        const timeline = new Timeline(sql);
+        const events = Array.from({ length: sessions }, (_, i) =>
+          plainEvent({ event_id: `e${i}`, event_time: START + i * HOUR_MS * 1_000, received_at: START, log_seq: 1 }),
+        );
+        timeline.append({ subject: { kind: "user", id: "ann" }, shard: 0, from: 1, to: 1, events }, START / 1_000);
+        timeline.expire(START / 1_000 + (TIMELINE.daysKept + 2) * DAY_MS);
+        return timeline.sessions(TIMELINE.sessionsPerAnswer).map(({ start }) => start);
+      });
+    expect(await kept(TIMELINE.sessionsInHead)).toHaveLength(TIMELINE.sessionsInHead);
+    const more = await kept(TIMELINE.sessionsInHead + 1);
+    expect(more).toHaveLength(TIMELINE.sessionsInHead);
+    expect(more).not.toContain(START);
+  });
+});
