@@ -24,7 +24,6 @@ export const PLATFORM = {
   rpcBytes: 32 * MiB,
   sqliteRowBytes: 2_000_000,
   sqliteBoundParameters: 100,
-  isolateBytes: 128 * MiB,
 } as const;
 
 export const INGEST = {
@@ -98,6 +97,8 @@ export const LOG = {
   /** While nothing moves, the time between two wake-ups doubles up to this: the sink is down, or its lease has to run out. */
   wakeIntervalMaxMs: wait(10 * SECOND_MS),
   retentionDays: 30,
+  /** Shards: a queue each, of the 10,000 that one account has. */
+  shards: 8_192,
   /** The window may be set between these: shorter than a queue keeps a message, or longer than the log, it makes no sense. */
   dedupWindowDaysMin: 7,
   dedupWindowDaysMax: 30,

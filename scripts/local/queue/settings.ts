@@ -1,4 +1,5 @@
 /** What a local queue is told: how its consumer wants batches, and, for chaos tests, how it may misbehave. */
+import { PLATFORM } from "../../../r2-layout/limits.ts";
 import type { QueueConsumer } from "../wrangler-config.ts";
 
 export interface ConsumerSettings {
@@ -13,8 +14,14 @@ export interface ConsumerSettings {
   readonly deadLetterQueue: string | null;
 }
 
-/** Cloudflare's defaults, except the concurrency: production scales it by itself, four is enough to lose any order. */
+/**
+ * Cloudflare's defaults, except the concurrency: production scales it by itself, four is enough to lose any order.
+ * @throws RangeError for a batch that the platform would not deliver.
+ */
 export function consumerSettings(consumer: QueueConsumer, binding: string): ConsumerSettings {
+  const most = PLATFORM.queueConsumerBatchMessages;
+  if ((consumer.max_batch_size ?? 0) > most)
+    throw new RangeError(`max_batch_size of ${consumer.queue} is above ${most}`);
   return {
     binding,
     batchSize: consumer.max_batch_size ?? 10,

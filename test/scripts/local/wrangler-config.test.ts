@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
 import { expect, it } from "vitest";
+import { PLATFORM } from "../../../r2-layout/limits.ts";
+import { consumerSettings } from "../../../scripts/local/queue/settings.ts";
 import { ownClasses, readWorkerSources, withShards } from "../../../scripts/local/wrangler-config.ts";
 
 const sources = readWorkerSources();
@@ -39,4 +41,10 @@ it("finds a consumer for every queue that is sent to, and an owner for every cla
     }
     for (const { service } of config.services ?? []) expect(configs.map(({ name }) => name)).toContain(service);
   }
+});
+
+it("takes consumers of PLATFORM.queueConsumerBatchMessages messages a batch, and refuses one that asks for more", () => {
+  const settings = (max_batch_size: number) => consumerSettings({ queue: "q", max_batch_size }, "CONSUMER");
+  expect(settings(PLATFORM.queueConsumerBatchMessages).batchSize).toBe(PLATFORM.queueConsumerBatchMessages);
+  expect(() => settings(PLATFORM.queueConsumerBatchMessages + 1)).toThrow("max_batch_size of q is above 100");
 });
