@@ -236,6 +236,7 @@ async function auditLedger(
 ): Promise<void> {
   const ledger = await ledgerOf(env, world.shards);
   if (!ledger.balanced) fail(`ledger: not balanced: ${JSON.stringify(ledger)}`);
+  let duplicates = 0;
   for (const { shard, ...found } of ledger.shards) {
     const { events, quarantine } = logged[shard]!;
     const { accepted, arrived } = expectedOf(world, traffic, shard, fail);
@@ -245,8 +246,8 @@ async function auditLedger(
       arrived,
       committed: events.length,
       quarantined: quarantine.length,
-      duplicates: arrived - events.length - quarantine.length,
     };
+    duplicates += arrived - events.length - quarantine.length;
     for (const [term, value] of Object.entries(expected)) {
       const told = found[term as keyof typeof expected];
       if (told !== value) fail(`ledger ${shard}: ${term} ${told}, not ${value}`);
@@ -257,6 +258,9 @@ async function auditLedger(
       if (applied !== events.length) fail(`ledger ${shard}: ${sink} applied ${applied}, not ${events.length}`);
     }
   }
+  const { total } = ledger;
+  if (total.duplicates !== duplicates) fail(`ledger: ${total.duplicates} duplicates, not ${duplicates}`);
+  if (total.moving !== 0) fail(`ledger: ${total.moving} events still move between shards`);
 }
 
 /** What the edges' numbers say once every message has arrived that its queue took. */

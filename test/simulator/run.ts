@@ -36,7 +36,7 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
   const random = new Random(seed ^ 0x5eed);
   const realParquet = seed % REAL_PARQUET_EVERY === 0;
   if (realParquet) await loadRealParquet();
-  const world = new World({ seed, shards: random.pick([1, 1, 2, 3]), realParquet, trace });
+  const world = new World({ seed, shards: random.pick([[1], [1], [2], [3], [1, 2]]), realParquet, trace });
   const traffic = new Traffic(world);
   const restoreLimits = tightenLimits(random, world.weather);
   const failures: string[] = [];
@@ -71,6 +71,7 @@ async function live(world: World, traffic: Traffic, random: Random): Promise<voi
   for (let stretch = 0; stretch < stretches; stretch++) {
     const spanMs = random.pick([3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS]);
     world.startCron(spanMs + 5 * MINUTE_MS);
+    if (random.chance(0.25) && world.shards < 4) splitShards(world, traffic, random);
     traffic.plan(Math.ceil(requests / stretches), spanMs);
     await runFor(world, spanMs);
     if (stretch + 1 < stretches) {
@@ -92,6 +93,29 @@ async function settle(world: World, traffic: Traffic): Promise<void> {
     if (!(await isBehind(world)) && world.isQuiet) return;
     world.cron();
     await runFor(world, MINUTE_MS);
+  }
+}
+
+/** One more number of shards while traffic runs: the objects first, then the pipeline, then the edge, as shards.ts says. */
+function splitShards(world: World, traffic: Traffic, random: Random): void {
+  const shards = [...world.deployed.objects, world.shards * random.pick([2, 2, 3])];
+  const steps = [
+    () => world.deploy("objects", shards),
+    () => world.deploy("pipeline", shards),
+    () => {
+      world.deploy("edge", shards);
+      traffic.deployEdges();
+    },
+  ];
+  let delayMs = random.int(0, 30) * SECOND_MS;
+  for (const step of steps) {
+    world.pending++;
+    world.scheduler.after(delayMs, null, "deploy", () => {
+      world.pending--;
+      world.weather.count("split", `to ${shards.join()}`);
+      step();
+    });
+    delayMs += random.pick([0, random.int(0, 5_000), random.int(0, 10 * MINUTE_MS)]);
   }
 }
 

@@ -3,7 +3,7 @@
  * soon full. What needs a flood to happen in production then happens in a run of a few dozen requests.
  */
 
-import { LAKE, LOG, SESSIONS, SINK, TIMELINE } from "../../r2-layout/limits.ts";
+import { LAKE, LOG, REPLAY, SESSIONS, SINK, TIMELINE } from "../../r2-layout/limits.ts";
 import type { Random } from "../../scripts/demo/random.ts";
 import type { Weather } from "./platform/weather.ts";
 
@@ -21,7 +21,7 @@ const TIGHT = [
   [TIMELINE, "rowBytes", [600, 2_500]],
 ] as const;
 
-/** Wake-ups of a sink that stands still. The real ten seconds over a day of standing still are most of a run's work. */
+/** Wake-ups of a sink, or a replay, that stands still. The real seconds over a day of standing still are most of a run's work. */
 const PATIENT_MS = [20 * 60_000, 3 * 3_600_000];
 
 /** @returns what puts the real ones back. */
@@ -29,9 +29,14 @@ export function tightenLimits(random: Random, weather: Weather): () => void {
   const undo: (() => void)[] = [];
   if (random.chance(0.1)) weather.without("paused");
   else {
-    const real = LOG.wakeIntervalMaxMs;
+    const { wakeIntervalMaxMs } = LOG;
+    const { resendMs } = REPLAY;
     Object.assign(LOG, { wakeIntervalMaxMs: random.pick(PATIENT_MS) });
-    undo.push(() => Object.assign(LOG, { wakeIntervalMaxMs: real }));
+    Object.assign(REPLAY, { resendMs: random.pick(PATIENT_MS) });
+    undo.push(() => {
+      Object.assign(LOG, { wakeIntervalMaxMs });
+      Object.assign(REPLAY, { resendMs });
+    });
   }
   for (const [group, name, values] of TIGHT) {
     if (!random.chance(0.25)) continue;

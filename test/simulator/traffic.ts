@@ -6,6 +6,7 @@
 import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
 import { shardOf } from "../../r2-layout/event-id.ts";
 import { formatLogLine, type QuarantineMark } from "../../r2-layout/log-line.ts";
+import { countOf, type ShardHistory } from "../../r2-layout/shards.ts";
 import type { Random } from "../../scripts/demo/random.ts";
 import { EventSender } from "../../workers/edge/event-sender.ts";
 import type { KeptEvent } from "../../workers/edge/parse-events.ts";
@@ -29,6 +30,7 @@ export interface SentEvent {
 
 interface Edge {
   readonly process: Process;
+  readonly shards: ShardHistory;
   readonly sender: EventSender;
 }
 
@@ -66,6 +68,13 @@ export class Traffic {
     }
   }
 
+  /** The edges of a new version take over; the old ones end some time later, with what they have not said. */
+  deployEdges(): void {
+    for (const { process } of this.#edges.splice(0).filter((edge) => edge !== undefined)) {
+      this.#later(this.#random.int(0, 40) * SECOND_MS, `end of ${process.name}`, () => process.kill());
+    }
+  }
+
   isAlive(edge: string): boolean {
     return this.#edges.some(({ process }) => process.name === edge && process.alive);
   }
@@ -74,9 +83,9 @@ export class Traffic {
   async sayLastWords(): Promise<void> {
     for (const edge of this.#edges) {
       if (!edge?.process.alive) continue;
-      for (let shard = 0; shard < this.#world.shards; shard++) {
+      for (let shard = 0; shard < countOf(edge.shards); shard++) {
         let event = this.#newEvent();
-        while (shardOf(event.event, this.#world.shards) !== shard) event = this.#newEvent();
+        while (shardOf(event.event, countOf(edge.shards)) !== shard) event = this.#newEvent();
         this.#attempt(edge, [event], 1);
       }
     }
@@ -99,8 +108,9 @@ export class Traffic {
     const { weather } = this.#world;
     if (weather.strikes("skew", "edge")) process.skewMs = weather.random.int(-120_000, 120_000);
     const env = this.#world.bindings("edge", process);
-    const queues = Array.from({ length: this.#world.shards }, (_, shard) => env[`EVENTS_${shard}`]);
-    const edge = { process, sender: new EventSender(name, queues as never) };
+    const shards = this.#world.deployed.edge;
+    const queues = Array.from({ length: countOf(shards) }, (_, shard) => env[`EVENTS_${shard}`]);
+    const edge = { process, shards, sender: new EventSender(name, queues as never, shards) };
     this.#edges[index] = edge;
     return edge;
   }
@@ -136,7 +146,7 @@ export class Traffic {
       const receivedAt = (Math.floor(scheduler.now) + edge.process.skewMs) * 1_000;
       const bySource = Map.groupBy(events, ({ event }) => event.source);
       for (const [source, some] of bySource) {
-        const kept = some.map((event, index) => this.#kept(event, index, receivedAt));
+        const kept = some.map((event, index) => this.#kept(edge, event, index, receivedAt));
         // Of the edge, not of the sender who may long have given up: what it says last must come after its last failure.
         const sendEnds = this.#untilOver(edge);
         edge.sender.send(kept, source, receivedAt).then((unsent) => {
@@ -191,7 +201,7 @@ export class Traffic {
     this.acknowledgements++;
   }
 
-  #kept(sent: SentEvent, index: number, receivedAt: number): KeptEvent {
+  #kept({ shards }: Edge, sent: SentEvent, index: number, receivedAt: number): KeptEvent {
     const row: DerivedEvent = { ...sent.event, received_at: receivedAt };
     const line = formatLogLine({
       row,
@@ -200,7 +210,7 @@ export class Traffic {
       raw: { messageId: sent.event.event_id, type: "track" },
     });
     sent.lines.add(line);
-    const shard = shardOf(sent.event, this.#world.shards);
+    const shard = shardOf(sent.event, countOf(shards));
     return { index, event_id: sent.event.event_id, shard, quarantine: sent.quarantine, line };
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { MAINTENANCE_NOW_CRON } from "../../queues/maintenance/messages.ts";
+import { countOf, type ShardHistory } from "../../r2-layout/shards.ts";
 import { Random } from "../../scripts/demo/random.ts";
 import { readWorkerSources, type WorkerSource, withShards } from "../../scripts/local/wrangler-config.ts";
 import * as objectClasses from "../../workers/objects/index.ts";
@@ -33,11 +34,26 @@ const CLASSES = { ...objectClasses, LiveHub: LiveHubStandIn } as unknown as Read
 const SOURCES = readWorkerSources();
 
 type Config = WorkerSource["config"];
+type Worker = "pipeline" | "objects" | "edge";
+
+const configs = new Map<string, Readonly<Record<Worker, Config>>>();
+
+/** The wrangler.toml files for these shards. */
+function configsFor(shards: ShardHistory): Readonly<Record<Worker, Config>> {
+  let known = configs.get(shards.join());
+  if (!known) {
+    const byName = new Map(withShards(SOURCES, shards).map(({ config }) => [config.name, config]));
+    const config = (name: Worker) => byName.get(`eventpile-${name}`)!;
+    known = { pipeline: config("pipeline"), objects: config("objects"), edge: config("edge") };
+    configs.set(shards.join(), known);
+  }
+  return known;
+}
 
 export interface WorldOptions {
   readonly seed: number;
-  /** As in wrangler.toml. */
-  readonly shards: number;
+  /** As SHARDS says it. */
+  readonly shards: ShardHistory;
   readonly realParquet: boolean;
   readonly trace?: ((text: string) => void) | null;
 }
@@ -51,10 +67,10 @@ export class World {
   readonly objects: SimulatedObjects;
   /** For what the run itself decides; faults and latencies have their own. */
   readonly random: Random;
-  readonly shards: number;
+  /** The numbers of shards that each Worker was deployed with. */
+  readonly deployed: Record<Worker, ShardHistory>;
   /** Work of the run that is still to come, or under way. */
   pending = 0;
-  readonly #configs: { readonly pipeline: Config; readonly objects: Config; readonly edge: Config };
   readonly #restore: () => void;
   #crons = 0;
   #cronsRunning = 0;
@@ -64,7 +80,7 @@ export class World {
     const seeds = new Random(seed);
     const next = () => seeds.int(0, 2 ** 31);
     this.random = new Random(next());
-    this.shards = shards;
+    this.deployed = { pipeline: shards, objects: shards, edge: shards };
     this.scheduler = new Scheduler(EPOCH_MS + this.random.int(0, 7 * 24 * HOUR_MS));
     if (trace) this.scheduler.trace = (at, label) => trace(`${new Date(at).toISOString()} ${label}`);
     this.weather = new Weather(next());
@@ -73,14 +89,13 @@ export class World {
     this.#restore = takeOverGlobals(this.scheduler, new Random(next()), trace && ((text) => trace(`    ${text}`)));
     Object.assign(codec, { real: realParquet, scheduler: this.scheduler });
 
-    const byName = new Map(withShards(SOURCES, [shards]).map(({ config }) => [config.name, config]));
-    const config = (name: string) => byName.get(`eventpile-${name}`)!;
-    this.#configs = { pipeline: config("pipeline"), objects: config("objects"), edge: config("edge") };
     this.bucket = new SimulatedBucket(this.network);
-    const consumers = new Map((this.#configs.pipeline.queues?.consumers ?? []).map((one) => [one.queue, one]));
     this.queues = new SimulatedQueues(
       this.network,
-      (queue) => consumerSettings(consumers.get(queue)),
+      (queue) => {
+        const { queues } = configsFor(this.deployed.pipeline).pipeline;
+        return consumerSettings(queues?.consumers?.find((consumer) => consumer.queue === queue));
+      },
       async (process, batch) => pipeline.queue(batch as never, this.bindings("pipeline", process) as never),
     );
     this.objects = new SimulatedObjects(this.network, CLASSES, (process, departs) =>
@@ -88,9 +103,19 @@ export class World {
     );
   }
 
+  get shards(): number {
+    return countOf(this.deployed.objects);
+  }
+
+  /** A new version of a Worker, that knows these shards. Objects start anew; what runs elsewhere ends as it began. */
+  deploy(worker: Worker, shards: ShardHistory): void {
+    this.deployed[worker] = shards;
+    if (worker === "objects") this.objects.resetAll();
+  }
+
   /** A Worker's `env`, for one process of it. */
-  bindings(worker: "pipeline" | "objects" | "edge", process: Process, departs?: Departs): Bindings {
-    const config = this.#configs[worker];
+  bindings(worker: Worker, process: Process, departs?: Departs): Bindings {
+    const config = configsFor(this.deployed[worker])[worker];
     const env: Record<string, unknown> = { ...config.vars, IDENTITY_KEY };
     for (const { binding } of config.r2_buckets ?? []) env[binding] = this.bucket.binding(process, departs);
     for (const { binding, queue } of config.queues?.producers ?? []) {
@@ -129,7 +154,7 @@ export class World {
     this.#cronsRunning++;
     const over = () => this.#cronsRunning--;
     // Small lakes need no compaction, and a seldom turn would miss the minutes of the sweeps: a share does it all at once.
-    const cron = seldom || this.random.chance(0.3) ? MAINTENANCE_NOW_CRON : "* * * * *";
+    const cron = seldom || this.random.chance(0.15) ? MAINTENANCE_NOW_CRON : "* * * * *";
     const controller = { scheduledTime: Math.floor(this.scheduler.now), cron, noRetry: () => {} };
     const env = this.bindings("pipeline", process) as never;
     this.scheduler.after(0, process, "cron", () => {

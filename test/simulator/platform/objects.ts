@@ -87,6 +87,11 @@ export class SimulatedObjects {
     return false;
   }
 
+  /** Every object dies, as when its Worker is deployed anew. */
+  resetAll(): void {
+    for (const host of this.#hosts.values()) host.reset();
+  }
+
   /** Every object leaves memory: what it says next is what it has stored. */
   evictAll(): void {
     for (const host of this.#hosts.values()) host.evict();

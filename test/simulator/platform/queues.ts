@@ -50,8 +50,12 @@ export class SimulatedQueues {
   queue(name: string): SimulatedQueue {
     let queue = this.#queues.get(name);
     if (!queue) {
-      queue = new SimulatedQueue(name, this.#network, this.#settings(name), this.#consume, (dead, message) =>
-        this.queue(dead).put([{ body: message.body, id: message.id }]),
+      queue = new SimulatedQueue(
+        name,
+        this.#network,
+        () => this.#settings(name),
+        this.#consume,
+        (dead, message) => this.queue(dead).put([{ body: message.body, id: message.id }]),
       );
       this.#queues.set(name, queue);
     }
@@ -104,7 +108,7 @@ export class SimulatedQueue {
   readonly taken: unknown[] = [];
   readonly dropped: unknown[] = [];
   readonly #network: Network;
-  readonly #settings: ConsumerSettings | null;
+  readonly #currentSettings: () => ConsumerSettings | null;
   readonly #consume: Consume;
   readonly #deadLetter: (queue: string, message: Waiting) => void;
   #waiting: Waiting[] = [];
@@ -117,15 +121,20 @@ export class SimulatedQueue {
   constructor(
     name: string,
     network: Network,
-    settings: ConsumerSettings | null,
+    settings: () => ConsumerSettings | null,
     consume: Consume,
     deadLetter: (queue: string, message: Waiting) => void,
   ) {
     this.name = name;
     this.#network = network;
-    this.#settings = settings;
+    this.#currentSettings = settings;
     this.#consume = consume;
     this.#deadLetter = deadLetter;
+  }
+
+  /** Null where nobody consumes it. */
+  get #settings(): ConsumerSettings | null {
+    return this.#currentSettings();
   }
 
   get isBusy(): boolean {
