@@ -15,11 +15,10 @@
  * SPREAD_IDENTITIES stays as it is until the queues have no message from before the split.
  */
 
+import { LOG } from "./limits.ts";
+
 /** At least one number. */
 export type ShardHistory = readonly number[];
-
-/** Shards beyond this have names of more than three digits and more queues than one account has. */
-const SHARDS_MAX = 8_192;
 
 /** @throws RangeError where the text is no such list. */
 export function parseShards(text: string): ShardHistory {
@@ -32,7 +31,7 @@ export const isShardHistory = (shards: unknown): shards is ShardHistory =>
   Array.isArray(shards) &&
   shards.length > 0 &&
   shards.every((count: unknown, i) => {
-    if (typeof count !== "number" || !Number.isInteger(count) || count < 1 || count > SHARDS_MAX) return false;
+    if (typeof count !== "number" || !Number.isInteger(count) || count < 1 || count > LOG.shards) return false;
     const before = i === 0 ? null : (shards[i - 1] as number);
     return before === null || (count > before && count % before === 0);
   });

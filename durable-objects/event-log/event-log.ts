@@ -12,6 +12,7 @@ import type { Rule, RuleAt } from "../../r2-layout/rule.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import type { ShardHistory } from "../../r2-layout/shards.ts";
 import { parseShards } from "../../r2-layout/shards.ts";
+import { wait } from "../../r2-layout/wait.ts";
 import type { ObjectNamespace } from "../namespace.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
 import { SINKS } from "../sink-cursor/api.ts";
@@ -53,7 +54,7 @@ export interface EventLogEnv {
 const TICKED: SinkName = "rollups";
 /** Between two steps of upkeep, so that commits come in between. */
 const UPKEEP_PAUSE_MS = 20;
-const RETRY_MS = 5 * SECOND_MS;
+const RETRY_MS = wait(5 * SECOND_MS);
 
 export class EventLog
   extends DurableObject<EventLogEnv>
@@ -82,7 +83,6 @@ export class EventLog
       log: this.#log,
       logOf: this.#logOf,
       transaction: (change) => this.#transaction(change),
-      windowMs,
     });
     ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();

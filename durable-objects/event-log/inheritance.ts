@@ -36,8 +36,6 @@ export interface InheritanceDeps {
   readonly log: ShardLog;
   readonly logOf: (shard: number) => EventLogLineageApi;
   readonly transaction: (change: () => void) => void;
-  /** The dedup window, milliseconds. */
-  readonly windowMs: number;
 }
 
 export class Inheritance {
@@ -56,7 +54,7 @@ export class Inheritance {
 
   /** Takes over newer numbers of shards, and sees to it that the parent has them before it returns. Safe to repeat. */
   async join(shards: ShardHistory | undefined): Promise<void> {
-    const { log, logOf, transaction, windowMs } = this.#deps;
+    const { log, logOf, transaction } = this.#deps;
     if (shards && log.lineage.isNew(shards)) transaction(() => log.lineage.adopt(shards));
     const { parent, settled } = log.lineage;
     if (parent === null || settled) return;
@@ -64,7 +62,7 @@ export class Inheritance {
     transaction(() => {
       if (log.lineage.settled) return; // Another call was faster.
       log.places.inheritRules(rules, log.shard);
-      log.lineage.settle(Date.now() + windowMs);
+      log.lineage.settle(Date.now());
     });
   }
 

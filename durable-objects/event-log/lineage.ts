@@ -5,30 +5,33 @@
 import type { ShardHistory } from "../../r2-layout/shards.ts";
 import { childrenOf, epochOf, newerOf, parentOf } from "../../r2-layout/shards.ts";
 
-/** `inherits_until`, milliseconds: 0 while the parent has not been told. */
-type LineageRow = { shards: string; inherits_until: number };
+/** `parted_at`, milliseconds: since when the parent takes none of this shard's events; 0 while it has not been told. */
+type LineageRow = { shards: string; parted_at: number };
 
 export class Lineage {
   readonly #sql: SqlStorage;
   readonly #shard: number;
+  readonly #windowMs: number;
   /** Caches of the row; undefined until it is read. */
   #shards: ShardHistory | null | undefined;
-  #inheritsUntil = 0;
+  #partedAt = 0;
 
-  constructor(sql: SqlStorage, shard: number) {
+  /** @param windowMs the dedup window. */
+  constructor(sql: SqlStorage, shard: number, windowMs: number) {
     this.#sql = sql;
+    this.#windowMs = windowMs;
     this.#shard = shard;
     sql.exec(
-      "CREATE TABLE IF NOT EXISTS lineage (id INTEGER PRIMARY KEY, shards TEXT NOT NULL, inherits_until INTEGER NOT NULL)",
+      "CREATE TABLE IF NOT EXISTS lineage (id INTEGER PRIMARY KEY, shards TEXT NOT NULL, parted_at INTEGER NOT NULL)",
     );
   }
 
   /** Null until somebody has told. */
   get shards(): ShardHistory | null {
     if (this.#shards === undefined) {
-      const row = this.#sql.exec<LineageRow>("SELECT shards, inherits_until FROM lineage").toArray()[0];
+      const row = this.#sql.exec<LineageRow>("SELECT shards, parted_at FROM lineage").toArray()[0];
       this.#shards = row ? (JSON.parse(row.shards) as ShardHistory) : null;
-      this.#inheritsUntil = row?.inherits_until ?? 0;
+      this.#partedAt = row?.parted_at ?? 0;
     }
     return this.#shards;
   }
@@ -47,12 +50,12 @@ export class Lineage {
 
   /** Whether the parent, if there is one, has been told, so that it takes none of this shard's events any more. */
   get settled(): boolean {
-    return this.parent === null || this.#inheritsUntil > 0;
+    return this.parent === null || this.#partedAt > 0;
   }
 
   /** Whether ids that the parent took before the split are still within the window. */
   inherits(nowMs: number): boolean {
-    return this.parent !== null && nowMs < this.#inheritsUntil;
+    return this.parent !== null && nowMs < this.#partedAt + this.#windowMs;
   }
 
   /** @throws Error where these are the numbers of another system. */
@@ -63,15 +66,15 @@ export class Lineage {
   /** To be called in a transaction. From now on who commits by older numbers is told these. */
   adopt(shards: ShardHistory): void {
     if (!this.isNew(shards)) return;
-    this.#sql.exec("INSERT OR REPLACE INTO lineage VALUES (0, ?, ?)", JSON.stringify(shards), this.#inheritsUntil);
+    this.#sql.exec("INSERT OR REPLACE INTO lineage VALUES (0, ?, ?)", JSON.stringify(shards), this.#partedAt);
     this.#shards = shards;
   }
 
   /** To be called in a transaction. */
-  settle(inheritsUntilMs: number): void {
+  settle(atMs: number): void {
     if (this.settled) return;
-    this.#sql.exec("UPDATE lineage SET inherits_until = ?", inheritsUntilMs);
-    this.#inheritsUntil = inheritsUntilMs;
+    this.#sql.exec("UPDATE lineage SET parted_at = ?", atMs);
+    this.#partedAt = atMs;
   }
 
   forget(): void {

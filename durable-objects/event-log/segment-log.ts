@@ -79,7 +79,8 @@ export class SegmentLog {
       const known = this.#redrives.linesOf(seq, sinks);
       if (known === null) return [];
       if (known === "all" || lines === "all") return [{ seq, lines: known }];
-      const both = known.filter((line) => lines.includes(line));
+      const asked = new Set(lines);
+      const both = known.filter((line) => asked.has(line));
       return both.length > 0 ? [{ seq, lines: both }] : [];
     });
   }

@@ -83,7 +83,7 @@ export class ShardLog {
     this.#edges = new EdgeTable(sql);
     this.#sources = new SourceTable(sql);
     this.places = new SegmentLog(sql);
-    this.lineage = new Lineage(sql, shard);
+    this.lineage = new Lineage(sql, shard, windowMs);
     sql.exec(`CREATE TABLE IF NOT EXISTS log (
       id INTEGER PRIMARY KEY, shard INTEGER NOT NULL, epoch INTEGER NOT NULL, head INTEGER NOT NULL,
       accepted INTEGER NOT NULL, arrived INTEGER NOT NULL, committed INTEGER NOT NULL, quarantined INTEGER NOT NULL,

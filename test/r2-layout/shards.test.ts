@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { LOG } from "../../r2-layout/limits.ts";
 import { childrenOf, countOf, newerOf, parentOf, parseShards } from "../../r2-layout/shards.ts";
 
 const histories = fc
@@ -14,7 +15,8 @@ describe("the numbers of shards", () => {
   it("are read from text, and nothing else is", () => {
     expect(parseShards("1")).toEqual([1]);
     expect(parseShards("2, 4,8")).toEqual([2, 4, 8]);
-    for (const text of ["", "0", "1,", "a", "1.5", "-1", "2,1", "2,3", "4,4", "1e1", "99999"]) {
+    expect(parseShards(`1,${LOG.shards}`)).toEqual([1, LOG.shards]);
+    for (const text of ["", "0", "1,", "a", "1.5", "-1", "2,1", "2,3", "4,4", "1e1", `${LOG.shards + 1}`]) {
       expect(() => parseShards(text), text).toThrow(RangeError);
     }
   });

@@ -128,9 +128,16 @@ describe("rules in the log", () => {
       const shard = (await object.status()).shard;
       const large = ruleOf(2, "large", { places: places.map((place) => ({ ...place, shard })) });
       await expect(object.raise(large, "rules/2.json")).rejects.toThrow(RangeError);
+      const bare = JSON.stringify({ ...ruleOf(2, "large"), note: "" });
+      const note = (bytes: number) => "n".repeat(bytes - bare.length);
+      await expect(
+        object.raise({ ...ruleOf(2, "large"), note: note(LOG.ruleBytes + 1) }, "rules/2.json"),
+      ).rejects.toThrow(RangeError);
       // Places of other shards are left out, and with them the weight.
       expect(await object.raise(ruleOf(2, "large", { places }), "rules/2.json")).toEqual({ seq: 2 });
       expect((await object.rules()).rules[1]!.filter.places).toEqual([]);
+      const longest = { ...ruleOf(3, "large"), note: note(LOG.ruleBytes) };
+      expect(await object.raise(longest, "rules/3.json")).toEqual({ seq: 3 });
     });
   });
 });
@@ -198,6 +205,10 @@ describe("a redrive", () => {
       const many = { ...segmentOf(LOG.redriveLines + 1), events: LOG.redriveLines + 1 };
       await expect(object.redrive({ ...good, segment: many })).rejects.toThrow(RangeError);
       expect((await object.status()).head).toBe(2);
+      const numbers = Array.from({ length: LOG.redriveLines }, (_, i) => 100 + i);
+      await object.commit(commitOf(numbers));
+      const all = [{ seq: 3, lines: numbers.map((_, line) => line) }];
+      expect(await object.redrive(redriveOf("c", all, ["lake"]))).toEqual({ kind: "committed", seq: 4 });
     });
   });
 
