@@ -57,7 +57,7 @@ async function isRefused(rows: readonly Row[], step: SinkStep, sink: Sink): Prom
 }
 
 /** The rows that are refused alone; where only several together are, these. @param trials how many parts may be tried */
-async function byHalves<T>(
+export async function byHalves<T>(
   all: readonly T[],
   trials: number,
   refused: (rows: readonly T[]) => Promise<boolean>,

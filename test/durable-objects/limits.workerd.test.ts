@@ -6,11 +6,25 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { SourceTable } from "../../durable-objects/event-log/source-table.ts";
 import type { LakeCatalog } from "../../durable-objects/lake-catalog/lake-catalog.ts";
 import type { LiveHub } from "../../durable-objects/live-hub/live-hub.ts";
+import { minuteDeltas } from "../../durable-objects/minute-rollup/minute-delta.ts";
+import type { MinuteRollup } from "../../durable-objects/minute-rollup/minute-rollup.ts";
+import { JobTable } from "../../durable-objects/replay-desk/job-table.ts";
 import type { SinkCursor } from "../../durable-objects/sink-cursor/sink-cursor.ts";
 import { Timeline } from "../../durable-objects/user-timeline/timeline.ts";
 import type { UserTimeline } from "../../durable-objects/user-timeline/user-timeline.ts";
 import { dataFileKey } from "../../r2-layout/keys.ts";
-import { DAY_MS, HOUR_MS, LAKE, LIVE, LOG, PLATFORM, TIMELINE } from "../../r2-layout/limits.ts";
+import {
+  DAY_MS,
+  HOUR_MS,
+  LAKE,
+  LIVE,
+  LOG,
+  MINUTE_MS,
+  PLATFORM,
+  REPLAY,
+  ROLLUP,
+  TIMELINE,
+} from "../../r2-layout/limits.ts";
 import { dataFile, TODAY_US } from "./lake-catalog/data-files.ts";
 import { plainEvent } from "./user-timeline/events.ts";
 
@@ -19,6 +33,7 @@ const objects = env as unknown as {
   LAKE_CATALOG: DurableObjectNamespace<LakeCatalog>;
   LIVE_HUB: DurableObjectNamespace<LiveHub>;
   USER_TIMELINE: DurableObjectNamespace<UserTimeline>;
+  MINUTE_ROLLUP: DurableObjectNamespace<MinuteRollup>;
 };
 afterEach(() => reset());
 
@@ -187,5 +202,110 @@ describe("a timeline", () => {
     const more = await kept(TIMELINE.sessionsInHead + 1);
     expect(more).toHaveLength(TIMELINE.sessionsInHead);
     expect(more).not.toContain(START);
+  });
+});
+
+describe("a rollup", () => {
+  const rollup = () => objects.MINUTE_ROLLUP.getByName("core:000");
+  const HOUR = Math.floor(Date.now() / HOUR_MS) * HOUR_MS - 5 * HOUR_MS;
+  const window = (job: string, hour = 0) => ({
+    job,
+    shard: 0,
+    from: HOUR + hour * HOUR_MS,
+    to: HOUR + (hour + 3) * HOUR_MS,
+    cursor: 0,
+    after: 0,
+  });
+
+  it("lists ROLLUP.differencesListed minutes that differ between two builds, and counts all of them", async () => {
+    const minutes = (count: number) =>
+      minuteDeltas(
+        Array.from({ length: count }, (_, i) => ({
+          event_name: "page",
+          log_seq: 1,
+          event_time: (HOUR + i * MINUTE_MS) * 1_000,
+        })),
+      );
+    for (const count of [ROLLUP.differencesListed, ROLLUP.differencesListed + 1]) {
+      const job = `job-${count}`;
+      await rollup().begin(window(job));
+      await rollup().add(job, { step: 1, to: 0, rules: 0 }, minutes(count));
+      const { different, minutes: listed } = await rollup().compare(job);
+      expect({ different, listed: listed.length }).toEqual({ different: count, listed: ROLLUP.differencesListed });
+      await rollup().discard(job);
+    }
+  });
+
+  it("remembers ROLLUP.rebuildsRemembered builds that have ended, and forgets the oldest beyond", async () => {
+    const known = () =>
+      runInDurableObject(
+        rollup(),
+        (_, { storage }) => storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM rebuilds").one().n,
+      );
+    for (let i = 0; i < ROLLUP.rebuildsRemembered; i++) {
+      await rollup().begin(window(`job-${i}`));
+      await rollup().discard(`job-${i}`);
+    }
+    expect(await known()).toBe(ROLLUP.rebuildsRemembered);
+    await rollup().begin(window("last"));
+    await rollup().discard("last");
+    expect(await known()).toBe(ROLLUP.rebuildsRemembered);
+  });
+});
+
+describe("the replay desk", () => {
+  it("gives REPLAY.settledRows rows of what was settled, and forgets what is older than it is told", async () => {
+    const given = (rows: number) =>
+      inSql((sql) => {
+        const jobs = new JobTable(sql);
+        sql.exec("DELETE FROM settled");
+        for (let shard = 0; shard < rows; shard++)
+          jobs.addSettled({ day: "2026-11-22", shard, cause: "republished", events: 1 });
+        const before = jobs.settled().length;
+        jobs.forget("2026-11-22");
+        const kept = jobs.settled().length;
+        jobs.forget("2026-11-23");
+        return { before, kept, after: jobs.settled().length };
+      });
+    expect(await given(REPLAY.settledRows)).toEqual({ before: REPLAY.settledRows, kept: REPLAY.settledRows, after: 0 });
+    expect(await given(REPLAY.settledRows + 1)).toEqual({
+      before: REPLAY.settledRows,
+      kept: REPLAY.settledRows,
+      after: 0,
+    });
+  });
+});
+
+describe("a page of a timeline", () => {
+  it("looks through TIMELINE.scanBytes of events that are not asked for, then ends with a cursor", async () => {
+    const real = TIMELINE.scanBytes;
+    try {
+      const page = await inSql((sql) => {
+        const timeline = new Timeline(sql);
+        const long = "x".repeat(2_000);
+        const events = Array.from({ length: 400 }, (_, i) =>
+          plainEvent({
+            event_id: `e${i}`,
+            event_time: (Date.now() - i * 1_000) * 1_000,
+            anonymous_id: i === 399 ? "wanted" : "other",
+            log_seq: 1,
+            properties: { long },
+          }),
+        );
+        timeline.append({ subject: { kind: "user", id: "ann" }, shard: 0, from: 1, to: 1, events }, Date.now());
+        // All chunks may hold the device: theirs are not listed apart.
+        sql.exec("UPDATE chunk SET devices = NULL");
+        const whole = new Timeline(sql).events({ limit: 10, anonymousId: "wanted" });
+        Object.assign(TIMELINE, { scanBytes: 100_000 });
+        const cut = new Timeline(sql).events({ limit: 10, anonymousId: "wanted" });
+        return { whole, cut };
+      });
+      expect(page.whole.events).toHaveLength(1);
+      expect(page.whole.next).toBeNull();
+      expect(page.cut.events).toEqual([]);
+      expect(page.cut.next).not.toBeNull();
+    } finally {
+      Object.assign(TIMELINE, { scanBytes: real });
+    }
   });
 });

@@ -1,17 +1,24 @@
 /** Promise 9 in the consumers, where no runtime is needed to meet a bound: each at its value and one beyond it. */
+
+import { ulid } from "ulidx";
 import { describe, expect, it, vi } from "vitest";
 import type { CompactionWork, DataFile } from "../../durable-objects/lake-catalog/api.ts";
 import { groupMessages } from "../../queues/fan-out/plan-commit.ts";
 import { compactDay } from "../../queues/maintenance/compact.ts";
 import { sweep } from "../../queues/maintenance/sweep.ts";
+import { listQuarantine } from "../../queues/quarantine/list.ts";
 import { LogReader } from "../../queues/read-log.ts";
+import { byHalves } from "../../queues/refused-lines.ts";
 import { retractions } from "../../queues/replay/copies.ts";
 import { addHours, mergeRanges } from "../../queues/replay/hour-ranges.ts";
 import { cutSegments } from "../../queues/replay/source.ts";
 import { NO_LOOKS, readLags, standBack } from "../../queues/replay/stand-back.ts";
+import { compareTimelines } from "../../queues/sessions/compare.ts";
+import type { NameLists } from "../../queues/sessions/name-lists.ts";
 import { buildDataFile } from "../../r2-layout/data-file.ts";
 import { parseMessage } from "../../r2-layout/event-message.ts";
-import { HOUR_MS, LAKE, LOG, REPLAY, SINK } from "../../r2-layout/limits.ts";
+import { poisonKey } from "../../r2-layout/keys.ts";
+import { HOUR_MS, LAKE, LOG, QUARANTINE, REPLAY, SESSIONS, SINK } from "../../r2-layout/limits.ts";
 import { ParquetWriter } from "../../r2-layout/parquet-writer.ts";
 import { encodeSegment, type SegmentRef } from "../../r2-layout/segment.ts";
 import { eventRow } from "../r2-layout/event-rows.ts";
@@ -223,5 +230,79 @@ describe("a replay", () => {
     expect(await asked(REPLAY.lagShards)).toBe(REPLAY.lagShards);
     expect(await asked(REPLAY.lagShards + 1)).toBe(REPLAY.lagShards);
     expect(await asked(REPLAY.lagShards - 1)).toBe(REPLAY.lagShards - 1);
+  });
+});
+
+describe("a step that is refused", () => {
+  it("is tried in SINK.poisonTrials parts to find its lines; what is not told apart by then goes together", async () => {
+    /** Every other of so many lines is at fault. */
+    const found = async (lines: number) => {
+      const all = Array.from({ length: lines }, (_, i) => i);
+      let trials = 0;
+      const bad = await byHalves(all, SINK.poisonTrials, async (some) => {
+        trials++;
+        return some.some((line) => line % 2 === 0);
+      });
+      return { bad: bad.length, trials };
+    };
+    // A tree of 32 leaves has 63 parts.
+    const half = SINK.poisonTrials / 2;
+    expect(await found(half)).toEqual({ bad: half / 2, trials: SINK.poisonTrials - 1 });
+    const more = await found(2 * half);
+    expect(more.trials).toBe(SINK.poisonTrials);
+    expect(more.bad).toBeGreaterThan(half);
+  });
+});
+
+describe("a page of the quarantine", () => {
+  it("looks at QUARANTINE.objectsPerPage objects, and ends with a cursor where there are more", async () => {
+    const page = async (objects: number) => {
+      const atMs = Date.UTC(2026, 10, 22);
+      const keys = Array.from({ length: objects }, (_, i) =>
+        poisonKey({ atMs: atMs - i, queue: "events-0", ulid: ulid(atMs - i) }),
+      );
+      const parked = keys.map((key) => ({ key, size: 1, customMetadata: { redriven_at: "2026-11-22T00:00:00.000Z" } }));
+      const none = { holes: async () => [] };
+      return listQuarantine(
+        {
+          bucket: {
+            list: async ({ delimiter }) =>
+              delimiter
+                ? { objects: [], delimitedPrefixes: ["poison/2026-11-22/", "poison/2026-11-21/"], truncated: false }
+                : { objects: parked.splice(0), delimitedPrefixes: [], truncated: false },
+          },
+          cursors: { getByName: () => none },
+          catalog: none,
+          shards: 1,
+        },
+        // All of them have come back, so none fits.
+        { state: "open", kind: "message", limit: 10, after: null },
+      );
+    };
+    expect(await page(QUARANTINE.objectsPerPage)).toEqual({ entries: [], next: null });
+    expect((await page(QUARANTINE.objectsPerPage + 1)).next).not.toBeNull();
+  });
+});
+
+describe("a comparison of two builds of the timelines", () => {
+  it("compares SESSIONS.compared timelines and names SESSIONS.differences of them that differ", async () => {
+    const compare = async (timelines: number, differing: number) => {
+      const names = Array.from({ length: timelines }, (_, i) => String(i).padStart(12, "0"));
+      const lists = { keys: async () => ["one"], read: async () => names } as unknown as NameLists;
+      const seen = new Set<string>();
+      const { differences } = await compareTimelines(lists, { upTo: {}, nowMs: 0 }, (name, build) => ({
+        digest: async () => {
+          seen.add(name);
+          return { events: 1, cut: false, hash: build === "after" && Number(name) < differing ? "other" : "same" };
+        },
+      }));
+      return { compared: seen.size, differences };
+    };
+    expect(await compare(SESSIONS.compared, 0)).toMatchObject({ compared: SESSIONS.compared });
+    expect((await compare(SESSIONS.compared + 1, 0)).compared).toBe(SESSIONS.compared);
+    expect((await compare(SESSIONS.compared, SESSIONS.differences)).differences).toHaveLength(SESSIONS.differences);
+    const more = await compare(SESSIONS.compared, SESSIONS.differences + 1);
+    expect(more.differences).toHaveLength(SESSIONS.differences + 1);
+    expect(more.differences.at(-1)).toBe("and 1 more");
   });
 });
