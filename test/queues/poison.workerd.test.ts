@@ -179,6 +179,22 @@ describe("a segment that cannot be read", () => {
     expect(await holes()).toMatchObject([{ seq: 1, lines: "all" }]);
   });
 
+  it("promise 9: is given up at SINK.poisonAttempts, and not at one fewer", async () => {
+    await fill([[1]]);
+    await bindings.BUCKET.delete((await refOf(1)).key);
+    const start = Date.now();
+    const outcomes: string[] = [];
+    try {
+      for (let attempt = 0; attempt < SINK.poisonAttempts; attempt++) {
+        vi.useFakeTimers({ now: start + attempt * (SINK.poisonSpreadMs + 1), toFake: ["Date"] });
+        outcomes.push(await wake(sinkOver(new Store()), SINK));
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(outcomes).toEqual([...Array<string>(SINK.poisonAttempts - 1).fill("retry"), "ack"]);
+  });
+
   it("in a row with others is not tried so often: a lost day must not take a minute for each segment", async () => {
     await fill([[1], [2], [3], [4], [5]]);
     for (const seq of [2, 3, 5]) await bindings.BUCKET.delete((await refOf(seq)).key);
