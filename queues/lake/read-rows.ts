@@ -3,15 +3,15 @@
  * goes: steps in the order of the seqs, as a reader of the log gives them, though files are sorted otherwise.
  *
  * A first look takes only the places of a file's rows, a second the rows themselves; files are asked in the order of
- * their first seq, so a step reads those whose parts of the log it touches and no others. Memory: one packed file, the
- * places of a few (`LAKE.placeCacheBytes` each kind), and the rows of one step.
+ * their first seq, so a step reads those whose parts of the log it touches and no others. Memory: packed files and the
+ * places of their rows (`LAKE.placeCacheBytes` each), one file decoded, which a compaction bounds, and the rows of a step.
  */
 import type { LakeCatalogApi, PlannedFile } from "../../durable-objects/lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { LAKE, SINK } from "../../r2-layout/limits.ts";
-import { decodeParquet } from "../../r2-layout/parquet-reader.ts";
+import { type DecodedRows, decodeParquet } from "../../r2-layout/parquet-reader.ts";
 import { type RuleAt, rulesReader } from "../../r2-layout/rule.ts";
 import { compareText } from "../../r2-layout/statistics.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
@@ -69,7 +69,7 @@ async function* steps(deps: ReadRowsDeps, cache: PlaceCache, request: LakeRowsRe
     for (const file of ahead) {
       if ((file.minSeq ?? 0) > end) break;
       const through = rulesReader(rules.rules.filter(({ version }) => version > (file.rules ?? 0)));
-      for await (const row of rowsBetween(deps, cache, file, request, at, end)) {
+      for await (const row of rowsBetween(cache, file, request, at, end)) {
         const left = through(row);
         if (left) events.push(left);
       }
@@ -129,7 +129,6 @@ function stepEnd(next: readonly number[], maxEvents: number, to: number): number
 }
 
 async function* rowsBetween(
-  { parquet }: ReadRowsDeps,
   cache: PlaceCache,
   file: PlannedFile,
   request: LakeRowsRequest,
@@ -139,23 +138,28 @@ async function* rowsBetween(
   const places = await cache.places(file, request);
   const wanted = (seq: number) => seq > after && seq <= to;
   if (!places.some(wanted)) return;
-  const bytes = await cache.object(file.key);
-  for (let from = 0; from < places.length; from += LAKE.batchRows) {
-    const part = places.subarray(from, from + LAKE.batchRows);
-    if (!part.some(wanted)) continue;
-    const batch = decodeParquet(parquet, "events", bytes, undefined, { from, to: from + part.length });
-    for (let i = 0; i < part.length; i++) if (wanted(part[i]!)) yield batch.row(i) as EventRow;
-  }
+  const rows = await cache.rows(file.key);
+  for (let i = 0; i < places.length; i++) if (wanted(places[i]!)) yield rows.row(i) as EventRow;
 }
 
 /** Files of a lake never change under their key, so what is kept of them is right for ever. */
 class PlaceCache {
   readonly #deps: ReadRowsDeps;
   readonly #objects = new BoundedCache<Uint8Array>(LAKE.placeCacheBytes);
+  #decoded: { readonly key: string; readonly rows: DecodedRows } | null = null;
   readonly #places = new BoundedCache<Float64Array>(LAKE.placeCacheBytes);
 
   constructor(deps: ReadRowsDeps) {
     this.#deps = deps;
+  }
+
+  /** Decoded: the last one asked for, because the steps that follow mostly ask for the same. */
+  async rows(key: string): Promise<DecodedRows> {
+    if (this.#decoded?.key !== key) {
+      this.#decoded = null;
+      this.#decoded = { key, rows: decodeParquet(this.#deps.parquet, "events", await this.object(key)) };
+    }
+    return this.#decoded.rows;
   }
 
   async object(key: string): Promise<Uint8Array> {
