@@ -7,6 +7,8 @@
  *     fails as another did lately           decided at once: whatever must be told from an outage was told then
  *     as most of the segments before it     rather the store's fault, or ours, than the events': each further one waits long
  *     the lease went to another drain       neither is counted nor decided: this drain ends
+ *     a straggler has read it, when it       its move is refused, but not its effect on timelines and rollups, and the hole's
+ *     could still be read                   redrive would count twice: so the attempts take longer than a straggler's step does
  */
 import type { Failures, Hole, Lease } from "../durable-objects/sink-cursor/api.ts";
 import { SINK } from "../r2-layout/limits.ts";
