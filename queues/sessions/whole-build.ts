@@ -8,8 +8,8 @@
  *                skipped by the timelines, one that comes late by the cursor, one of a build that has ended by its state
  *     swap       "swapping", then shard by shard `switchTo`, then "swapped": from then on readers see it
  *     revert     "reverting", then shard by shard back to where the generation before was left, then "reverted"
- *     confirm,   the state, then the objects of the generation that goes, named by the lists; a list is deleted once all its
- *     discard    timelines are
+ *     confirm,   the state, then the names of what live drains wrote into the generation that goes and the build has not
+ *     discard    read (the log says which), then the objects that the lists name; a list is deleted once all of them are gone
  *
  *     crash within swap or revert      the state says which it was; cursors that have switched stay as they are
  *     a drain while its cursor         what it wrote stays in the generation that it leased, its cursor does not move, and
@@ -29,6 +29,9 @@ import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-g
 import { nameIn, timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
+import type { ReadableLog, SegmentReader } from "../read-log.ts";
+import { readLog } from "../read-log.ts";
+import type { LeftOutPart } from "../read-segment.ts";
 import type { More, ReplayComparison, ReplayJob, ReplayRead, ReplayStep } from "../replay/target.ts";
 import type { CallBudget } from "../sink.ts";
 import { boundedParallel } from "./bounded-parallel.ts";
@@ -42,8 +45,8 @@ import { retried } from "./timeline-writer.ts";
 export interface BuildDeps {
   readonly cursors: ObjectNamespace<SinkCursorApi & GenerationsApi & BuildsApi>;
   readonly timelines: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineCompareApi>;
-  readonly logs: ObjectNamespace<Pick<EventLogApi, "status" | "count" | "poke">>;
-  readonly bucket: ListBucket;
+  readonly logs: ObjectNamespace<ReadableLog & Pick<EventLogApi, "status" | "count" | "poke">>;
+  readonly bucket: ListBucket & SegmentReader;
   readonly identityKey: string;
   /** Of this invocation. */
   readonly calls: CallBudget;
@@ -141,13 +144,15 @@ export class WholeBuild {
 
   async revert(): Promise<undefined | More> {
     const build = await this.#build();
-    if (build?.state !== "reverted") {
+    if (!build) throw new RangeError(`there is no build of ${this.#job.id}`);
+    if (build.state !== "reverted") {
       await this.#move("reverting");
-      await this.#switchBack(build!);
+      await this.#switchBack(build);
       await this.#move("reverted");
       await this.#wakeAll();
     }
-    return (await this.#erase((await this.#build())!, build!.generation)) === "more" ? "more" : undefined;
+    const ended = await this.#move("reverted");
+    return (await this.#letGo(build.generation, ended)) === "more" ? "more" : undefined;
   }
 
   async confirm(): Promise<"done" | More> {
@@ -157,15 +162,15 @@ export class WholeBuild {
       if (this.#tooSoon(build)) return "more";
       await this.#move("confirmed");
     } else if (build.state !== "confirmed") throw new RangeError(`the build is ${build.state}`);
-    return this.#erase(null, build.previous);
+    return this.#letGo(build.previous);
   }
 
   async discard(): Promise<"done" | More> {
     const build = await this.#build();
     if (!build) return "done";
     if (build.state === "swapping") await this.#switchBack(build);
-    const ended = await this.#move("discarded");
-    return this.#erase(build.state === "swapping" ? ended : null, build.generation);
+    await this.#move("discarded");
+    return this.#letGo(build.generation);
   }
 
   async #begin(): Promise<Build> {
@@ -193,12 +198,42 @@ export class WholeBuild {
     });
   }
 
-  /**
-   * Erases the objects of a generation that the lists name, list by list. @param since wait for this state's age first,
-   * because readers or drains may still ask for the generation; null: nobody does
-   */
-  async #erase(since: Build | null, generation: number): Promise<"done" | More> {
-    if (since && this.#tooSoon(since)) return "more";
+  /** @param ended wait for the age of this state first: readers and drains may still ask for the generation */
+  async #letGo(generation: number, ended?: Build): Promise<"done" | More> {
+    if (ended && this.#tooSoon(ended)) return "more";
+    for (let shard = 0; shard < this.#job.shards; shard++) {
+      if ((await this.#listLive(shard, generation)) === "more") return "more";
+    }
+    return this.#erase(generation);
+  }
+
+  /** Lists whom live drains wrote to in a generation, past the build's own cursor, which moves on with the lists. */
+  async #listLive(shard: number, generation: number): Promise<"done" | More> {
+    this.#deps.calls.left -= CALLS_PER_SHARD;
+    const { left = [] } = await this.#cursor("sessions", shard).status();
+    const until = left.find((place) => place.generation === generation)?.cursor ?? 0;
+    const cursor = this.#cursor(buildGroup((await this.#build())!.generation), shard);
+    const { cursor: after } = await cursor.status();
+    if (after >= until) return "done";
+    const lease = await cursor.lease(this.#job.id, SINK.leaseMs);
+    if (!lease) return "more";
+    try {
+      // What is damaged was applied by nobody.
+      const options = { sink: "sessions", onDamage: async (damage: LeftOutPart) => damage } as const;
+      for await (const step of readLog({ shard, after: lease.cursor, to: until }, this.#deps, options)) {
+        this.#deps.calls.left -= step.segments.length + CALLS_PER_SHARD;
+        await this.#lists.write(step, this.#namesOf(step));
+        const { moved } = await cursor.advance(lease.token, step.from, step.to, { events: 0, quarantined: 0 });
+        if (!moved || this.#deps.calls.left < SINK.callsPerInvocation / 2) return "more";
+      }
+    } finally {
+      await cursor.release(lease.token);
+    }
+    return "done";
+  }
+
+  /** Erases the objects of a generation that the lists name, list by list. */
+  async #erase(generation: number): Promise<"done" | More> {
     const { timelines, calls } = this.#deps;
     for (;;) {
       const keys = await this.#lists.keys(null);
@@ -217,7 +252,7 @@ export class WholeBuild {
     }
   }
 
-  #namesOf({ events }: ReplayStep): string[] {
+  #namesOf({ events }: Pick<ReplayStep, "events">): string[] {
     const { users, devices } = groupBySubject(events);
     const seen = new Set(devices.keys());
     for (const { anonymous_id } of events) if (anonymous_id) seen.add(anonymous_id);

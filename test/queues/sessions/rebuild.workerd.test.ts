@@ -1,0 +1,310 @@
+import { evictAllDurableObjects, reset } from "cloudflare:test";
+import fc from "fast-check";
+import { afterEach, describe, expect, it } from "vitest";
+import { generationReader } from "../../../durable-objects/user-timeline/live-generation.ts";
+import { readUserEvents } from "../../../durable-objects/user-timeline/user-view.ts";
+import type { EventRow } from "../../../r2-layout/event-columns.ts";
+import { TIMELINE } from "../../../r2-layout/limits.ts";
+import { bindings } from "../../bindings.ts";
+import { Fault } from "../log-rig.ts";
+import {
+  buildAll,
+  cursorOf,
+  cursors,
+  drain,
+  faulty,
+  identityKey,
+  jobOf,
+  liveGeneration,
+  TestLog,
+  target,
+  timelineOf,
+  timelines,
+  untilDone,
+  viewsOf,
+} from "./rebuild-rig.ts";
+
+afterEach(() => reset());
+
+const USERS = ["ann", "bob/\u{1F600}"];
+const DEVICES = ["d1", "d'2"];
+
+const segment = fc.record({
+  shard: fc.nat(1),
+  rows: fc.array(
+    fc.record({
+      user_id: fc.constantFrom(null, ...USERS),
+      anonymous_id: fc.constantFrom(null, ...DEVICES),
+      country: fc.constantFrom("DE", "FR"),
+    }),
+    { maxLength: 4 },
+  ),
+});
+const commit = async (log: TestLog, segments: readonly { shard: number; rows: readonly Partial<EventRow>[] }[]) => {
+  for (const { shard, rows } of segments) await log.commit(shard, rows);
+};
+
+/** What the ledger asks of a cursor. */
+async function expectBalanced(log: TestLog): Promise<void> {
+  for (const shard of log.heads.keys()) {
+    const { cursor, applied } = await cursorOf(shard).status();
+    expect(applied.events).toBe(log.read(shard, 0, cursor).length);
+  }
+}
+const listsLeft = async () => (await bindings.BUCKET.list({ prefix: "jobs/" })).objects.length;
+
+describe("promise 4: timelines that are built anew", () => {
+  it("answer as before, through crashes anywhere, beside live drains; are swapped in whole, taken back, swapped for good", async () => {
+    const log = fc.array(segment, { minLength: 1, maxLength: 5 });
+    const faults = fc.array(
+      fc.record({
+        phase: fc.constantFrom("build", "swap", "end"),
+        of: fc.constantFrom("timelines", "cursors"),
+        call: fc.integer({ min: 1, max: 12 }),
+        when: fc.constantFrom("before", "after"),
+        evict: fc.boolean(),
+      } as const),
+      { maxLength: 3 },
+    );
+    let fired = 0;
+    await fc.assert(
+      fc.asyncProperty(log, log, faults, fc.constantFrom("confirm", "revert"), async (first, second, plan, end) => {
+        await reset();
+        const log = new TestLog(2);
+        await commit(log, first);
+        for (const shard of [0, 1]) await drain(log, shard);
+        const job = jobOf("job", log);
+        const withFaults = async (phase: string, work: (make: () => ReturnType<typeof target>) => Promise<unknown>) => {
+          for (const { of, call, when, evict } of plan.filter((one) => one.phase === phase)) {
+            const fault = new Fault(call, when);
+            const flaky =
+              of === "timelines" ? { timelines: faulty(timelines, fault) } : { cursors: faulty(cursors, fault) };
+            await work(() => target(log, flaky as never)).catch((error) => expect(String(error)).toContain("injected"));
+            if (fault.fired) fired++;
+            if (evict) await evictAllDurableObjects();
+          }
+          await work(() => target(log));
+        };
+
+        await withFaults("build", (make) => buildAll(job, log, make));
+        await commit(log, second);
+        await drain(log, 0);
+        await withFaults("build", (make) => buildAll(job, log, make));
+        expect(await target(log).compare(job)).toMatchObject({ identical: true, differences: [] });
+        expect(await liveGeneration()).toBe(0);
+
+        await withFaults("swap", (make) => untilDone(() => make().swap(job)));
+        expect(await liveGeneration()).toBe(1);
+        await expectBalanced(log);
+        for (const shard of [0, 1]) await drain(log, shard);
+        await expectBalanced(log);
+        const built = await viewsOf(USERS, DEVICES, 1);
+
+        await withFaults("end", (make) => untilDone<unknown>(() => make()[end](job)));
+        const [live, gone] = end === "confirm" ? [1, 0] : [0, 1];
+        expect(await liveGeneration()).toBe(live);
+        for (const shard of [0, 1]) await drain(log, shard);
+        await expectBalanced(log);
+        expect(await viewsOf(USERS, DEVICES, live)).toEqual(built);
+        const nothing = await viewsOf(["nobody", "nobody"], ["none", "none"], gone);
+        expect(await viewsOf(USERS, DEVICES, gone)).toEqual(nothing);
+        expect(await listsLeft()).toBe(0);
+      }),
+      {
+        numRuns: 4,
+        endOnFailure: true,
+        // The example's faults are sure to fire: drawn ones may all miss.
+        examples: [
+          [
+            [{ shard: 0, rows: [{ user_id: "ann", anonymous_id: "d1", country: "DE" }] }],
+            [{ shard: 1, rows: [{ user_id: null, anonymous_id: "d1", country: "FR" }] }],
+            [
+              { phase: "build", of: "timelines", call: 2, when: "after", evict: true },
+              { phase: "swap", of: "cursors", call: 6, when: "after", evict: true },
+              { phase: "end", of: "timelines", call: 1, when: "before", evict: false },
+            ],
+            "confirm",
+          ],
+        ],
+      },
+    );
+    expect(fired).toBeGreaterThanOrEqual(3);
+  }, 60_000);
+
+  it("are seen by readers within the time that an isolate believes what it saw", async () => {
+    const log = new TestLog(1);
+    await log.commit(0, [{ user_id: "ann" }]);
+    await drain(log, 0);
+    const job = jobOf("job", log);
+    await buildAll(job, log, () => target(log));
+    let now = 0;
+    const reader = { timelines, identityKey, generation: generationReader(cursors, () => now) };
+    const read = async () => (await readUserEvents(reader, "ann", { limit: 9 })).events.length;
+    expect(await read()).toBe(1);
+    await timelineOf({ kind: "user", id: "ann" }).erase();
+    await target(log).swap(job);
+    expect(await read()).toBe(0);
+    now = TIMELINE.generationSeenMs;
+    expect(await read()).toBe(1);
+    // What is confirmed at once is not erased before all of them have seen it.
+    expect(await target(log, { now: Date.now }).confirm(job)).toBe("more");
+  });
+
+  it("are compared with the live ones, and what differs is named", async () => {
+    const log = new TestLog(1);
+    await log.commit(0, [{ user_id: "ann" }, { user_id: "bob" }, { anonymous_id: "d1" }]);
+    await drain(log, 0);
+    const job = jobOf("job", log);
+    await buildAll(job, log, () => target(log));
+    expect(await target(log).compare(job)).toEqual({ identical: true, before: 3, after: 3, differences: [] });
+    const [row] = log.rows;
+    const wrong = { ...row!, country: "XX" };
+    const amend = { subject: { kind: "user", id: "ann" } as const, rules: 0, remove: [], put: [wrong] };
+    await timelineOf(amend.subject).amend(amend);
+    await timelineOf({ kind: "user", id: "bob" }).erase();
+    const { identical, before, after, differences } = await target(log).compare(job);
+    expect([identical, before, after]).toEqual([false, 2, 3]);
+    expect(differences).toHaveLength(2);
+    expect(differences.join()).toMatch(/1 events, not the same/);
+    expect(differences.join()).toMatch(/0 events live, 1 built/);
+  });
+
+  it("are let go before their swap: nothing of them is left, and a step that comes late writes nothing", async () => {
+    const log = new TestLog(1);
+    await log.commit(0, [{ user_id: "ann", anonymous_id: "d1" }]);
+    await drain(log, 0);
+    const job = jobOf("job", log);
+    await buildAll(job, log, () => target(log));
+    expect((await timelineOf({ kind: "user", id: "ann" }, 1).profile()).events).toBe(1);
+    expect(await target(log).discard(job)).toBe("done");
+    expect(await target(log).discard(job)).toBe("done");
+    const step = { shard: 0, step: 1, from: 0, to: 1, rules: 0, events: log.rows, quarantine: [] };
+    expect(await target(log).add(job, step)).toBeUndefined();
+    expect(await target(log).plan(job)).toEqual([]);
+    expect((await timelineOf({ kind: "user", id: "ann" }, 1).profile()).events).toBe(0);
+    expect(await timelineOf({ kind: "device", id: "d1" }, 1).users()).toEqual({ users: [], cut: false });
+    expect(await listsLeft()).toBe(0);
+    // A job that never built anything has nothing to let go.
+    expect(await target(log).discard(jobOf("other", log))).toBe("done");
+    // The next build has names of its own.
+    await buildAll(jobOf("next", log), log, () => target(log));
+    expect((await timelineOf({ kind: "user", id: "ann" }, 2).profile()).events).toBe(1);
+  });
+
+  it("are not swapped in once the live sink has left out what they have", async () => {
+    const log = new TestLog(1);
+    await log.commit(0, [{ user_id: "ann" }]);
+    await log.commit(0, [{ user_id: "ann" }]);
+    await drain(log, 0, 1);
+    const job = jobOf("job", log);
+    await buildAll(job, log, () => target(log));
+    const cursor = cursorOf(0);
+    const { token } = (await cursor.lease("a", 60_000))!;
+    const hole = {
+      seq: 2,
+      lines: "all",
+      of: 1,
+      events: 1,
+      quarantined: 0,
+      cause: "step_refused",
+      detail: "",
+      key: "",
+    } as const;
+    await cursor.decide(0, token, 1, hole);
+    await cursor.advance(token, 1, 2, { events: 0, quarantined: 0 });
+    await expect(target(log).swap(job)).rejects.toThrow(/holes:/);
+    expect(await liveGeneration()).toBe(0);
+    expect((await cursor.status()).generation).toBeUndefined();
+  });
+
+  it("take the events of a shard that a split made after their swap", async () => {
+    const log = new TestLog(2);
+    await log.commit(0, [{ user_id: "ann" }]);
+    await drain(log, 0);
+    const job = jobOf("job", log, { shards: 1 });
+    await buildAll(job, log, () => target(log));
+    await target(log).swap(job);
+    await log.commit(1, [{ user_id: "ann" }]);
+    await drain(log, 1);
+    expect((await timelineOf({ kind: "user", id: "ann" }, 1).profile()).events).toBe(2);
+    expect((await cursorOf(1).status()).generation).toBe(1);
+  });
+
+  it("promise 9: are added in as many invocations as their subjects need, and erased so", async () => {
+    const log = new TestLog(1);
+    await log.commit(
+      0,
+      Array.from({ length: 8 }, (_, i) => ({ user_id: `user-${i}`, anonymous_id: `device-${i}` })),
+    );
+    await drain(log, 0);
+    const job = jobOf("job", log);
+    const small = () => target(log, { calls: { left: 11 }, callsPerInvocation: 7 });
+    const [read] = await target(log).plan(job);
+    const step = { shard: 0, step: 1, from: 0, to: read!.to, rules: 0, events: log.rows, quarantine: [] };
+    let invocations = 0;
+    await untilDone(() => {
+      invocations++;
+      return small().add(job, step);
+    });
+    expect(invocations).toBeGreaterThan(1);
+    expect(await target(log).compare(job)).toMatchObject({ identical: true, after: 8 });
+    expect(await small().discard(job)).toBe("more");
+    expect(await target(log).discard(job)).toBe("done");
+    expect((await timelineOf({ kind: "user", id: "user-7" }, 1).profile()).events).toBe(0);
+  });
+});
+
+describe("a fill", () => {
+  it("puts what the timelines lack, says how much that was, and leaves to the live sink what is its own", async () => {
+    const log = new TestLog(1);
+    await log.commit(0, [{ user_id: "ann", anonymous_id: "d1" }, { user_id: "ann" }, { anonymous_id: "d1" }]);
+    await log.commit(0, [{ user_id: "bob", anonymous_id: "d1" }]);
+    await log.commit(0, [{ user_id: "ann" }]);
+    await drain(log, 0, 2);
+    const before = await viewsOf(["ann", "bob"], ["d1"], 0);
+    const fill = () =>
+      target(log).fill(jobOf("job", log), {
+        ...{ shard: 0, step: 1, from: 0, to: 3, rules: 5, events: log.rows, quarantine: [] },
+      });
+    expect(await fill()).toBe(0);
+    expect(await viewsOf(["ann", "bob"], ["d1"], 0)).toEqual(before);
+    const [first] = log.rows;
+    const { log_shard: shard, log_seq: seq, source, event_id, event_time } = first!;
+    const place = { shard, seq, source, event_id, event_time };
+    await timelineOf({ kind: "user", id: "ann" }).amend({
+      ...{ subject: { kind: "user", id: "ann" }, rules: 0, remove: [place], put: [] },
+    });
+    await timelineOf({ kind: "device", id: "d1" }).erase();
+    expect(await fill()).toBe(2);
+    expect(await viewsOf(["ann", "bob"], ["d1"], 0)).toEqual(before);
+    expect(await fill()).toBe(0);
+    // It has not kept the rule version in mind: the sink goes on with its own.
+    await drain(log, 0);
+    expect((await timelineOf({ kind: "user", id: "ann" }).profile()).events).toBe(3);
+  });
+
+  it("promise 9: of a segment with more subjects than an invocation has calls goes on in others, and counts them all", async () => {
+    const log = new TestLog(1);
+    const rows = Array.from({ length: 8 }, (_, i) => ({ user_id: `user-${i}`, anonymous_id: `device-${i}` }));
+    await log.commit(0, rows);
+    await log.commit(0, rows);
+    await drain(log, 0);
+    for (let i = 0; i < 8; i += 2) await timelineOf({ kind: "user", id: `user-${i}` }).erase();
+    for (const [seq, missing] of [
+      [1, 4],
+      [2, 4],
+      [2, 0],
+    ] as const) {
+      const events = log.read(0, seq - 1, seq);
+      const step = { shard: 0, step: seq, from: seq - 1, to: seq, rules: 0, events, quarantine: [] };
+      let invocations = 0;
+      const filled = await untilDone(() => {
+        invocations++;
+        return target(log, { calls: { left: 11 }, callsPerInvocation: 7 }).fill(jobOf("job", log), step);
+      });
+      expect(filled).toBe(missing);
+      if (missing > 0) expect(invocations).toBeGreaterThan(1);
+    }
+    expect(await timelineOf({ kind: "user", id: "user-4" }).profile()).toMatchObject({ events: 2 });
+  });
+});
