@@ -39,6 +39,19 @@ export interface Reading {
 /** The JSON around a statement, and its escapes. */
 const SQL_BODY = { bodyBytes: 2 * SQL.statementBytes, inflatedBytes: 2 * SQL.statementBytes };
 
+const ANSWERED_SOON = [
+  "/v1/users/*",
+  "/v1/devices/*",
+  "/v1/rollups/*",
+  "/v1/ledger",
+  "/metrics",
+  "/v1/quarantine/*",
+  "/v1/replays/*",
+  "/v1/audits",
+];
+/** A correction counts what its filter means. */
+const ANSWERED_BY_SQL = ["/v1/sql", "/v1/corrections/*"];
+
 export function addReading(app: Hono, { env, queues, shards, tokens, now }: Reading): void {
   /** @returns the hash of the token. @throws Refused */
   const allow = (request: Request, scope: Scope, query?: URLSearchParams): string => {
@@ -49,10 +62,8 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
   const queryOf = (request: Request) => new URL(request.url).searchParams;
 
   // Not for /v1/live: a socket's answer is the socket.
-  for (const path of ["/v1/users/*", "/v1/devices/*", "/v1/rollups/*", "/v1/ledger", "/metrics", "/v1/quarantine/*"]) {
-    app.use(path, (c, next) => within(READING.answerMs, c.req.path, next()));
-  }
-  app.use("/v1/sql", (c, next) => within(READING.sqlAnswerMs, c.req.path, next()));
+  for (const path of ANSWERED_SOON) app.use(path, (c, next) => within(READING.answerMs, c.req.path, next()));
+  for (const path of ANSWERED_BY_SQL) app.use(path, (c, next) => within(READING.sqlAnswerMs, c.req.path, next()));
 
   const generation = generationReader(env.SINK_CURSOR, () => now() / 1_000);
   const reader = { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY, generation };
