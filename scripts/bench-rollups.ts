@@ -128,11 +128,11 @@ const TITLES = {
  * Each segment through all three paths in turn, so that a slow moment of the machine meets them alike.
  * @returns milliseconds by path and segment: of one decoding, and of one repetition beyond it
  */
-async function measure(object: string, segments: readonly Uint8Array[], size: number): Promise<Times> {
+async function measure(object: string, segments: readonly Uint8Array[], size: number, more = ""): Promise<Times> {
   const times: Times = { decode: [], deltas: [], apply: [] };
   for (const [i, body] of segments.entries()) {
     const ask = async (path: string) => {
-      const { ms, events } = await post(`/${path}?seq=${i * TIMES + 1}&times=${TIMES}&object=${object}`, body);
+      const { ms, events } = await post(`/${path}?seq=${i * TIMES + 1}&times=${TIMES}&object=${object}${more}`, body);
       if (events !== size) throw new Error(`${path} saw ${events} events`);
       return ms;
     };
@@ -167,6 +167,11 @@ async function run(): Promise<void> {
   const live = Array.from({ length: LIVE_CALLS + WARM_UP }, () => segment(LIVE_EVENTS, rng, other));
   report(`catching up: steps of ${STEP_EVENTS} events`, STEP_EVENTS, await measure("core:000", steps, STEP_EVENTS));
   report(`live: steps of ${LIVE_EVENTS} events`, LIVE_EVENTS, await measure("live-traffic", live, LIVE_EVENTS));
+  report(
+    `late: steps of ${LIVE_EVENTS} events, all after their minute was final`,
+    LIVE_EVENTS,
+    await measure("late-traffic", live, LIVE_EVENTS, "&late=1"),
+  );
   await check(truth);
 }
 

@@ -28,7 +28,18 @@ export interface KeptRow {
 const COLUMNS = ["events", "revenue", "users", ...DIMENSIONS] as const;
 const COLUMN_TYPES = `version INTEGER NOT NULL, events INTEGER NOT NULL, revenue TEXT NOT NULL,
   users BLOB NOT NULL, ${DIMENSIONS.map((dimension) => `${dimension} TEXT NOT NULL`).join(", ")}`;
-const PLACES = "?, ?".padEnd(4 + 3 * COLUMNS.length, ", ?");
+
+const insertInto = (table: string, ...key: readonly string[]): string => {
+  const columns = [...key, "version", ...COLUMNS];
+  return `INSERT OR REPLACE INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
+};
+/** Made once: they are most of what a batch runs. */
+const INSERT = {
+  minute: insertInto(TABLES.minute, "start"),
+  hour: insertInto(TABLES.hour, "start"),
+  day: insertInto(TABLES.day, "start"),
+} as const satisfies Record<Grain, string>;
+const INSERT_SHADOW = insertInto("shadow", "job", "grain", "start");
 
 export class RollupRows {
   readonly #sql: SqlStorage;
@@ -66,10 +77,8 @@ export class RollupRows {
     const { grain, start, version, state } = row;
     applyCaps(state);
     const encoded = encodeRow(state);
-    const [table, names, places] =
-      side === null ? [TABLES[grain], "start", PLACES] : ["shadow", "job, grain, start", `?, ?, ${PLACES}`];
     this.#sql.exec(
-      `INSERT OR REPLACE INTO ${table} (${names}, version, ${COLUMNS.join(", ")}) VALUES (${places})`,
+      side === null ? INSERT[grain] : INSERT_SHADOW,
       ...place(side, grain),
       start,
       version,
