@@ -24,6 +24,7 @@ export default defineConfig({
           LIVE_HUB: object("LiveHub"),
           QUERY_BUDGET: object("QueryBudget"),
           REPLAY_DESK: object("ReplayDesk"),
+          CONTRACT: object("ContractObject"),
         },
         // Consumed by nobody here: a test calls the handlers itself.
         queueProducers: {
@@ -43,6 +44,7 @@ export default defineConfig({
       "test/durable-objects/**/*.workerd.test.ts",
       "test/queues/**/*.workerd.test.ts",
       "test/r2-layout/**/*.workerd.test.ts",
+      "test/simulator/**/*.workerd.test.ts",
     ],
     testTimeout: 20_000,
     // Its package ships ES modules and does not say so; bundled, that does not matter.

@@ -2,9 +2,11 @@
  * The Worker under test in the `workerd` project: the pipeline's handlers and every object class, in one isolate and
  * under the platform's limits, as in a local run.
  */
+import { DurableObject } from "cloudflare:workers";
 import { limitHandlers, limitObject } from "../scripts/local/limits/entry.ts";
 import * as objects from "../workers/objects/index.ts";
 import pipeline from "../workers/pipeline/index.ts";
+import { contractObject } from "./simulator/contract/contract-object.ts";
 
 export default limitHandlers(pipeline);
 export const EventLog = limitObject(objects.EventLog, "EventLog");
@@ -15,3 +17,5 @@ export const QueryBudget = limitObject(objects.QueryBudget, "QueryBudget");
 export const ReplayDesk = limitObject(objects.ReplayDesk, "ReplayDesk");
 export const SinkCursor = limitObject(objects.SinkCursor, "SinkCursor");
 export const UserTimeline = limitObject(objects.UserTimeline, "UserTimeline");
+/** For the contract that the simulated objects keep, too (test/simulator/contract). */
+export const ContractObject = contractObject(DurableObject as never);

@@ -5,8 +5,8 @@ import * as real from "../../../r2-layout/parquet-footer.ts";
 import type { ThriftStruct } from "../../../r2-layout/thrift-compact.ts";
 import { decodePlain, isPlain, plainChunks, plainRows } from "./codec.ts";
 
-export type { ColumnChunk };
-export const joinParts = real.joinParts;
+// What is not named below is the real one's.
+export * from "../../../r2-layout/parquet-footer.ts";
 
 export const readFooter = (file: Uint8Array): ThriftStruct =>
   (decodePlain(file) as unknown as ThriftStruct | null) ?? real.readFooter(file);

@@ -41,10 +41,9 @@ export class SimulatedBucket {
     const call = <T>(method: string, key: string, effect: () => T) =>
       this.#network.call(from, target(method, key), effect, departs);
     return {
-      put: (key: string, body: Body, options: PutOptions = {}) => {
-        const bytes = bytesOf(body);
-        return call("put", key, () => this.put(key, bytes, options));
-      },
+      put: (key: string, body: Body, options: PutOptions = {}) =>
+        // Not before it arrives: what becomes of the buffer until then is stored, as by the real one.
+        call("put", key, () => this.put(key, bytesOf(body), options)),
       get: async (key: string, options: { range?: Range; onlyIf?: Condition } = {}) => {
         const found = await call("get", key, () => this.objects.get(key) ?? null);
         if (!found) return null;
