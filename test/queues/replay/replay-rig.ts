@@ -42,25 +42,24 @@ export class Clock {
   }
 }
 
-/** A process that dies at one of its calls: neither that nor a later one has an answer. */
+/**
+ * A process that dies right after the effect of one of its calls (0: before the first): nobody has that call's answer, and
+ * no later call is made. To die before a call is to die after the one before it.
+ */
 export class Crash {
-  #left: number;
-  readonly #when: "before" | "after";
+  readonly #after: number;
   calls = 0;
   fired = false;
 
-  constructor(call: number = Number.POSITIVE_INFINITY, when: "before" | "after" = "before") {
-    this.#left = call;
-    this.#when = when;
+  constructor(after: number = Number.POSITIVE_INFINITY) {
+    this.#after = after;
   }
 
-  async #around<T>(call: () => Promise<T>): Promise<T> {
-    if (this.fired) throw new Error("dead");
+  async around<T>(call: () => Promise<T>): Promise<T> {
+    if (this.fired || this.calls >= this.#after) this.#die();
     this.calls++;
-    const now = --this.#left === 0;
-    if (now && this.#when === "before") this.#die();
     const answer = await call();
-    if (now) this.#die();
+    if (this.calls >= this.#after) this.#die();
     return answer;
   }
 
@@ -76,7 +75,7 @@ export class Crash {
         // Called on the party itself: every member of an RPC stub is a stub, `apply` too.
         const callable = of as Record<PropertyKey, (...args: unknown[]) => unknown>;
         if (typeof callable[name] !== "function") return callable[name];
-        return (...args: unknown[]) => this.#around(async () => callable[name]!(...args));
+        return (...args: unknown[]) => this.around(async () => callable[name]!(...args));
       },
     });
   }
