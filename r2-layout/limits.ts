@@ -323,8 +323,10 @@ export const SQL = {
 export const REPLAY = {
   /** One invocation works on a job at most this long, then pauses as long as `duty` says. Short, so that live work comes in between. */
   sliceMs: wait(2 * SECOND_MS),
-  /** Share of the time that a job works, where its rate does not hold it back earlier. */
+  /** Share of the time that a job works beside live traffic, where its rate does not hold it back earlier. */
   duty: 0.5,
+  /** Without a commit for so long there is no live traffic to make room for. */
+  quietMs: wait(10 * SECOND_MS),
   /** A lease is renewed with each step; one step, with its retries inside the platform, takes less. */
   leaseMs: wait(60 * SECOND_MS),
   /** Events of one step, where the target does not want fewer; one segment may hold more. */

@@ -2,6 +2,7 @@
 import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { PHASE } from "../../durable-objects/replay-desk/job-rules.ts";
+import { REPLAY } from "../../r2-layout/limits.ts";
 import { advanceAudit } from "./audit-job.ts";
 import { advanceFill } from "./fill-job.ts";
 import { advanceRebuild } from "./rebuild-job.ts";
@@ -9,7 +10,7 @@ import { beginRules, RuleJob, type RuleProgress } from "./rule-job.ts";
 import type { RuleParts } from "./rule-parts.ts";
 import { advanceSettlement } from "./settlement-job.ts";
 import type { Advance, Slice } from "./slice.ts";
-import { type Looks, NO_LOOKS, readLags, standBack } from "./stand-back.ts";
+import { type Looks, NO_LOOKS, readTraffic, standBack } from "./stand-back.ts";
 
 export function advanceJob(slice: Slice, parts: RuleParts): Promise<Advance> {
   switch (slice.job.kind) {
@@ -39,7 +40,7 @@ async function advanceCorrection(slice: Slice, parts: RuleParts): Promise<Advanc
  * back while live sinks are short of what it would take.
  */
 export async function holdJob(
-  slice: Pick<Slice, "job" | "progress" | "now" | "save">,
+  slice: Pick<Slice, "job" | "progress" | "now" | "save" | "isQuiet">,
   logs: ObjectNamespace<Pick<EventLogApi, "status" | "tally">>,
   shards: number,
 ): Promise<string | null> {
@@ -49,7 +50,9 @@ export async function holdJob(
   const known = progress as { readonly looks?: Looks; readonly stage?: string };
   if (known.stage === "rules") return null;
   const before = known.looks ?? NO_LOOKS;
-  const { why, looks } = standBack(before, await readLags(logs, shards, slice.now()), slice.now());
+  const { lags, committedAt } = await readTraffic(logs, shards, slice.now());
+  slice.isQuiet = slice.now() - committedAt > REPLAY.quietMs;
+  const { why, looks } = standBack(before, lags, slice.now());
   // A look that finds nothing, after one that found nothing, need not be remembered.
   if (why !== null || before.since !== null) await slice.save({ progress: { ...known, looks } });
   return why;

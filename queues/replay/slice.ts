@@ -28,6 +28,8 @@ export class Slice {
   /** The newest rule version given out when the slice began. */
   readonly rules: number;
   readonly now: () => number;
+  /** Nobody sends anything: the job need not leave room for live traffic. */
+  isQuiet = false;
   readonly #desk: ReplayDeskApi;
   readonly #token: number;
   readonly #startedAt: number;
@@ -99,7 +101,7 @@ export class Slice {
   /** The pause that keeps the job within its rate and its share of the time. Milliseconds. */
   pauseMs(): number {
     const busyMs = this.now() - this.#startedAt;
-    const byDuty = this.#events === 0 ? 0 : busyMs * (1 / REPLAY.duty - 1);
+    const byDuty = this.#events === 0 || this.isQuiet ? 0 : busyMs * (1 / REPLAY.duty - 1);
     const byRate = (this.#events / this.#rate) * SECOND_MS - busyMs;
     return Math.max(0, Math.ceil(Math.max(byDuty, byRate)));
   }

@@ -1,5 +1,6 @@
 /**
- * Live traffic first: before a slice of reading, the job looks whether live sinks lag. One that lags and moves is short of
+ * Live traffic first: a job works half of the time, unless there is nobody to make room for. And before a slice of
+ * reading it looks whether live sinks lag. One that lags and moves is short of
  * what the job would take, so the job stands back; one that lags and stands still is down, and would gain nothing by it.
  * After `REPLAY.standBackMaxMs` one slice goes on all the same, so that a job always comes to its end.
  */
@@ -46,25 +47,35 @@ export function standBack(
   };
 }
 
+export interface LiveTraffic {
+  readonly lags: readonly SinkLag[];
+  /** Milliseconds: the newest commit. */
+  readonly committedAt: number;
+}
+
 /** The lag of each sink in a few shards; every shard has its turn. */
-export async function readLags(
+export async function readTraffic(
   logs: ObjectNamespace<Pick<EventLogApi, "status" | "tally">>,
   shards: number,
   nowMs: number,
-): Promise<SinkLag[]> {
+): Promise<LiveTraffic> {
   const asked = Math.min(shards, REPLAY.lagShards);
   const first = Math.floor(nowMs / SECOND_MS) % shards;
   const some = Array.from({ length: asked }, (_, i) => (first + i) % shards);
-  const lags = await Promise.all(
+  const seen = await Promise.all(
     some.map(async (shard) => {
       const log = logs.getByName(shardName(shard));
-      const { cursors } = await log.status();
+      const { cursors, committed_at } = await log.status();
       const { past } = await log.tally(cursors);
-      return SINKS.map((sink) => {
+      const lags = SINKS.map((sink) => {
         const since = past[sink]?.since ?? null;
         return { sink, shard, cursor: cursors[sink] ?? 0, lagMs: since === null ? 0 : Math.max(0, nowMs - since) };
       });
+      return { lags, committed_at };
     }),
   );
-  return lags.flat();
+  return {
+    lags: seen.flatMap(({ lags }) => lags),
+    committedAt: Math.max(0, ...seen.map(({ committed_at }) => committed_at)),
+  };
 }
