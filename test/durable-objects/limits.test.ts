@@ -1,6 +1,7 @@
 /** Promise 9 in the objects' pure parts: each bound at its value and one beyond it. */
 import { describe, expect, it } from "vitest";
 import { dedupWindowMs } from "../../durable-objects/event-log/dedup-window.ts";
+import { WakeSchedule } from "../../durable-objects/event-log/wake-schedule.ts";
 import { liveWindow } from "../../durable-objects/minute-rollup/live-window.ts";
 import { minuteDeltas } from "../../durable-objects/minute-rollup/minute-delta.ts";
 import { parseRollupQuery } from "../../durable-objects/minute-rollup/read.ts";
@@ -8,8 +9,10 @@ import { addDelta, emptyState } from "../../durable-objects/minute-rollup/rollup
 import { shardMinute } from "../../durable-objects/minute-rollup/shard-minute.ts";
 import { decodeSketch } from "../../durable-objects/minute-rollup/user-sketch.ts";
 import { BoundedCounts, OTHER } from "../../durable-objects/user-timeline/bounded-counts.ts";
+import { sessionsOf } from "../../durable-objects/user-timeline/session-rule.ts";
 import { DAY_MS, HOUR_MS, LIVE, LOG, MINUTE_MS, ROLLUP, TIMELINE } from "../../r2-layout/limits.ts";
 import { plainEvent } from "./minute-rollup/events.ts";
+import { plainEvent as loggedEvent } from "./user-timeline/events.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 12);
 
@@ -82,4 +85,31 @@ it("a timeline sums TIMELINE.currencies currencies apart, and the rest together"
   const more = sums(TIMELINE.currencies + 1);
   expect(more.size).toBe(TIMELINE.currencies + 1);
   expect(more.get(OTHER)).toBe(5n);
+});
+
+describe("a sink that is behind", () => {
+  it("is woken LOG.wakeIntervalMs after the last time where something moved, not a millisecond earlier", () => {
+    const wakes = new WakeSchedule();
+    wakes.sent("lake", 1, 0, NOW);
+    expect(wakes.dueAt("lake", 2, 0)).toBe(NOW + LOG.wakeIntervalMs);
+  });
+
+  it("is woken LOG.wakeIntervalMaxMs after the last time at most, however long nothing moves", () => {
+    const wakes = new WakeSchedule();
+    const waits: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      wakes.sent("lake", 1, 0, NOW);
+      waits.push(wakes.dueAt("lake", 1, 0)! - NOW);
+    }
+    expect(Math.max(...waits)).toBe(LOG.wakeIntervalMaxMs);
+    expect(waits.at(-2)).toBe(LOG.wakeIntervalMaxMs);
+    expect(waits[0]).toBe(LOG.wakeIntervalMs);
+  });
+});
+
+it("a session goes on until TIMELINE.sessionGapMs of silence, and another begins then", () => {
+  const sessions = (apartUs: number) =>
+    sessionsOf([0, apartUs].map((at) => loggedEvent({ event_id: `${at}`, event_time: NOW * 1_000 + at }))).length;
+  expect(sessions(TIMELINE.sessionGapMs * 1_000 - 1)).toBe(1);
+  expect(sessions(TIMELINE.sessionGapMs * 1_000)).toBe(2);
 });

@@ -3,6 +3,8 @@ import { reset, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ulid } from "ulidx";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { IdRuns } from "../../durable-objects/event-log/id-runs.ts";
+import { toWords } from "../../durable-objects/event-log/packed-ids.ts";
 import { SourceTable } from "../../durable-objects/event-log/source-table.ts";
 import type { LakeCatalog } from "../../durable-objects/lake-catalog/lake-catalog.ts";
 import type { LiveHub } from "../../durable-objects/live-hub/live-hub.ts";
@@ -25,6 +27,7 @@ import {
   ROLLUP,
   TIMELINE,
 } from "../../r2-layout/limits.ts";
+import { packedIds } from "./event-log/random-ids.ts";
 import { dataFile, TODAY_US } from "./lake-catalog/data-files.ts";
 import { plainEvent } from "./user-timeline/events.ts";
 
@@ -84,6 +87,28 @@ describe("the log", () => {
     expect(more).toHaveLength(LOG.sources + 1);
     expect(more.filter(({ source }) => /^s\d+$/.test(source))).toHaveLength(LOG.sources);
     expect(more.reduce((sum, { events }) => sum + events, 0)).toBe(LOG.sources + 1);
+  });
+});
+
+describe("the dedup window", () => {
+  it("holds filters in memory up to its part of LOG.idMemoryBytes; one that does not fit is read row by row, and answers the same", async () => {
+    const answers = await inSql((sql) => {
+      for (const table of ["run", "runs", "ids", "filters"]) sql.exec(`DROP TABLE IF EXISTS ${table}`);
+      const ids = toWords(packedIds(0, 5_000));
+      const made = new IdRuns(sql, LOG.idMemoryBytes);
+      made.add(ids, 0, 1);
+      const owned = (memoryBytes: number) => {
+        const runs = new IdRuns(sql, memoryBytes);
+        const marks = new Uint8Array(5_000);
+        runs.mark(ids, marks);
+        return { bytes: runs.bytes, owned: marks.reduce((sum, mark) => sum + mark, 0) };
+      };
+      const { bytes } = owned(LOG.idMemoryBytes);
+      return { bytes, at: owned(bytes), beyond: owned(bytes - 1) };
+    });
+    expect(answers.bytes).toBeGreaterThan(0);
+    expect(answers.at).toEqual({ bytes: answers.bytes, owned: 5_000 });
+    expect(answers.beyond).toEqual({ bytes: 0, owned: 5_000 });
   });
 });
 
@@ -178,9 +203,9 @@ describe("the lake's catalog", () => {
   });
 });
 
-describe("a timeline", () => {
-  const START = Date.UTC(2026, 10, 1) * 1_000;
+const START = Date.UTC(2026, 10, 1) * 1_000;
 
+describe("a timeline", () => {
   it("keeps TIMELINE.sessionsInHead summaries of sessions that have expired, and drops the oldest beyond", async () => {
     const kept = (sessions: number) =>
       inSql((sql) => {
@@ -273,6 +298,50 @@ describe("the replay desk", () => {
       kept: REPLAY.settledRows,
       after: 0,
     });
+  });
+});
+
+describe("what a timeline keeps", () => {
+  it("is closed into chunks beyond TIMELINE.rowBytes, and stands in the head row until then", async () => {
+    const chunks = (events: number) =>
+      inSql((sql) => {
+        for (const table of ["head", "chunk"]) sql.exec(`DROP TABLE IF EXISTS ${table}`);
+        const timeline = new Timeline(sql);
+        // Two of them, with what else an event has, take just less than a row.
+        const long = "x".repeat(TIMELINE.rowBytes / 2 - 512);
+        const list = Array.from({ length: events }, (_, i) =>
+          plainEvent({
+            event_id: `e${i}`,
+            event_time: START + i,
+            received_at: Date.now() * 1_000,
+            log_seq: 1,
+            properties: { long },
+          }),
+        );
+        timeline.append({ subject: { kind: "user", id: "ann" }, shard: 0, from: 1, to: 1, events: list }, Date.now());
+        // The table comes with the first of them.
+        if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'chunk'").toArray().length === 0) return 0;
+        return sql.exec<{ n: number }>("SELECT count(*) AS n FROM chunk").one().n;
+      });
+    expect(await chunks(2)).toBe(0);
+    expect(await chunks(3)).toBeGreaterThan(0);
+  });
+
+  it("was received within TIMELINE.daysKept, and is gone a moment later", async () => {
+    const kept = (ageMs: number) =>
+      inSql((sql) => {
+        for (const table of ["head", "chunk"]) sql.exec(`DROP TABLE IF EXISTS ${table}`);
+        const timeline = new Timeline(sql);
+        const event = plainEvent({ event_id: "e", event_time: START, received_at: START, log_seq: 1 });
+        timeline.append(
+          { subject: { kind: "user", id: "ann" }, shard: 0, from: 1, to: 1, events: [event] },
+          START / 1_000,
+        );
+        timeline.expire(START / 1_000 + ageMs);
+        return new Timeline(sql).events({ limit: 1 }).events.length;
+      });
+    expect(await kept(TIMELINE.daysKept * DAY_MS)).toBe(1);
+    expect(await kept(TIMELINE.daysKept * DAY_MS + 1)).toBe(0);
   });
 });
 

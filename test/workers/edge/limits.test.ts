@@ -5,9 +5,13 @@ import { propertiesOf } from "../../../r2-layout/log-line.ts";
 import { MICROS_PER_MS } from "../../../r2-layout/time.ts";
 import { correctionSpec } from "../../../workers/edge/correction-request.ts";
 import { eventTimes } from "../../../workers/edge/derive/event-times.ts";
+import { EventSender, type MessageQueue } from "../../../workers/edge/event-sender.ts";
 import { readJsonBody } from "../../../workers/edge/json-body.ts";
 import { countParameter, Refused } from "../../../workers/edge/parameters.ts";
+import type { KeptEvent } from "../../../workers/edge/parse-events.ts";
+import { HeldBytes } from "../../../workers/edge/pressure.ts";
 import { auditSpec, rate } from "../../../workers/edge/replay-request.ts";
+import { idempotencyKey } from "../../../workers/edge/replay-routes.ts";
 import { RECEIVED_AT } from "./facts.ts";
 
 /** `ok`, or what was wrong. */
@@ -93,4 +97,66 @@ describe("an administrative request", () => {
     expect(await limit(REPLAY.jobsListedMax)).toBe("ok");
     expect(await limit(REPLAY.jobsListedMax + 1)).toBe("limit");
   });
+});
+
+describe("a request", () => {
+  it("has one message for as many lines as fit INGEST.messageBytes, and another for the next byte", async () => {
+    /** Lengths of the messages that two lines of so many bytes together become. */
+    const messages = async (bytes: number) => {
+      const sent: string[] = [];
+      const queue: MessageQueue = {
+        send: async (body) => sent.push(body),
+        sendBatch: async (batch) => sent.push(...batch.map(({ body }) => body)),
+      };
+      const half = Math.floor(bytes / 2);
+      const lines = ["x".repeat(half), "x".repeat(bytes - half)];
+      const events = lines.map(
+        (line, index) =>
+          ({
+            index,
+            event_id: `e${index}`,
+            shard: 0,
+            quarantine: undefined,
+            line,
+            late: false,
+            clockSkewed: false,
+          }) as KeptEvent,
+      );
+      await new EventSender("edge", [queue] as never).send(events, "shop", RECEIVED_AT);
+      return sent.map((body) => Buffer.byteLength(body));
+    };
+    let [one, two]: [number, number] = [1, INGEST.messageBytes];
+    while (two - one > 1) {
+      const middle = (one + two) >> 1;
+      if ((await messages(middle)).length === 1) one = middle;
+      else two = middle;
+    }
+    expect((await messages(one)).length).toBe(1);
+    expect((await messages(one + 1)).length).toBe(2);
+    // With room for the longest header, so that no message is ever beyond.
+    expect((await messages(one))[0]).toBeLessThanOrEqual(INGEST.messageBytes);
+    expect(one).toBeGreaterThan(0.9 * INGEST.messageBytes);
+  });
+
+  it("is held with others up to INGEST.heldBytes, and let go of after INGEST.heldMs", () => {
+    let now = 0;
+    const held = new HeldBytes(INGEST.heldBytes, INGEST.heldMs, () => now);
+    expect(held.begin().grow(INGEST.heldBytes - 1)).toBe(true);
+    const other = held.begin();
+    expect(other.grow(1)).toBe(true);
+    expect(held.begin().grow(1)).toBe(false);
+    now = INGEST.heldMs - 1;
+    expect(held.begin().grow(1)).toBe(false);
+    now = INGEST.heldMs;
+    expect(held.begin().grow(1)).toBe(true);
+  });
+});
+
+it("an Idempotency-Key of an administrative request has REPLAY.keyChars characters and no more", async () => {
+  const key = (chars: number) =>
+    outcome(() =>
+      idempotencyKey({ req: { header: () => "k".repeat(chars), url: "http://edge/v1/replays" } } as never, "token"),
+    );
+  expect(await key(REPLAY.keyChars)).toBe("ok");
+  expect(await key(REPLAY.keyChars + 1)).toBe("Idempotency-Key");
 });

@@ -1,0 +1,434 @@
+/**
+ * Promise 9, checked: every key of r2-layout/limits.ts is here, with the test that meets it at its value and the test that
+ * goes beyond it (mostly one), or with why it is no limit. A key that is not here, a test that is not there, and a test in a
+ * file that does not name the key fail.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import * as limits from "../r2-layout/limits.ts";
+
+/** `<file below test/>: <name of the test, or the beginning of it>` */
+type TestRef = `${string}.ts: ${string}`;
+type Entry =
+  | { readonly at: TestRef; readonly beyond: TestRef }
+  /** Durations of waits, defaults, and how much of its own work a part does at once: nothing is refused, cut or lost there. */
+  | { readonly noLimit: string };
+
+const both = (ref: TestRef): Entry => ({ at: ref, beyond: ref });
+const noLimit = (reason: string): Entry => ({ noLimit: reason });
+
+const edge = (name: string): Entry => both(`workers/edge/limits.test.ts: ${name}`);
+const ingest = (name: string): Entry => both(`workers/edge/ingest.workerd.test.ts: ${name}`);
+const sql = (name: string): Entry => both(`workers/query/limits.test.ts: ${name}`);
+const layout = (name: string): Entry => both(`r2-layout/limits.test.ts: ${name}`);
+const queues = (name: string): Entry => both(`queues/limits.test.ts: ${name}`);
+const objects = (name: string): Entry => both(`durable-objects/limits.test.ts: ${name}`);
+const inRuntime = (name: string): Entry => both(`durable-objects/limits.workerd.test.ts: ${name}`);
+const timeline = (name: string): Entry => both(`durable-objects/user-timeline/timeline.workerd.test.ts: ${name}`);
+const changes = (name: string): Entry => both(`durable-objects/minute-rollup/change-log.workerd.test.ts: ${name}`);
+const rules = both(
+  "r2-layout/rule-parse.test.ts: promise 9: takes as much as its bounds allow, and no byte more in all",
+);
+const QUEUE = "scripts/local/queue.test.ts";
+const SENDER = "workers/edge/event-sender.test.ts";
+const PAGES = "workers/edge/reading.workerd.test.ts";
+
+const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
+  PLATFORM: {
+    queueMessageBytes: { at: `${QUEUE}: a message of 128,000 bytes`, beyond: `${QUEUE}: one more` },
+    queueSendBatchMessages: { at: `${QUEUE}: 100 messages a batch`, beyond: `${QUEUE}: 101` },
+    queueSendBatchBytes: { at: `${QUEUE}: a batch of 256,000 bytes`, beyond: `${QUEUE}: a byte more` },
+    queueMessagesPerSecond: both(
+      "scripts/local/limits.test.ts: 5,000 messages a second enter a queue and one more does not",
+    ),
+    queueConsumerBatchMessages: both(
+      "scripts/local/wrangler-config.test.ts: takes consumers of PLATFORM.queueConsumerBatchMessages messages a batch",
+    ),
+    subrequests: both("scripts/local/limits.test.ts: 10,000 subrequests of one invocation pass and one more fails"),
+    simultaneousConnections: both(
+      "scripts/local/limits.test.ts: six connections are open at once; the seventh waits and is answered too",
+    ),
+    rpcBytes: both("scripts/local/limits.test.ts: 32 MiB cross an RPC and a byte more does not, either way"),
+    sqliteRowBytes: inRuntime("keeps a row of PLATFORM.sqliteRowBytes"),
+    sqliteBoundParameters: inRuntime("binds PLATFORM.sqliteBoundParameters parameters and refuses one more"),
+  },
+  INGEST: {
+    bodyBytes: ingest("reads a body up to the limit and not a byte more"),
+    inflatedBytes: ingest("inflates up to the limit: a gzip bomb ends there"),
+    eventsPerRequest: ingest("takes the largest number of events and refuses one more"),
+    eventBytes: ingest("takes an event of the largest size, and drops a larger one"),
+    jsonValues: ingest("refuses a body of more values than its heap could hold, before it parses it"),
+    jsonDepth: ingest("takes an event of the deepest nesting, and drops a deeper one"),
+    propertiesPerEvent: edge("has INGEST.propertiesPerEvent properties, further ones are not mapped"),
+    propertyValueBytes: both(
+      "r2-layout/log-line.test.ts: a property is as long as its bound allows, cut between characters",
+    ),
+    eventIdChars: {
+      at: "workers/edge/ingest.workerd.test.ts: takes an id of exactly the longest length",
+      beyond: "workers/edge/ingest.workerd.test.ts: keeps one bad event from costing its neighbours anything",
+    },
+    republishLabelChars: {
+      at: "workers/edge/republish.workerd.test.ts: promise 9: take a label of the longest length",
+      beyond:
+        "workers/edge/republish.workerd.test.ts: promise 9: are refused under the label %j, before anything is read",
+    },
+    messageBytes: edge("has one message for as many lines as fit INGEST.messageBytes, and another for the next byte"),
+    simultaneousSends: both(`${SENDER}: go in few calls, at most six at a time`),
+    voidsPerMessage: both(`${SENDER}: leaves room for its name however many have failed`),
+    futureSkewMs: edge("may be INGEST.futureSkewMs ahead, and is clamped and flagged beyond"),
+    oldestEventTimeMs: edge("may be as old as INGEST.oldestEventTimeMs, and is clamped and flagged before"),
+    lateAfterMs: edge("is late once it happened longer than INGEST.lateAfterMs ago"),
+    retryAfterSeconds: noLimit("advice to the sender"),
+    sendTimeoutMs: both(
+      "workers/edge/pressure.workerd.test.ts: is answered 503 with Retry-After after INGEST.sendTimeoutMs, and not before",
+    ),
+    heldBytes: edge("is held with others up to INGEST.heldBytes, and let go of after INGEST.heldMs"),
+    heldMs: edge("is held with others up to INGEST.heldBytes, and let go of after INGEST.heldMs"),
+  },
+  READING: {
+    answerMs: both("workers/edge/pressure.workerd.test.ts: is slow, it is waited for, up to READING.answerMs"),
+    sqlAnswerMs: noLimit("READING.answerMs, for statements: the same code with a longer time"),
+  },
+  LOG: {
+    dedupWindowMs: both(
+      "durable-objects/event-log/dedup-window.workerd.test.ts: lets go of an id once it has left the window",
+    ),
+    staleSegmentMs: both(
+      "durable-objects/event-log/event-log.workerd.test.ts: of an object as old as the sweep's reach is refused",
+    ),
+    orphanGraceMs: queues("deletes what is older than LOG.orphanGraceMs, not what is as old"),
+    idsPerRow: both(
+      "durable-objects/event-log/dedup-window.workerd.test.ts: have rows of at most the bounded number of ids",
+    ),
+    idMemoryBytes: inRuntime("holds filters in memory up to its part of LOG.idMemoryBytes"),
+    deliveries: noLimit("what wrangler.toml says of the queue, for the record of a parked message"),
+    poisonDeliveries: both(
+      "queues/fan-out/poison.workerd.test.ts: does not let a message that the log refuses take its neighbours with it, and parks it after bounded deliveries",
+    ),
+    segmentEvents: queues("becomes one segment of LOG.segmentEvents events; one event more is another segment's"),
+    segmentsPerRead: both(
+      "durable-objects/event-log/event-log.workerd.test.ts: hands out at most the bounded number of segments, on from the cursor",
+    ),
+    wakeIntervalMs: objects("is woken LOG.wakeIntervalMs after the last time where something moved"),
+    wakeIntervalMaxMs: objects("is woken LOG.wakeIntervalMaxMs after the last time at most"),
+    shards: both("r2-layout/shards.test.ts: are read from text, and nothing else is"),
+    retentionDays: noLimit("how long the log is kept, by a lifecycle rule of the bucket"),
+    dedupWindowDaysMin: objects(
+      "the dedup window may be set to LOG.dedupWindowDaysMin..dedupWindowDaysMax days, no less and no more",
+    ),
+    dedupWindowDaysMax: objects(
+      "the dedup window may be set to LOG.dedupWindowDaysMin..dedupWindowDaysMax days, no less and no more",
+    ),
+    ruleBytes: both(
+      "durable-objects/event-log/redrive.workerd.test.ts: are refused out of order, under another's version, and beyond their bound",
+    ),
+    redriveLines: both(
+      "durable-objects/event-log/redrive.workerd.test.ts: is refused where it is stale, and where its counts or origins cannot be",
+    ),
+    sources: inRuntime("counts LOG.sources sources one by one, and the rest together"),
+    idsPerAudit: noLimit("about how many ids a page has; every page ends with where the next begins"),
+  },
+  SINK: {
+    leaseMs: both("queues/sessions/lease-keeper.test.ts: is renewed well before it ends, once for all who wait"),
+    stepEvents: queues("has SINK.stepEvents events; one more is the next step's"),
+    stepBytes: queues("has SINK.stepBytes inflated bytes; one more is the next step's"),
+    drainMs: both("queues/drain.workerd.test.ts: stops when its time is over, leaves the rest to the next wake-up"),
+    callsPerInvocation: both(
+      "queues/sessions/sink.workerd.test.ts: are taken from its budget; a step for which too few are left waits",
+    ),
+    poisonAttempts: both(
+      "queues/poison.workerd.test.ts: promise 9: is given up at SINK.poisonAttempts, and not at one fewer",
+    ),
+    poisonSpreadMs: both(
+      "queues/poison.workerd.test.ts: is tried for as long as SINK.poisonSpreadMs, however often that is",
+    ),
+    poisonRecentMs: noLimit("how long a hole makes the next one come sooner"),
+    poisonInARow: both(
+      "queues/poison.workerd.test.ts: is rather the store's fault where most is refused many times in a row",
+    ),
+    poisonHoldMs: noLimit("how long a drain waits that holds the store to be at fault"),
+    poisonTrials: queues(
+      "is tried in SINK.poisonTrials parts to find its lines; what is not told apart by then goes together",
+    ),
+  },
+  QUARANTINE: {
+    pageLimitMax: {
+      at: "workers/edge/quarantine.workerd.test.ts: takes the largest limit",
+      beyond: "workers/edge/quarantine.workerd.test.ts: refuses %s=%s by name",
+    },
+    pageLimitDefault: noLimit("a default"),
+    objectsPerPage: queues("looks at QUARANTINE.objectsPerPage objects, and ends with a cursor where there are more"),
+    previewBytes: both(
+      "workers/edge/quarantine.workerd.test.ts: are shown as text where they are, else as base64, and whole as they are",
+    ),
+    bodyBytes: edge("has a body of %s and no more"),
+    cursorsAtOnce: noLimit("how many cursors are asked side by side"),
+  },
+  SESSIONS: {
+    stepEvents: queues("has SINK.stepEvents events; one more is the next step's"),
+    callsAtOnce: both("queues/sessions/sink.workerd.test.ts: calls each subject once for all its events of a step"),
+    amendPairs: both("queues/sessions/amend.workerd.test.ts: promise 9: takes a bounded number of events"),
+    compared: queues("compares SESSIONS.compared timelines and names SESSIONS.differences of them that differ"),
+    differences: queues("compares SESSIONS.compared timelines and names SESSIONS.differences of them that differ"),
+    keepSwappedMs: noLimit("how long what was swapped out is kept for readers that began before"),
+  },
+  LAKE: {
+    rowGroupRows: layout("has row groups of LAKE.rowGroupRows rows, then another one"),
+    rowGroupsPerFile: layout("has LAKE.rowGroupsPerFile days, each a row group; of more, neighbours share one"),
+    batchRows: layout("is handed to the encoder in batches of LAKE.batchRows rows and LAKE.batchChars characters"),
+    batchChars: layout("is handed to the encoder in batches of LAKE.batchRows rows and LAKE.batchChars characters"),
+    buildTurnMs: noLimit("how long a build lets those before it end; then it begins beside them"),
+    boundBytes: layout("bounds a text by LAKE.boundBytes of it"),
+    eventNamesPerFile: layout("lists LAKE.eventNamesPerFile names, and none where there are more"),
+    staleFileMs: inRuntime("takes a file as old as LAKE.staleFileMs, and refuses an older one"),
+    snapshotReachMs: {
+      at: "queues/maintenance/maintenance.workerd.test.ts: promise 5: keeps the inputs of a compaction for as long as a snapshot reaches them",
+      beyond:
+        "queues/maintenance/maintenance.workerd.test.ts: deletes the inputs of a compaction once no snapshot reaches them",
+    },
+    compactAboveFiles: inRuntime(
+      "leaves LAKE.compactAboveFiles small files of a day alone, and gives work for one more",
+    ),
+    compactInputs: inRuntime("gives LAKE.compactInputs files to one compaction, and no more"),
+    smallFileBytes: inRuntime("calls a file small below LAKE.smallFileBytes bytes and LAKE.smallFileRows rows"),
+    smallFileRows: inRuntime("calls a file small below LAKE.smallFileBytes bytes and LAKE.smallFileRows rows"),
+    compactBytes: queues("compacts files of %s together, and leaves the one with which there would be more"),
+    compactRows: queues("compacts files of %s together, and leaves the one with which there would be more"),
+    compactDecodedBytes: both(
+      "queues/maintenance/maintenance.workerd.test.ts: promise 9: takes no more inputs than its bound on decoded bytes",
+    ),
+    filesPerPage: both(
+      "durable-objects/lake-catalog/staging.workerd.test.ts: promise 9: gives out no more files at once than its page",
+    ),
+    tallyNames: both(
+      "r2-layout/key-tally.test.ts: promise 9: tells as many names and differences apart as its bounds allow",
+    ),
+    differences: both(
+      "r2-layout/key-tally.test.ts: promise 9: tells as many names and differences apart as its bounds allow",
+    ),
+    placeCacheBytes: both(
+      "queues/lake/bounded-cache.test.ts: promise 9: keeps LAKE.placeCacheBytes, and of one byte more lets the oldest go",
+    ),
+    compactMs: noLimit("how long one invocation compacts; what is left goes on in another"),
+    sweepKeys: queues("asks about LAKE.sweepKeys objects at once, and looks at LAKE.sweepObjects in one message"),
+    sweepObjects: queues("asks about LAKE.sweepKeys objects at once, and looks at LAKE.sweepObjects in one message"),
+  },
+  RULE: { fields: rules, values: rules, mapped: rules, places: rules, bytes: rules, propertyNameBytes: rules },
+  TIMELINE: {
+    eventsKept: timeline("the newest events up to its limit, by dropping whole chunks of the oldest"),
+    bytesKept: timeline("no more stored bytes than its limit"),
+    daysKept: inRuntime("was received within TIMELINE.daysKept, and is gone a moment later"),
+    sessionGapMs: objects("a session goes on until TIMELINE.sessionGapMs of silence, and another begins then"),
+    rowBytes: inRuntime("is closed into chunks beyond TIMELINE.rowBytes, and stands in the head row until then"),
+    usersPerDevice: both(
+      "durable-objects/user-timeline/subject-state.test.ts: knows, as a device, the users seen last, and says when there were more",
+    ),
+    devicesPerUser: both(
+      "durable-objects/user-timeline/subject-state.test.ts: knows the devices seen last, in any order",
+    ),
+    sessionsInHead: inRuntime("keeps TIMELINE.sessionsInHead summaries of sessions that have expired"),
+    lastValues: timeline(
+      "a head row far below the platform's limit, whatever values, devices, sessions and names of %i characters are sent",
+    ),
+    valueChars: both(
+      "durable-objects/user-timeline/subject-state.test.ts: promise 9: is cut, never within a character that takes two units",
+    ),
+    traitNameChars: timeline(
+      "a head row far below the platform's limit, whatever values, devices, sessions and names of %i characters are sent",
+    ),
+    eventNames: timeline(
+      "a head row far below the platform's limit, whatever values, devices, sessions and names of %i characters are sent",
+    ),
+    currencies: objects("a timeline sums TIMELINE.currencies currencies apart, and the rest together"),
+    pageBytes: timeline("promise 9: stay small where events are large, and end with a cursor"),
+    scanBytes: inRuntime("looks through TIMELINE.scanBytes of events that are not asked for, then ends with a cursor"),
+    sessionsPerAnswer: both(
+      `${PAGES}: promise 9: refuse more sessions than an answer has, instead of leaving some out`,
+    ),
+    pageLimitMax: { at: `${PAGES}: take the largest limit`, beyond: `${PAGES}: refuse %s=%s by name` },
+    pageLimitDefault: noLimit("a default"),
+    generationSeenMs: both(
+      "queues/sessions/rebuild.workerd.test.ts: are seen by readers within the time that an isolate believes what it saw",
+    ),
+  },
+  ROLLUP: {
+    minutesKeptMs: objects("gives minutes of the last ROLLUP.minutesKeptMs, and refuses older ones by name"),
+    finalAfterMs: both(
+      "durable-objects/minute-rollup/minute-rollup.workerd.test.ts: is provisional, then final, and version 2 when a late event comes",
+    ),
+    valuesPerDimension: {
+      at: "durable-objects/minute-rollup/rollup-state.test.ts: keeps 1,000 values exactly and is not approximate",
+      beyond:
+        "durable-objects/minute-rollup/rollup-state.test.ts: keeps the row small and the totals exact while a client invents a million names",
+    },
+    dimensionBytes: both(
+      "durable-objects/minute-rollup/rollup-state.test.ts: bounds the bytes of long and hostile names too",
+    ),
+    currencies: both("durable-objects/minute-rollup/rollup-state.test.ts: keeps the row small and the totals exact"),
+    rowsInMemory: noLimit("a cache: what is not in it is read"),
+    pointsPerAnswer: objects("gives ROLLUP.pointsPerAnswer points, and refuses a range of one more"),
+    rebuildsAtOnce: both(
+      "queues/rollups/rebuild.workerd.test.ts: promise 9: at most so many windows at once in an object",
+    ),
+    rebuildIdleMs: noLimit("how long a build that nobody goes on with is kept"),
+    rebuildsRemembered: inRuntime(
+      "remembers ROLLUP.rebuildsRemembered builds that have ended, and forgets the oldest beyond",
+    ),
+    differencesListed: inRuntime(
+      "lists ROLLUP.differencesListed minutes that differ between two builds, and counts all of them",
+    ),
+    changesKeptMs: changes("keeps so many rows for so long, and the newest of them"),
+    changeRows: changes("keeps so many rows for so long, and the newest of them"),
+    changesPerRow: changes("more days than a row holds take further rows, and every row stays far below 2 MB"),
+    changeCurrencies: changes("more days than a row holds take further rows, and every row stays far below 2 MB"),
+    changesLimitDefault: noLimit("a default"),
+    changesLimitMax: {
+      at: "durable-objects/minute-rollup/change-log.workerd.test.ts: gives at most as many as it may, and says that there are more",
+      beyond: "durable-objects/minute-rollup/change-log.workerd.test.ts: refuses %s with the parameter's name",
+    },
+  },
+  LIVE: {
+    minutes: objects(
+      "shows LIVE.minutes minutes and LIVE.minutesAhead ahead of the clock, not one more on either side",
+    ),
+    minutesAhead: objects(
+      "shows LIVE.minutes minutes and LIVE.minutesAhead ahead of the clock, not one more on either side",
+    ),
+    topPublished: objects("is told LIVE.topPublished values of a dimension by each shard, the largest"),
+    topShown: both(
+      "durable-objects/live-hub/live-board.test.ts: shows the largest 20 values and neither what has no value nor what was folded together",
+    ),
+    coalesceMs: noLimit("how long publishes are gathered"),
+    frameIntervalMs: both(
+      "durable-objects/live-hub/live-hub.workerd.test.ts: adds up four shards, gathers their publishes and sends a minute at most twice a second",
+    ),
+    sockets: inRuntime("takes LIVE.sockets sockets, and tells one more that there are too many"),
+    clientMessageBytes: both(
+      "durable-objects/live-hub/live-board.test.ts: ignores a few, and closes for bytes, for long ones and for many",
+    ),
+    clientMessages: both(
+      "durable-objects/live-hub/live-board.test.ts: ignores a few, and closes for bytes, for long ones and for many",
+    ),
+  },
+  SQL: {
+    statementBytes: sql("has SQL.statementBytes bytes and no more"),
+    statementTokens: sql("has SQL.statementTokens words and no more"),
+    statementDepth: sql("nests SQL.statementDepth brackets and no more"),
+    statementChain: sql("has SQL.statementChain operators in a row, or set operations, and no more"),
+    resultRows: sql("has SQL.resultRows rows and no more"),
+    resultBytes: sql("has SQL.resultBytes bytes and no more"),
+    timeoutMs: noLimit(
+      "the default of a setting; that it ends a statement is tested with a shorter one (engine.miniflare.test.ts)",
+    ),
+    engineBytes: sql("heap, result and the fewest pages take SQL.engineBytes together and no more"),
+    heapBytes: sql(
+      "DuckDB may count SQL.queryBytes as its own, its heap grows to SQL.heapBytes, and an isolate has room for both",
+    ),
+    queryBytes: sql(
+      "DuckDB may count SQL.queryBytes as its own, its heap grows to SQL.heapBytes, and an isolate has room for both",
+    ),
+    prefetchBytes: sql("pages take SQL.prefetchBytes, less where heap and result need the room"),
+    scanBytes: sql("reads SQL.scanBytes of column data and no more"),
+    filesPerStatement: sql("reads SQL.filesPerStatement files and no more"),
+    engines: noLimit("how many objects share the statements"),
+    waitMs: noLimit("how long a statement waits for its turn"),
+    waiting: both(
+      "workers/query/engine.miniflare.test.ts: promise 9: beyond a bound of waiting ones the answer is to come back later",
+    ),
+    statementsPerMinute: both(
+      "durable-objects/query-budget/usage.test.ts: allows exactly the statements of a minute, then says when to come back",
+    ),
+    bytesPerDay: both("durable-objects/query-budget/usage.test.ts: bytes are counted until the day ends"),
+  },
+  REPLAY: {
+    sliceMs: noLimit("how long one invocation works; what is left goes on in another"),
+    duty: noLimit("the share of time in which a job works"),
+    leaseMs: noLimit("how long a lease lasts without renewal"),
+    stepEvents: queues("reads REPLAY.stepBytes of segments in one step, and as many events as its target wants"),
+    stepBytes: queues("reads REPLAY.stepBytes of segments in one step, and as many events as its target wants"),
+    rate: noLimit("a default"),
+    rateMax: edge(
+      "asks for REPLAY.rateMax events a second, REPLAY.auditDays days, a note of REPLAY.noteChars, and no more",
+    ),
+    resendMs: noLimit("how long a message is waited for before it is sent again"),
+    retryMs: noLimit("the wait after a failure"),
+    retryMaxMs: noLimit("the longest wait after failures"),
+    attempts: both(
+      "durable-objects/replay-desk/desk.workerd.test.ts: of a lasting kind end a job after REPLAY.attempts without progress",
+    ),
+    liveLagMs: queues(
+      "stands back for a live sink that lags by more than REPLAY.liveLagMs, for REPLAY.standBackMaxMs at most",
+    ),
+    standBackMs: noLimit("how long a job waits before it looks again"),
+    standBackMaxMs: queues(
+      "stands back for a live sink that lags by more than REPLAY.liveLagMs, for REPLAY.standBackMaxMs at most",
+    ),
+    lagShards: queues("asks REPLAY.lagShards shards for their lag, however many there are"),
+    lookAgainMs: noLimit("how long a job waits before it looks again"),
+    openJobs: both("durable-objects/replay-desk/desk.workerd.test.ts: promise 9: at most "),
+    jobsKept: both("durable-objects/replay-desk/desk.workerd.test.ts: promise 9: of the ended the newest "),
+    jobsListed: noLimit("a default"),
+    jobsListedMax: edge("asks for REPLAY.jobsListedMax jobs and no more"),
+    bodyBytes: edge("has a body of %s and no more"),
+    keyChars: edge("an Idempotency-Key of an administrative request has REPLAY.keyChars characters and no more"),
+    noteChars: edge(
+      "asks for REPLAY.rateMax events a second, REPLAY.auditDays days, a note of REPLAY.noteChars, and no more",
+    ),
+    errorChars: noLimit("how much of an error's text is kept"),
+    samples: noLimit("how many rows a preview shows"),
+    hourRanges: queues("remembers REPLAY.hourRanges ranges of hours and builds REPLAY.windows windows"),
+    windows: queues("remembers REPLAY.hourRanges ranges of hours and builds REPLAY.windows windows"),
+    shardsAtOnce: noLimit("how many shards are asked side by side"),
+    pairsAtOnce: noLimit("how many timelines one call amends; the others follow"),
+    placesPerRule: queues("names REPLAY.placesPerRule places in one rule of a settlement, and further ones in another"),
+    settleIds: noLimit("how many ids are looked for in one pass over the lake; the others follow"),
+    settleReachMs: noLimit("how far around an event its older copies are looked for"),
+    decisionWaitMs: noLimit("how long a settlement lets people decide"),
+    settledDays: noLimit("how long the counts of settlements are kept"),
+    settledRows: inRuntime(
+      "gives REPLAY.settledRows rows of what was settled, and forgets what is older than it is told",
+    ),
+    auditDays: edge(
+      "asks for REPLAY.rateMax events a second, REPLAY.auditDays days, a note of REPLAY.noteChars, and no more",
+    ),
+  },
+};
+
+const files = new Map<string, string>();
+function textOf(file: string): string {
+  let text = files.get(file);
+  if (text === undefined) {
+    text = readFileSync(join(import.meta.dirname, file), "utf8");
+    files.set(file, text);
+  }
+  return text;
+}
+
+/** Whether a test's title begins so, in one piece. */
+const hasTest = (file: string, name: string): boolean =>
+  ['"', "`", "'"].some((quote) => textOf(file).includes(`${quote}${name}`));
+
+const GROUPS = Object.entries(limits).flatMap(([name, group]) =>
+  typeof group === "object" ? [[name, group] as const] : [],
+);
+
+describe.each(GROUPS)("%s", (group, keys) => {
+  const entries = TESTED[group] ?? {};
+
+  it.each(Object.keys(keys))(`${group}.%s is met and gone beyond by a test, or is no limit`, (key) => {
+    const entry = entries[key];
+    expect(entry, `${group}.${key} is not in test/limits.test.ts: name its tests`).toBeDefined();
+    if ("noLimit" in entry!) return;
+    for (const ref of new Set([entry!.at, entry!.beyond])) {
+      const [file, name] = [ref.slice(0, ref.indexOf(": ")), ref.slice(ref.indexOf(": ") + 2)];
+      expect(name.length, `${group}.${key} names no test`).toBeGreaterThan(0);
+      expect(hasTest(file, name), `test/${file} has no test "${name}"`).toBe(true);
+      expect(textOf(file), `test/${file} does not name ${key}`).toMatch(new RegExp(`\\b${key}\\b`));
+    }
+  });
+
+  it(`has no entry for a key that is gone`, () => {
+    expect(Object.keys(entries).filter((key) => !(key in keys))).toEqual([]);
+  });
+});
