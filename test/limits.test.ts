@@ -360,6 +360,7 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     liveLagMs: queues(
       "stands back for a live sink that lags by more than REPLAY.liveLagMs, for REPLAY.standBackMaxMs at most",
     ),
+    quietMs: noLimit("how long without a commit before a job makes no room"),
     standBackMs: noLimit("how long a job waits before it looks again"),
     standBackMaxMs: queues(
       "stands back for a live sink that lags by more than REPLAY.liveLagMs, for REPLAY.standBackMaxMs at most",

@@ -12,7 +12,7 @@ import { byHalves } from "../../queues/refused-lines.ts";
 import { retractions } from "../../queues/replay/copies.ts";
 import { addHours, mergeRanges } from "../../queues/replay/hour-ranges.ts";
 import { cutSegments } from "../../queues/replay/source.ts";
-import { NO_LOOKS, readLags, standBack } from "../../queues/replay/stand-back.ts";
+import { NO_LOOKS, readTraffic, standBack } from "../../queues/replay/stand-back.ts";
 import { compareTimelines } from "../../queues/sessions/compare.ts";
 import type { NameLists } from "../../queues/sessions/name-lists.ts";
 import { buildDataFile } from "../../r2-layout/data-file.ts";
@@ -215,7 +215,7 @@ describe("a replay", () => {
   it("asks REPLAY.lagShards shards for their lag, however many there are", async () => {
     const asked = async (shards: number) => {
       const names = new Set<string>();
-      await readLags(
+      await readTraffic(
         {
           getByName: (name: string) => {
             names.add(name);
