@@ -259,7 +259,7 @@ export const ROLLUP = {
   /** Decoded minutes, hours and days held in memory by one object. */
   rowsInMemory: 16,
   pointsPerAnswer: 50_000,
-  /** Windows that are built anew at once in one object, and windows of one correction. */
+  /** Windows that are built anew at once in one object. */
   rebuildsAtOnce: 32,
   /** A build to which nothing was added for so long was abandoned, and is let go. */
   rebuildIdleMs: 7 * DAY_MS,

@@ -121,36 +121,6 @@ export function createRollupsRebuild(
   };
 }
 
-/**
- * The windows of a correction: the hours of event_time that it changes, neighbours joined; where there are more than
- * `max`, those with the least between them become one. What a window has too much is built anew and found to be the same.
- * @param hours milliseconds, of any time within the hour, in any order @returns oldest first
- */
-export function rebuildWindows(
-  hours: Iterable<number>,
-  max: number = ROLLUP.rebuildsAtOnce,
-): { readonly from: number; readonly to: number }[] {
-  const starts = [...new Set([...hours].map((ms) => Math.floor(ms / HOUR_MS) * HOUR_MS))].sort((a, b) => a - b);
-  const windows = starts.map((from) => ({ from, to: from + HOUR_MS }));
-  const gap = (i: number) => windows[i]!.from - windows[i - 1]!.to;
-  const gaps = windows.map((_, i) => (i === 0 ? 0 : gap(i))).slice(1);
-  // The max - 1 widest gaps stay; of equal ones, the earlier.
-  const widest = new Set(
-    gaps
-      .map((width, i) => ({ width, i: i + 1 }))
-      .filter(({ width }) => width > 0)
-      .sort((one, other) => other.width - one.width || one.i - other.i)
-      .slice(0, max - 1)
-      .map(({ i }) => i),
-  );
-  const joined: { from: number; to: number }[] = [];
-  for (const [i, window] of windows.entries()) {
-    if (i === 0 || widest.has(i)) joined.push(window);
-    else joined.at(-1)!.to = window.to;
-  }
-  return joined;
-}
-
 /** @throws RangeError for a part of the log: an hour's events may stand anywhere in it. */
 function windowOf({ from, to, range }: ReplayJob): { from: number; to: number } {
   if (range) throw new RangeError("rollups are rebuilt by time, not by seq");

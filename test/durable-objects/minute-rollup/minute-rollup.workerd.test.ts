@@ -104,6 +104,21 @@ describe("apply", () => {
     });
   });
 
+  it("lets go of a rebuild that nobody has added to for a week, and of none that was swapped in", async () => {
+    await runInDurableObject(rollups.getByName("core:000"), (_, { storage }) => {
+      const store = new RollupStore(storage.sql);
+      const kept = () => store.rebuilds.jobs();
+      const window = { shard: 0, cursor: 0, after: 0 };
+      store.rebuilds.begin({ ...window, job: "building", from: START, to: START + HOUR_MS }, START);
+      store.rebuilds.begin({ ...window, job: "swapped", from: START + HOUR_MS, to: START + 2 * HOUR_MS }, START);
+      store.rebuilds.swap("swapped", "rebuild", START);
+      store.apply(batch(1, 1, []), START + ROLLUP.rebuildIdleMs - 1);
+      expect(kept()).toEqual(["building", "swapped"]);
+      store.apply(batch(2, 2, []), START + ROLLUP.rebuildIdleMs + MINUTE_MS);
+      expect(kept()).toEqual(["swapped"]);
+    });
+  });
+
   it("writes four rows for a batch of live traffic, whatever its events, and one for a tick", async () => {
     const rollup = rollups.getByName("core:000");
     await runInDurableObject(rollup, (_, { storage }) => {

@@ -2,7 +2,6 @@ import { evictDurableObject, reset, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { minuteDeltas, type RolledEvent } from "../../../durable-objects/minute-rollup/minute-delta.ts";
-import { rebuildWindows } from "../../../queues/rollups/rebuild.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS, ROLLUP } from "../../../r2-layout/limits.ts";
 import { plainEvent, rolledEvent } from "../../durable-objects/minute-rollup/events.ts";
 import { Fault } from "../log-rig.ts";
@@ -433,55 +432,6 @@ describe("rules (promise 4)", () => {
     expect(await rollupOf(0).apply(stale)).toEqual({ applied: false, lastSeq: 2 });
     await expectFolded(log);
     expect((await rollupOf(0).status()).events).toBe(1);
-  });
-});
-
-describe("rebuildWindows", () => {
-  it("covers every hour, joins neighbours, and is never more than it may be", () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(400), { maxLength: 60 }), fc.integer({ min: 1, max: 8 }), (hours, max) => {
-        const windows = rebuildWindows(
-          hours.map((hour) => hour * HOUR_MS + 17),
-          max,
-        );
-        expect(windows.length).toBeLessThanOrEqual(max);
-        for (const hour of hours) {
-          expect(windows.filter(({ from, to }) => from <= hour * HOUR_MS && hour * HOUR_MS < to)).toHaveLength(1);
-        }
-        const covered = windows.reduce((sum, { from, to }) => sum + (to - from) / HOUR_MS, 0);
-        if (windows.length < max) expect(covered).toBe(new Set(hours).size);
-        for (const [i, { from, to }] of windows.entries()) {
-          expect(to - from).toBeGreaterThanOrEqual(HOUR_MS);
-          if (i > 0) expect(from).toBeGreaterThan(windows[i - 1]!.to);
-        }
-      }),
-    );
-  });
-
-  it.each([
-    [[], []],
-    [[5], [[5, 6]]],
-    [
-      [5, 6, 9],
-      [
-        [5, 7],
-        [9, 10],
-      ],
-    ],
-    [
-      [1, 3, 50, 52],
-      [
-        [1, 4],
-        [50, 53],
-      ],
-    ],
-  ] as [number[], number[][]][])("gives for hours %j, two at most: %j", (hours, expected) => {
-    expect(
-      rebuildWindows(
-        hours.map((hour) => hour * HOUR_MS),
-        2,
-      ),
-    ).toEqual(expected.map(([from, to]) => ({ from: from! * HOUR_MS, to: to! * HOUR_MS })));
   });
 });
 
