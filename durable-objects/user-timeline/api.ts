@@ -165,3 +165,51 @@ export interface TimelineCompareApi {
   /** @param upTo seq by shard: of other shards nothing counts. @param since received_at, microseconds: what was received before does not count */
   digest(upTo: Readonly<Record<number, number>>, since: number): Promise<TimelineDigest>;
 }
+
+/** Whether an entry is one that a piece of a rebuilt window stands for. */
+export interface WindowRange {
+  readonly shard: number;
+  /** Segments from..to, exclusive, inclusive. */
+  readonly from: number;
+  readonly to: number;
+  /** received_at, microseconds, half open; null: without end. */
+  readonly receivedFrom: number | null;
+  readonly receivedTo: number | null;
+}
+
+/** A part of a window as the log has it for one subject, kept beside the timeline until the whole is settled. */
+export interface WindowPiece extends WindowRange {
+  readonly job: string;
+  readonly subject: Subject;
+  /** All events of the subject in that range. */
+  readonly events: readonly EventRow[];
+  readonly rules: number;
+}
+
+/** What a piece would change: events of its range in the timeline, in the piece, and those of either that are not in the other as they are. */
+export interface WindowDifference {
+  readonly before: number;
+  readonly after: number;
+  readonly differing: number;
+}
+
+export interface SettledWindow {
+  readonly subject: Subject;
+  /** For a user: devices to be pointed at this user, with the newest event_time there. */
+  readonly pointers: readonly { readonly id: string; readonly lastSeen: number }[];
+}
+
+/** A window built anew: staged in as many pieces as it takes, then made so in one transaction for each timeline. */
+export interface TimelineWindowApi {
+  /** Changes nothing that readers see. Safe to repeat: a piece of the same range takes the place of the first. */
+  stage(piece: WindowPiece): Promise<WindowDifference>;
+  /**
+   * Within the staged ranges the timeline becomes what was staged; what it was is kept. Safe to repeat. @returns null where
+   * nothing was staged. @throws RangeError, its message begins with `rules:`, where the timeline knows a newer rule.
+   */
+  settle(job: string): Promise<SettledWindow | null>;
+  /** Makes the timeline what it was. Safe to repeat. @throws RangeError, beginning with `rules:`, where a rule came since. */
+  unsettle(job: string): Promise<void>;
+  /** Forgets what was staged and what is kept for `unsettle`. An object that holds nothing else leaves nothing. */
+  unstage(job: string): Promise<void>;
+}

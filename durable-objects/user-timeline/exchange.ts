@@ -3,11 +3,21 @@
  * in the log and its id, which is the tie of its position; no rule changes its time, so its position is known, too, and
  * only the chunk of that position has to be looked at. A removal that does not name the time is looked for everywhere.
  */
-import type { TimelineAmend } from "./api.ts";
+import type { EventRow } from "../../r2-layout/event-columns.ts";
+import type { RemovedPlace, TimelineAmend } from "./api.ts";
 import type { Position } from "./event-order.ts";
 import { comparePositions, tieOf } from "./event-order.ts";
 import type { Entry } from "./timeline-entry.ts";
 import { entryOf } from "./timeline-entry.ts";
+
+export const placeOf = (event: EventRow): RemovedPlace => ({
+  shard: event.log_shard,
+  seq: event.log_seq,
+  source: event.source,
+  event_id: event.event_id,
+  event_time: event.event_time,
+  received_at: event.received_at,
+});
 
 interface Wanted {
   /** Null where its time is not known. */
@@ -40,6 +50,11 @@ export class Exchange {
       const entry = entryOf(event);
       this.#want(entry.position.tie, { position: entry.position, receivedAt: event.received_at, put: entry });
     }
+  }
+
+  /** Events that went, or stand otherwise than before. */
+  get changed(): number {
+    return this.removed.length + this.replaced.length;
   }
 
   #want(tie: string, wanted: Wanted): void {

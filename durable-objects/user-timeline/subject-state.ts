@@ -75,6 +75,11 @@ export class SubjectState {
     return this.#events;
   }
 
+  /** The newest rule version that it has met. */
+  get rules(): number {
+    return this.#rules;
+  }
+
   /** @throws RangeError where this timeline knows a newer rule. */
   refuseOlder(rules: number): void {
     if (rules >= this.#rules) return;

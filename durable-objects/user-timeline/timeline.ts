@@ -17,6 +17,7 @@
  * So an amendment never moves the last applied seq, and the order of the two does not matter.
  */
 import { createHash } from "node:crypto";
+import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { DAY_MS, TIMELINE } from "../../r2-layout/limits.ts";
 import { DAY_US, MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type {
@@ -25,19 +26,24 @@ import type {
   EventsRequest,
   Profile,
   SessionSummary,
+  SettledWindow,
   Subject,
   TimelineAmend,
   TimelineAppend,
   TimelineDigest,
+  WindowDifference,
+  WindowPiece,
+  WindowRange,
 } from "./api.ts";
 import { ChunkStore, hasTable } from "./chunk-store.ts";
 import { comparePositions, type Position } from "./event-order.ts";
 import { readPage } from "./events-page.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, placeOf } from "./exchange.ts";
 import type { KnownUser } from "./known-users.ts";
 import { PastEvents } from "./past-events.ts";
 import type { SessionPart } from "./session-rule.ts";
 import { joinSessions, SESSION_GAP_US, sessionsOf, summarize } from "./session-rule.ts";
+import { StagedWindow } from "./staged-window.ts";
 import type { EncodedState } from "./subject-state.ts";
 import { EMPTY_PROFILE, SubjectState } from "./subject-state.ts";
 import type { Entry } from "./timeline-entry.ts";
@@ -118,42 +124,17 @@ export class Timeline {
 
   /** As `TimelineAmendApi.amend` says. */
   amend(amend: TimelineAmend, nowMs: number): AmendAnswer {
-    const state = this.#state ?? new SubjectState(amend.subject);
-    state.refuseOlder(amend.rules);
+    const before = this.#state ?? new SubjectState(amend.subject);
+    before.refuseOlder(amend.rules);
     const exchange = new Exchange(amend);
-    const past = new PastEvents(this.#sql, state.subject);
-    const allKnown = past.events + this.#eventsKept() === state.events;
-    const hasPast = state.events > this.#eventsKept();
-    this.#exchange(exchange);
-    const oldest = nowMs * MICROS_PER_MS - this.#kept.daysKept * DAY_US;
-    const added: Entry[] = [];
-    let beyondReach = 0;
-    for (const { position, receivedAt, put } of exchange.missing()) {
-      const mayBeGone = hasPast && (!allKnown || past.mayHold(position, receivedAt));
-      if (put && !mayBeGone && put.event.received_at >= oldest) added.push(put);
-      else if (put || mayBeGone) beyondReach++;
-    }
-    const removed = [...exchange.removed, ...exchange.replaced];
-    this.#open.push(...added);
-
-    let next = state;
-    if (removed.length > 0 && allKnown) {
-      next = past.begin(state);
-      for (const { event } of this.#everyEntry()) next.fold(event, nowMs);
-      next.keepPointers(state);
-    } else {
-      for (const { event } of removed) state.subtract(event);
-      for (const { event } of [...exchange.replacing, ...added]) state.fold(event, nowMs);
-    }
-    for (const { event } of added) next.putAhead(event.log_shard, event.log_seq);
-    const marked =
-      !amend.fill && (beyondReach > 0 || (removed.length > 0 && !allKnown)) ? next.markUncorrected() : false;
-    const learned = amend.fill ? false : next.knowRules(amend.rules);
-    const users = (amend.users ?? []).filter((user) => next.users.fold(user));
-    const left = (amend.left ?? []).filter((user) => next.users.leave(user));
-    if (removed.length + added.length + users.length + left.length > 0 || marked || learned) {
-      this.#state = next;
-      this.#writeHead(next);
+    const { state, added, beyondReach, certain } = this.#change(before, exchange, nowMs);
+    const marked = !amend.fill && (beyondReach > 0 || !certain) && state.markUncorrected();
+    const learned = !amend.fill && state.knowRules(amend.rules);
+    const users = (amend.users ?? []).filter((user) => state.users.fold(user));
+    const left = (amend.left ?? []).filter((user) => state.users.leave(user));
+    if (exchange.changed + added.length + users.length + left.length > 0 || marked || learned) {
+      this.#state = state;
+      this.#writeHead(state);
     }
     const onDevices = amend.put.flatMap(({ anonymous_id: device }) => device || []);
     return {
@@ -162,8 +143,76 @@ export class Timeline {
       removed: exchange.removed.length,
       beyondReach,
       pointers: amend.subject.kind === "user" ? [...new Set(onDevices)] : [],
-      lastSeen: (amend.devices ?? []).map((device) => next.lastSeenOn(device)),
+      lastSeen: (amend.devices ?? []).map((device) => state.lastSeenOn(device)),
     };
+  }
+
+  /** As `TimelineWindowApi.stage`. */
+  stage(piece: WindowPiece): WindowDifference {
+    const { job, subject, events, rules, ...range } = piece;
+    (this.#state ?? new SubjectState(subject)).refuseOlder(rules);
+    const entries = events.map(entryOf);
+    const lines = entries.map(({ line }) => line);
+    new StagedWindow(this.#sql, job).stage(subject, range, rules, lines);
+    const staged = new Map(entries.map(({ position, line }) => [position.tie, line]));
+    let before = 0;
+    let same = 0;
+    for (const { event, position, line } of this.#everyEntry()) {
+      if (!isWithin(range, event)) continue;
+      before++;
+      if (staged.get(position.tie) === line) same++;
+    }
+    return { before, after: entries.length, differing: before + entries.length - 2 * same };
+  }
+
+  /** As `TimelineWindowApi.settle`. */
+  settle(job: string, nowMs: number): SettledWindow | null {
+    const window = new StagedWindow(this.#sql, job);
+    const { ranges, rules, entries, subject } = window.pieces();
+    if (!subject) return null;
+    const before = this.#state ?? new SubjectState(subject);
+    if (!window.isSettled) {
+      before.refuseOlder(rules);
+      const staged = new Set(entries.map(({ position }) => position.tie));
+      const gone = [...this.#everyEntry()].filter(
+        ({ event, position }) => !staged.has(position.tie) && ranges.some((range) => isWithin(range, event)),
+      );
+      const put = entries.map(({ event }) => event);
+      const exchange = new Exchange({ remove: gone.map(({ event }) => placeOf(event)), put });
+      const { state, added, certain } = this.#change(before, exchange, nowMs);
+      if (!certain) state.markUncorrected();
+      this.#state = state;
+      this.#writeHead(state);
+      window.keep([...exchange.removed, ...exchange.replaced], [...exchange.replacing, ...added], state.rules);
+    }
+    const pointers = new Map<string, number>();
+    if (subject.kind === "user") {
+      for (const { event } of entries) {
+        const { anonymous_id: device, event_time: at } = event;
+        if (device) pointers.set(device, Math.max(at, pointers.get(device) ?? at));
+      }
+    }
+    return { subject, pointers: Array.from(pointers, ([id, lastSeen]) => ({ id, lastSeen })) };
+  }
+
+  /** As `TimelineWindowApi.unsettle`. */
+  unsettle(job: string, nowMs: number): void {
+    const window = new StagedWindow(this.#sql, job);
+    const kept = window.kept();
+    if (!kept || !this.#state) return;
+    if (this.#state.rules > kept.rules) throw new RangeError("rules: one came since the window was settled");
+    const put = kept.before.map(({ event }) => event);
+    const restored = new Set(kept.before.map(({ position }) => position.tie));
+    const remove = kept.added.filter(({ position }) => !restored.has(position.tie)).map(({ event }) => placeOf(event));
+    const { state } = this.#change(this.#state, new Exchange({ remove, put }), nowMs);
+    this.#state = state;
+    this.#writeHead(state);
+    window.forgetKept();
+  }
+
+  /** As `TimelineWindowApi.unstage`. @returns whether the object holds anything at all */
+  unstage(job: string): boolean {
+    return new StagedWindow(this.#sql, job).drop() || this.#state !== null;
   }
 
   events(request: EventsRequest): EventsPage {
@@ -245,6 +294,39 @@ export class Timeline {
     for (const chunk of this.#chunks.newest(null)) yield* this.#chunks.read(chunk);
   }
 
+  /**
+   * Makes the exchange, and what follows from it. Nothing is written of the head yet. @returns the state as it is then, a new
+   * one where events went; `certain`: it is exactly that of the events
+   */
+  #change(state: SubjectState, exchange: Exchange, nowMs: number) {
+    const past = new PastEvents(this.#sql, state.subject);
+    const kept = this.#eventsKept();
+    const allKnown = past.events + kept === state.events;
+    const hasPast = state.events > kept;
+    this.#exchange(exchange);
+    const oldest = nowMs * MICROS_PER_MS - this.#kept.daysKept * DAY_US;
+    const added: Entry[] = [];
+    let beyondReach = 0;
+    for (const { position, receivedAt, put } of exchange.missing()) {
+      const mayBeGone = hasPast && (!allKnown || past.mayHold(position, receivedAt));
+      if (put && !mayBeGone && put.event.received_at >= oldest) added.push(put);
+      else if (put || mayBeGone) beyondReach++;
+    }
+    for (const entry of added) this.#open.push(entry);
+
+    let next = state;
+    if (exchange.changed > 0 && allKnown) {
+      next = past.begin(state);
+      for (const { event } of this.#everyEntry()) next.fold(event, nowMs);
+      next.keepPointers(state);
+    } else {
+      for (const { event } of [...exchange.removed, ...exchange.replaced]) state.subtract(event);
+      for (const { event } of [...exchange.replacing, ...added]) state.fold(event, nowMs);
+    }
+    for (const { event } of added) next.putAhead(event.log_shard, event.log_seq);
+    return { state: next, added, beyondReach, certain: exchange.changed === 0 || allKnown };
+  }
+
   #exchange(exchange: Exchange): void {
     const positions = exchange.positions();
     const chunks = positions ? this.#chunks.around(positions) : [...this.#chunks.newest(null)];
@@ -321,6 +403,12 @@ export class Timeline {
       this.#open.map(({ line }) => line).join("\n"),
     );
   }
+}
+
+function isWithin({ shard, from, to, receivedFrom, receivedTo }: WindowRange, event: EventRow): boolean {
+  const { log_shard, log_seq: seq, received_at: at } = event;
+  if (log_shard !== shard || seq <= from || seq > to) return false;
+  return (receivedFrom === null || at >= receivedFrom) && (receivedTo === null || at < receivedTo);
 }
 
 const sessionsIn = (entries: readonly Entry[]): SessionPart[] => sessionsOf(entries.map(({ event }) => event));

@@ -7,19 +7,26 @@ import type {
   EventsRequest,
   Profile,
   SessionSummary,
+  SettledWindow,
   TimelineAmend,
   TimelineAmendApi,
   TimelineAppend,
   TimelineCompareApi,
   TimelineDigest,
+  TimelineWindowApi,
   UserTimelineApi,
+  WindowDifference,
+  WindowPiece,
 } from "./api.ts";
 import { Timeline } from "./timeline.ts";
 
 /** The first expiry; later ones are known when the alarm goes off. One alarm a month costs a row written, too. */
 const FIRST_EXPIRY_MS = (TIMELINE.daysKept + 1) * DAY_MS;
 
-export class UserTimeline extends DurableObject implements UserTimelineApi, TimelineAmendApi, TimelineCompareApi {
+export class UserTimeline
+  extends DurableObject
+  implements UserTimelineApi, TimelineAmendApi, TimelineWindowApi, TimelineCompareApi
+{
   #timeline: Timeline;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -55,6 +62,22 @@ export class UserTimeline extends DurableObject implements UserTimelineApi, Time
 
   async users(): Promise<{ users: { id: string; lastSeen: number }[]; cut: boolean }> {
     return this.#timeline.users();
+  }
+
+  stage(piece: WindowPiece): Promise<WindowDifference> {
+    return this.#write((timeline) => timeline.stage(piece));
+  }
+
+  settle(job: string): Promise<SettledWindow | null> {
+    return this.#write((timeline) => timeline.settle(job, Date.now()));
+  }
+
+  async unsettle(job: string): Promise<void> {
+    this.#transaction((timeline) => timeline.unsettle(job, Date.now()));
+  }
+
+  async unstage(job: string): Promise<void> {
+    if (!this.#transaction((timeline) => timeline.unstage(job))) await this.erase();
   }
 
   async digest(upTo: Readonly<Record<number, number>>, since: number): Promise<TimelineDigest> {

@@ -17,6 +17,7 @@
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { BuildsApi } from "../../durable-objects/sink-cursor/api.ts";
 import type { AmendAnswer, Subject, TimelineAmend, TimelineAmendApi } from "../../durable-objects/user-timeline/api.ts";
+import { placeOf } from "../../durable-objects/user-timeline/exchange.ts";
 import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
@@ -114,15 +115,6 @@ export function planAmendments(pairs: readonly AmendPair[]): Record<"users" | "d
   }
   return plans;
 }
-
-const placeOf = (row: EventRow) => ({
-  shard: row.log_shard,
-  seq: row.log_seq,
-  source: row.source,
-  event_id: row.event_id,
-  event_time: row.event_time,
-  received_at: row.received_at,
-});
 
 function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
   const list = lists.get(key);

@@ -27,16 +27,21 @@ export class NameLists {
   readonly #bucket: ListBucket;
   readonly #prefix: string;
 
-  constructor(bucket: ListBucket, job: Pick<ReplayJob, "id">) {
+  /** @param what of the job's objects these are */
+  constructor(bucket: ListBucket, job: Pick<ReplayJob, "id">, what = "names") {
     this.#bucket = bucket;
-    this.#prefix = jobKey(job.id, "sessions/names/");
+    this.#prefix = jobKey(job.id, `sessions/${what}/`);
   }
 
   async write(step: Pick<ReplayStep, "shard" | "to">, names: readonly string[]): Promise<void> {
     for (let at = 0, part = 0; at < names.length; at += NAMES_PER_LIST, part++) {
-      const key = `${this.#prefix}${shardName(step.shard)}/${String(step.to).padStart(15, "0")}/${part}`;
-      await this.#bucket.put(key, names.slice(at, at + NAMES_PER_LIST).join("\n"));
+      await this.put(step, part, names.slice(at, at + NAMES_PER_LIST));
     }
+  }
+
+  async put(step: Pick<ReplayStep, "shard" | "to">, part: number, lines: readonly string[]): Promise<void> {
+    const key = `${this.#prefix}${shardName(step.shard)}/${String(step.to).padStart(15, "0")}/${part}`;
+    await this.#bucket.put(key, lines.join("\n"));
   }
 
   /** Keys of lists after this one, in their order. */

@@ -7,10 +7,12 @@ import type { ReplayJob, ReplayTarget } from "../replay/target.ts";
 import { fillTimelines } from "./fill.ts";
 import type { BuildDeps } from "./whole-build.ts";
 import { WholeBuild } from "./whole-build.ts";
+import { WindowBuild } from "./window-build.ts";
 
 /** Made for one invocation, whose calls it takes. */
 export function createSessionsRebuild(deps: BuildDeps): ReplayTarget {
-  const buildOf = (job: ReplayJob) => new WholeBuild(job, deps);
+  const buildOf = (job: ReplayJob) =>
+    job.from === null && job.to === null && job.range === null ? new WholeBuild(job, deps) : new WindowBuild(job, deps);
   return {
     sink: "sessions",
     maxEvents: SESSIONS.stepEvents,

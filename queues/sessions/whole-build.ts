@@ -21,10 +21,15 @@
  * Between the first switch and the last readers see the generation before, which stands still in the shards that have
  * switched: a few seconds, and then a swap that was cut off.
  */
-import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
+import type { EventLogApi, EventLogPlacesApi } from "../../durable-objects/event-log/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { Build, BuildsApi, GenerationsApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
-import type { TimelineAmendApi, TimelineCompareApi, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import type {
+  TimelineAmendApi,
+  TimelineCompareApi,
+  TimelineWindowApi,
+  UserTimelineApi,
+} from "../../durable-objects/user-timeline/api.ts";
 import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
 import { nameIn, timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { shardName } from "../../r2-layout/keys.ts";
@@ -44,8 +49,10 @@ import { retried } from "./timeline-writer.ts";
 
 export interface BuildDeps {
   readonly cursors: ObjectNamespace<SinkCursorApi & GenerationsApi & BuildsApi>;
-  readonly timelines: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineCompareApi>;
-  readonly logs: ObjectNamespace<ReadableLog & Pick<EventLogApi, "status" | "count" | "poke">>;
+  readonly timelines: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineWindowApi & TimelineCompareApi>;
+  readonly logs: ObjectNamespace<
+    ReadableLog & Pick<EventLogApi, "status" | "count" | "poke"> & Pick<EventLogPlacesApi, "between">
+  >;
   readonly bucket: ListBucket & SegmentReader;
   readonly identityKey: string;
   /** Of this invocation. */

@@ -10,7 +10,12 @@ import type { MinuteRebuildApi, MinuteRollupApi } from "../../durable-objects/mi
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
 import type { BuildsApi, GenerationsApi, HolesApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
-import type { TimelineAmendApi, TimelineCompareApi, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import type {
+  TimelineAmendApi,
+  TimelineCompareApi,
+  TimelineWindowApi,
+  UserTimelineApi,
+} from "../../durable-objects/user-timeline/api.ts";
 import { countOf, parseShards } from "../../r2-layout/shards.ts";
 
 export interface PipelineEnv {
@@ -24,7 +29,7 @@ export interface PipelineEnv {
   readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogRulesApi & EventLogPlacesApi & EventLogAuditApi>;
   readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi & HolesApi & GenerationsApi & BuildsApi>;
   readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & LakeStagingApi & HolesApi>;
-  readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineCompareApi>;
+  readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineWindowApi & TimelineCompareApi>;
   readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi & MinuteRebuildApi>;
   readonly REPLAY_DESK: ObjectNamespace<ReplayDeskApi>;
   readonly MAINTENANCE: Queue;

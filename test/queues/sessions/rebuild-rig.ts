@@ -75,6 +75,11 @@ export class TestLog {
           segments: this.#segments[Number(name)]!.filter(({ seq }) => seq > after),
         }),
         rules: async () => ({ version: 0, rules: [] }),
+        between: async () => ({
+          oldest: 1,
+          head: this.heads[Number(name)]!,
+          range: { from: 1, to: this.heads[Number(name)]! },
+        }),
         poke: async () => {
           this.poked++;
         },

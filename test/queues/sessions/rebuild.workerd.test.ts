@@ -1,6 +1,7 @@
 import { evictAllDurableObjects, reset } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
+import { placeOf } from "../../../durable-objects/user-timeline/exchange.ts";
 import { generationReader } from "../../../durable-objects/user-timeline/live-generation.ts";
 import { readUserEvents } from "../../../durable-objects/user-timeline/user-view.ts";
 import type { EventRow } from "../../../r2-layout/event-columns.ts";
@@ -306,5 +307,149 @@ describe("a fill", () => {
       if (missing > 0) expect(invocations).toBeGreaterThan(1);
     }
     expect(await timelineOf({ kind: "user", id: "user-4" }).profile()).toMatchObject({ events: 2 });
+  });
+});
+
+describe("promise 4: a window that is built anew", () => {
+  const damaged = { country: "XX", event_name: "wrong" };
+
+  /** Four segments of two users and a device; what the sink wrote of the middle two is wrong, and some of it missing. */
+  async function wrongWindow() {
+    await reset();
+    const log = new TestLog(1);
+    for (let seq = 1; seq <= 4; seq++) {
+      await log.commit(0, [
+        { user_id: "ann", anonymous_id: "d1" },
+        { user_id: "bob/\u{1F600}", anonymous_id: "d'2" },
+        { anonymous_id: "d1" },
+      ]);
+    }
+    await drain(log, 0);
+    const right = await viewsOf(USERS, DEVICES, 0);
+    for (const row of log.rows) {
+      const inWindow = row.log_seq === 2 || row.log_seq === 3;
+      const subject = row.user_id
+        ? ({ kind: "user", id: row.user_id } as const)
+        : ({ kind: "device", id: row.anonymous_id! } as const);
+      if (!inWindow) continue;
+      const gone = row.log_seq === 3 && row.user_id === "ann";
+      const stray = { ...row, event_id: `${row.event_id} stray` };
+      await timelineOf(subject).amend({
+        ...{ subject, rules: 0, remove: gone ? [placeOf(row)] : [] },
+        put: gone ? [] : [{ ...row, ...damaged }, stray],
+      });
+    }
+    return { log, right, wrong: await viewsOf(USERS, DEVICES, 0) };
+  }
+
+  it("becomes what the log says within its range, through crashes anywhere; what it was comes back or goes for good", async () => {
+    const fault = fc.record({
+      phase: fc.constantFrom("build", "swap", "end"),
+      call: fc.integer({ min: 1, max: 6 }),
+      when: fc.constantFrom("before", "after"),
+    } as const);
+    let fired = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fault, { maxLength: 3 }),
+        fc.constantFrom("confirm", "revert", "discard"),
+        async (faults, end) => {
+          const { log, right, wrong } = await wrongWindow();
+          expect(wrong).not.toEqual(right);
+          const job = jobOf(`window-${fired}`, log, { range: { shard: 0, from: 2, to: 3 } });
+          const withFaults = async (
+            phase: string,
+            work: (make: () => ReturnType<typeof target>) => Promise<unknown>,
+          ) => {
+            for (const { call, when } of faults.filter((one) => one.phase === phase)) {
+              const fault = new Fault(call, when);
+              const flaky = { timelines: faulty(timelines, fault) } as never;
+              await work(() => target(log, flaky)).catch((error) => expect(String(error)).toContain("injected"));
+              if (fault.fired) fired++;
+            }
+            await work(() => target(log));
+          };
+          await withFaults("build", (make) => buildAll(job, log, make, 1));
+          expect(await viewsOf(USERS, DEVICES, 0)).toEqual(wrong);
+          const { identical, before, after, differences } = await target(log).compare(job);
+          expect([identical, before, after]).toEqual([false, 10, 6]);
+          expect(differences).toEqual(["16 events are not the same, or only in one of the two"]);
+
+          if (end !== "discard") {
+            await withFaults("swap", (make) => untilDone(() => make().swap(job)));
+            expect(await viewsOf(USERS, DEVICES, 0)).toEqual(right);
+          }
+          await withFaults("end", (make) => untilDone<unknown>(() => make()[end](job)));
+          expect(await viewsOf(USERS, DEVICES, 0)).toEqual(end === "confirm" ? right : wrong);
+          expect(await listsLeft()).toBe(0);
+          await log.commit(0, [{ user_id: "ann" }]);
+          await drain(log, 0);
+          expect(await liveGeneration()).toBe(0);
+        },
+      ),
+      {
+        numRuns: 4,
+        endOnFailure: true,
+        // The examples' faults are sure to fire: drawn ones may all miss.
+        examples: [
+          [
+            [
+              { phase: "build", call: 2, when: "after" },
+              { phase: "swap", call: 1, when: "after" },
+              { phase: "end", call: 2, when: "after" },
+            ],
+            "confirm",
+          ],
+          [[{ phase: "end", call: 1, when: "after" }], "revert"],
+        ],
+      },
+    );
+    expect(fired).toBeGreaterThanOrEqual(4);
+  }, 60_000);
+
+  it("means what was received in it, and no more than the live sink has", async () => {
+    const log = new TestLog(1);
+    const at = (minutes: number) => Date.UTC(2026, 10, 20) * 1_000 + minutes * 60_000_000;
+    await log.commit(
+      0,
+      [0, 10, 20].map((minutes) => ({ user_id: "ann", received_at: at(minutes) })),
+    );
+    await log.commit(0, [{ user_id: "ann", received_at: at(11) }]);
+    await drain(log, 0, 1);
+    const timeline = timelineOf({ kind: "user", id: "ann" });
+    const job = jobOf("received", log, { from: at(5) / 1_000, to: at(15) / 1_000 });
+    for (const row of log.rows.slice(0, 3)) {
+      await timeline.amend({
+        subject: { kind: "user", id: "ann" },
+        rules: 0,
+        remove: [],
+        put: [{ ...row, ...damaged }],
+      });
+    }
+    expect(await target(log).plan(job)).toEqual([{ shard: 0, after: 0, to: 1, steps: 0 }]);
+    await buildAll(job, log, () => target(log));
+    await untilDone(() => target(log).swap(job));
+    expect((await timeline.profile()).counts).toEqual({ wrong: 2, page: 1 });
+    expect(await untilDone<unknown>(() => target(log).confirm(job))).toBe("done");
+    await drain(log, 0);
+    expect((await timeline.profile()).counts).toEqual({ wrong: 2, page: 2 });
+  });
+
+  it("promise 9: is settled in as many invocations as its timelines need", async () => {
+    const log = new TestLog(1);
+    await log.commit(
+      0,
+      Array.from({ length: 40 }, (_, i) => ({ anonymous_id: `d${i}` })),
+    );
+    await drain(log, 0);
+    const job = jobOf("many", log, { range: { shard: 0, from: 1, to: 1 } });
+    await buildAll(job, log, () => target(log));
+    const budget = () => target(log, { calls: { left: 1_010 } });
+    expect(await budget().swap(job)).toBe("more");
+    expect(await budget().swap(job)).toBe("more");
+    expect(await untilDone(() => budget().swap(job))).toBeUndefined();
+    expect(await budget().revert(job)).toBe("more");
+    await untilDone(() => budget().revert(job));
+    expect(await listsLeft()).toBe(0);
   });
 });
