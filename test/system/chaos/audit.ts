@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { type Ledger, ORIGIN_HEADERS, type RunningSystem } from "../harness.ts";
+import { CORRECTED_COUNTRY } from "./jobs.ts";
 import type { SentEvent, Traffic } from "./traffic.ts";
 
 const SETTLE_MS = 60_000;
@@ -64,30 +65,29 @@ export async function audit(system: RunningSystem, traffic: Traffic, ledger: Led
     "in quarantine, never sent so",
   ).toEqual([]);
 
+  const corrected = new Set(
+    await column(
+      system,
+      `select event_id from events where country = '${CORRECTED_COUNTRY}' and event_id like '${prefix}-%'`,
+    ),
+  );
   const events = stored.map((id) => sent.get(id)!);
-  for (const user of traffic.users) {
-    expect(await timeline(system, `/v1/users/${user}/events`), user).toEqual(
-      idsOf(events, (event) => event.user === user),
-    );
-  }
-  for (const device of traffic.devices) {
-    const ids = await timeline(system, `/v1/devices/${device}/events`);
-    expect(ids, device).toEqual(idsOf(events, (event) => event.device === device));
+  for (const [kind, names] of [
+    ["user", traffic.users],
+    ["device", traffic.devices],
+  ] as const) {
+    for (const name of names) {
+      const page = await timeline(system, `/v1/${kind}s/${name}/events`);
+      const expected = events.filter((event) => event[kind] === name).map(({ id }) => id);
+      expect(page.ids, name).toEqual(expected.toSorted());
+      expect(page.corrected, `${name}: corrected`).toEqual(expected.filter((id) => corrected.has(id)).toSorted());
+    }
   }
 
-  const points = await system.rollups({
-    metric: "events",
-    grain: "day",
-    by: "event_name",
-    from: new Date(Date.now() - 10 * DAY_MS).toISOString(),
-    to: new Date(Date.now() + 2 * DAY_MS).toISOString(),
-  });
-  const inRollups = new Map<string, number>();
-  for (const { key, value } of points) {
-    const name = key.event_name ?? "";
-    inRollups.set(name, (inRollups.get(name) ?? 0) + value);
-  }
-  expect(Object.fromEntries(inRollups), "rollups by name").toEqual(
+  const byCountry = await dailyPoints(system, "country");
+  const { rows: countries } = await system.sql("select coalesce(country, '(none)'), count(*) from events group by 1");
+  expect(byCountry, "rollups by country").toEqual(Object.fromEntries(countries as [string, number][]));
+  expect(await dailyPoints(system, "event_name"), "rollups by name").toEqual(
     Object.fromEntries(names.rows as [string, number][]),
   );
 
@@ -101,8 +101,19 @@ export async function audit(system: RunningSystem, traffic: Traffic, ledger: Led
   });
 }
 
-const idsOf = (events: readonly SentEvent[], wanted: (event: SentEvent) => boolean): string[] =>
-  events.flatMap((event) => (wanted(event) ? [event.id] : [])).toSorted();
+/** Events of all days, by the values of a dimension. */
+async function dailyPoints(system: RunningSystem, by: string): Promise<Record<string, number>> {
+  const points = await system.rollups({
+    metric: "events",
+    grain: "day",
+    by,
+    from: new Date(Date.now() - 10 * DAY_MS).toISOString(),
+    to: new Date(Date.now() + 2 * DAY_MS).toISOString(),
+  });
+  const sums: Record<string, number> = {};
+  for (const { key, value } of points) sums[key[by]!] = (sums[key[by]!] ?? 0) + value;
+  return sums;
+}
 
 async function column(system: RunningSystem, sql: string): Promise<string[]> {
   return (await system.sql(sql)).rows.map(([value]) => String(value));
@@ -113,17 +124,18 @@ function repeated(ids: readonly string[]): string[] {
   return ids.filter((id) => seen.size === seen.add(id).size);
 }
 
-/** The ids of all pages, in the order of the text. */
-async function timeline(system: RunningSystem, path: string): Promise<string[]> {
-  const ids: string[] = [];
+/** The ids of all pages, and of the corrected events among them, in the order of the text. */
+async function timeline(system: RunningSystem, path: string): Promise<{ ids: string[]; corrected: string[] }> {
+  const events: { event_id: string; country?: string | null }[] = [];
   let cursor: string | null = null;
   do {
     const query = new URLSearchParams({ limit: "1000", minutes: String(YEARS_OF_MINUTES), ...(cursor && { cursor }) });
     const response = await fetch(`${system.url}${path}?${query}`, { headers: ORIGIN_HEADERS.read });
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
-    const page = (await response.json()) as { events: { event_id: string }[]; next: string | null };
-    ids.push(...page.events.map(({ event_id }) => event_id));
+    const page = (await response.json()) as { events: typeof events; next: string | null };
+    events.push(...page.events);
     cursor = page.next;
   } while (cursor !== null);
-  return ids.toSorted();
+  const ids = (list: typeof events) => list.map(({ event_id }) => event_id).toSorted();
+  return { ids: ids(events), corrected: ids(events.filter(({ country }) => country === CORRECTED_COUNTRY)) };
 }

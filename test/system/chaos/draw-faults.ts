@@ -7,7 +7,9 @@ import { SINKS } from "../../../durable-objects/sink-cursor/api.ts";
 import type { Random } from "../../../scripts/demo/random.ts";
 import type { FaultKind, FaultPlan, FaultRule } from "../../../scripts/local/faults/plan.ts";
 import type { Chaos } from "../../../scripts/local/queue/settings.ts";
+import type { JobKind } from "./jobs.ts";
 
+const JOBS: readonly (JobKind | null)[] = [null, "rebuild", "correction", null, "rebuild", "fill", null, "correction"];
 export const KILLS = ["runtime", "group"] as const;
 export type Kill = (typeof KILLS)[number];
 export const QUEUE_CHAOS = ["twice", "dropAcks", "lateMs", "shuffle", "hold"] as const;
@@ -18,6 +20,8 @@ export interface DrawnFaults {
   /** Of this sink nothing is delivered while there is traffic. */
   readonly held: string | null;
   readonly kill: Kill | null;
+  readonly job: JobKind | null;
+  readonly afterSwap: "confirm" | "revert";
 }
 
 /** Of calls; where a step makes dozens of them, a small share is enough to fail every other step. */
@@ -89,5 +93,7 @@ export function drawFaults(random: Random, run: number): DrawnFaults {
     },
     held: has("hold") ? random.pick(SINKS) : null,
     kill: run % 12 === 5 ? "runtime" : run % 12 === 10 ? "group" : null,
+    job: JOBS[run % JOBS.length]!,
+    afterSwap: random.pick(["confirm", "revert"]),
   };
 }

@@ -6,6 +6,7 @@ import { control } from "../../../scripts/local/running-system.ts";
 import { type RunningSystem, startSystem } from "../harness.ts";
 import { audit, settle } from "./audit.ts";
 import { type DrawnFaults, drawFaults } from "./draw-faults.ts";
+import { beginJob, endJob } from "./jobs.ts";
 import { Traffic } from "./traffic.ts";
 
 const WAIT_FACTOR = 0.02;
@@ -73,6 +74,9 @@ export class ChaosSuite {
     const began = Date.now();
     const running = traffic.run();
     running.catch(() => {}); // Awaited below, after a kill.
+    const job =
+      faults.job && sleep(random.int(0, 400)).then(() => beginJob(() => this.#system!, faults.job!, prefix, random));
+    job?.catch(() => {});
     if (random.chance(0.3)) await control("POST", `/local/cron?name=${MAINTENANCE_NOW_CRON}`, undefined, system.url);
     if (faults.kill !== null) {
       await sleep(random.int(50, 600));
@@ -90,15 +94,20 @@ export class ChaosSuite {
       url = system.url;
     }
     await running;
+    const jobPath = await job;
     const served = Date.now();
     await this.#count(system);
     await system.chaos({});
     await system.setFaults();
+    if (jobPath) {
+      await endJob(system, jobPath, faults.afterSwap);
+      this.table.add("job", faults.job!, 1);
+    }
     const ledger = await settle(system, this.#wasKilled);
     const settled = Date.now();
     await audit(system, traffic, ledger);
     if (process.env.CHAOS_TIMES)
-      console.log(prefix, faults.kill, {
+      console.log(prefix, faults.kill, faults.job, {
         traffic: served - began,
         settle: settled - served,
         audit: Date.now() - settled,
