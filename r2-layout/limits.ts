@@ -140,6 +140,8 @@ export const QUARANTINE = {
   pageLimitDefault: 50,
   /** Objects looked at for one answer: where most of them do not fit its filter, a page ends early, with a cursor. */
   objectsPerPage: 5_000,
+  /** Holes in one answer of a cursor. */
+  holesPerAnswer: 1_000,
   /** Of an entry's bytes in its JSON; all of them with `?raw=1`. */
   previewBytes: 16 * KiB,
   /** A re-drive's own body: mended lines of a hole, or a mended message. */

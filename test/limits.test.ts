@@ -159,6 +159,9 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     },
     pageLimitDefault: noLimit("a default"),
     objectsPerPage: queues("looks at QUARANTINE.objectsPerPage objects, and ends with a cursor where there are more"),
+    holesPerAnswer: both(
+      "queues/quarantine/hole-pages.test.ts: promise 9: go on after QUARANTINE.holesPerAnswer, the most of one answer: + %d",
+    ),
     previewBytes: both(
       "workers/edge/quarantine.workerd.test.ts: are shown as text where they are, else as base64, and whole as they are",
     ),

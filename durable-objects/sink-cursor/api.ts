@@ -104,14 +104,23 @@ export interface Failures {
   readonly last?: { readonly seq: number; readonly cause: string; readonly ageMs: number };
 }
 
+/** In the order of an answer: newest first, within a millisecond the highest seq. */
+export interface HolePlace {
+  /** When it was decided, milliseconds. */
+  readonly at: number;
+  readonly seq: number;
+}
+
 export interface HolesRequest {
   /** Only those decided at or before this time, milliseconds. */
   readonly until?: number;
+  /** Only those that come after this one in the order of an answer. */
+  readonly before?: HolePlace;
   /** Only this one. */
   readonly seq?: number;
   /** Only those that have not come back. */
   readonly open?: boolean;
-  /** 1,000 at most, and unless it says less. */
+  /** QUARANTINE.holesPerAnswer at most, and unless it says less. */
   readonly limit?: number;
 }
 

@@ -10,6 +10,7 @@
  * Were it written with the move of the cursor instead, a segment that heals between the effect and the move would count as
  * applied, and its events would be nowhere.
  */
+import { QUARANTINE } from "../../r2-layout/limits.ts";
 import type { Failures, Hole, HoleCounts, HolesRequest, RecordedHole } from "./api.ts";
 
 type HoleRow = {
@@ -27,7 +28,6 @@ type HoleRow = {
   redriven_as: number | null;
 };
 
-export const HOLES_PER_ANSWER = 1_000;
 /** More in a row than anybody asks about. */
 const IN_A_ROW_MAX = 100;
 
@@ -120,19 +120,22 @@ export class HoleTable {
   passed(
     shard: number,
     cursor: number,
-    { until, limit = HOLES_PER_ANSWER, seq, open = false }: HolesRequest,
+    { until, before, limit = QUARANTINE.holesPerAnswer, seq, open = false }: HolesRequest,
   ): RecordedHole[] {
+    const newest = Math.min(until ?? Number.MAX_SAFE_INTEGER, before?.at ?? Number.MAX_SAFE_INTEGER);
     return this.#sql
       .exec<HoleRow>(
         `SELECT * FROM sink_hole WHERE shard = ? AND seq <= ? AND at <= ? AND seq >= ?
-           AND (redriven_as IS NULL OR NOT ?)
+           AND (at < ? OR seq < ?) AND (redriven_as IS NULL OR NOT ?)
            ORDER BY at DESC, seq DESC LIMIT ?`,
         shard,
         Math.min(cursor, seq ?? cursor),
-        until ?? Number.MAX_SAFE_INTEGER,
+        newest,
         seq ?? 0,
+        before?.at ?? Number.MAX_SAFE_INTEGER,
+        before?.seq ?? Number.MAX_SAFE_INTEGER,
         open ? 1 : 0,
-        Math.min(limit, HOLES_PER_ANSWER),
+        Math.min(limit, QUARANTINE.holesPerAnswer),
       )
       .toArray()
       .map((row) => ({ ...holeOf(row), shard, at: row.at, attempts: row.attempts, redrivenAs: row.redriven_as }));

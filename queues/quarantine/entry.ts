@@ -43,7 +43,18 @@ export type EntryId =
 export const messageEntryId = (key: string): string => `m.${Buffer.from(key).toString("base64url")}`;
 
 export const holeEntryId = ({ sink, shard, seq }: Omit<EntryId & { kind: "hole" }, "kind">): string =>
-  `h.${sink}.${shardName(shard)}.${seq}`;
+  `${holesRank({ sink, shard })}${seq}`;
+
+/** Its place among entries of the same millisecond: a cursor's holes as it lists them, the highest seq first. */
+export function rankOf(id: string): string {
+  const entry = id.startsWith("h.") ? parseEntryId(id) : null;
+  if (entry?.kind !== "hole") return id;
+  return `${holesRank(entry)}${String(10 ** 15 - entry.seq).padStart(15, "0")}`;
+}
+
+/** What the ranks of a cursor's holes begin with. */
+export const holesRank = ({ sink, shard }: { readonly sink: SinkName; readonly shard: number }): string =>
+  `h.${sink}.${shardName(shard)}.`;
 
 const HOLE = /^h\.([a-z]+)\.(\d{3,6})\.([1-9]\d{0,14})$/;
 

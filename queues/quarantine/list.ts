@@ -4,14 +4,15 @@
  * may end early where most do not fit its filter; its cursor goes on from there.
  */
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
-import type { HolesApi, HolesRequest } from "../../durable-objects/sink-cursor/api.ts";
+import type { HolePlace, HolesApi } from "../../durable-objects/sink-cursor/api.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { QUARANTINE } from "../../r2-layout/limits.ts";
 import type { SinkName } from "../../r2-layout/sinks.ts";
 import { SINKS } from "../../r2-layout/sinks.ts";
 import { boundedParallel } from "../sessions/bounded-parallel.ts";
 import type { QuarantineEntry } from "./entry.ts";
-import { holeEntry, messageEntry, type ParkedObject } from "./entry.ts";
+import { holeEntry, holesRank, messageEntry, type ParkedObject, parseEntryId, rankOf } from "./entry.ts";
+import { holePages } from "./hole-pages.ts";
 
 /** The slice of R2 that a listing needs. */
 export interface ObjectLister {
@@ -58,21 +59,21 @@ export interface QuarantinePage {
 
 export async function listQuarantine(deps: QuarantineDeps, request: QuarantineRequest): Promise<QuarantinePage> {
   const { limit, state, kind, after } = request;
-  const holes = kind === "message" ? [] : await holesAfter(deps, request);
+  const holes = kind === "message" ? null : await HoleMerge.start(deps, request);
   const messages = kind === "hole" ? none() : parked(deps.bucket, after?.key ?? null);
   const entries: QuarantineEntry[] = [];
   let place = after;
   let looked = 0;
   let message = await messages.next();
   for (;;) {
-    const hole = holes[0];
+    const hole = holes?.first();
     const first = message.done ? hole : hole && isNewer(hole, message.value.entry) ? hole : message.value.entry;
     if (!first) return { entries, next: null };
     if (entries.length === limit || looked++ === QUARANTINE.objectsPerPage) return { entries, next: place };
     // Keys of an earlier version are not in the order of time: the place never goes back up, or holes would come twice.
     const { at, id } = place && isNewer(first, place) ? place : first;
     place = { at, id, key: place?.key ?? null };
-    if (first === hole) holes.shift();
+    if (first === hole) await holes?.shift();
     else if (!message.done) {
       place = { ...place, key: message.value.key };
       message = await messages.next();
@@ -84,26 +85,67 @@ export async function listQuarantine(deps: QuarantineDeps, request: QuarantineRe
 type Placed = Pick<QuarantineEntry, "at" | "id">;
 
 const isNewer = (one: Placed, other: Placed): boolean =>
-  one.at > other.at || (one.at === other.at && one.id < other.id);
+  one.at > other.at || (one.at === other.at && rankOf(one.id) < rankOf(other.id));
 
-/** At most a page of each cursor's, newest first. */
-async function holesAfter(
-  deps: QuarantineDeps,
-  { state, limit, after }: QuarantineRequest,
-): Promise<QuarantineEntry[]> {
-  const request: HolesRequest = {
-    // Some may share the last one's millisecond, and be left out again.
-    limit: 2 * limit,
-    ...(state === "open" && { open: true }),
-    ...(after && { until: Date.parse(after.at) }),
-  };
-  const entries: QuarantineEntry[] = [];
-  const keepers = SINKS.flatMap((sink) => Array.from({ length: deps.shards }, (_, shard) => ({ sink, shard })));
-  await boundedParallel(keepers, QUARANTINE.cursorsAtOnce, async ({ sink, shard }) => {
-    const holes = await holeKeeper(deps, sink, shard).holes(shard, request);
-    for (const hole of holes) entries.push(holeEntry(sink, hole));
-  });
-  return entries.filter((entry) => !after || isNewer(after, entry)).sort((a, b) => (isNewer(a, b) ? -1 : 1));
+/** What a cursor gave, never empty, and the way to what comes after it. */
+interface Head {
+  entries: QuarantineEntry[];
+  readonly more: () => Promise<QuarantineEntry[]>;
+}
+
+/** Every cursor's holes in one order. A cursor is asked for more only once those that it gave are used up. */
+class HoleMerge {
+  #heads: Head[] = [];
+
+  static async start(deps: QuarantineDeps, { state, limit, after }: QuarantineRequest): Promise<HoleMerge> {
+    const merge = new HoleMerge();
+    const keepers = SINKS.flatMap((sink) => Array.from({ length: deps.shards }, (_, shard) => ({ sink, shard })));
+    await boundedParallel(keepers, QUARANTINE.cursorsAtOnce, async ({ sink, shard }) => {
+      const before = after && holePlace(after, sink, shard);
+      const pages = holePages(holeKeeper(deps, sink, shard), shard, {
+        open: state === "open",
+        ...(before && { before }),
+        // One more than an answer has tells whether another follows.
+        pageSize: limit + 1,
+      });
+      const more = async () => {
+        const next = await pages.next();
+        return next.done ? [] : next.value.map((hole) => holeEntry(sink, hole));
+      };
+      const entries = await more();
+      if (entries.length > 0) merge.#heads.push({ entries, more });
+    });
+    return merge;
+  }
+
+  first(): QuarantineEntry | undefined {
+    return this.#newest()?.entries[0];
+  }
+
+  async shift(): Promise<void> {
+    const head = this.#newest();
+    if (!head) return;
+    head.entries.shift();
+    if (head.entries.length === 0) head.entries = await head.more();
+    if (head.entries.length === 0) this.#heads = this.#heads.filter((one) => one !== head);
+  }
+
+  #newest(): Head | undefined {
+    let newest: Head | undefined;
+    for (const head of this.#heads) {
+      if (!newest || isNewer(head.entries[0]!, newest.entries[0]!)) newest = head;
+    }
+    return newest;
+  }
+}
+
+/** Where a cursor's holes go on after an entry, which may be another's. */
+function holePlace({ at, id }: PagePlace, sink: SinkName, shard: number): HolePlace {
+  const ms = Date.parse(at);
+  const entry = parseEntryId(id);
+  if (entry?.kind === "hole" && entry.sink === sink && entry.shard === shard) return { at: ms, seq: entry.seq };
+  // Of the same millisecond either none was listed yet, or all of them.
+  return holesRank({ sink, shard }) > rankOf(id) ? { at: ms + 1, seq: 0 } : { at: ms, seq: 0 };
 }
 
 export const holeKeeper = <Api>(

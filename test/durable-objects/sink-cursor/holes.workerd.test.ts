@@ -103,6 +103,23 @@ describe.each(["SinkCursor", "LakeCatalog"] as const)("a hole beside the cursor 
     expect(await status()).toMatchObject({ holes: { events: 4, quarantined: 0, open: 1 } });
   });
 
+  it("is given once by pages that go on after each other's last, within a millisecond, too", async () => {
+    const { api, lease, advance } = OWNERS[name]();
+    const { token } = (await lease("a"))!;
+    for (let seq = 1; seq <= 7; seq++) {
+      await api.decide(SHARD, token, seq - 1, hole(seq));
+      await advance(token, seq - 1, seq);
+    }
+    const all = await api.holes(SHARD);
+    expect(all.map(({ seq }) => seq)).toEqual([7, 6, 5, 4, 3, 2, 1]);
+    for (let i = 0; i < all.length; i++) {
+      const { at, seq } = all[i]!;
+      expect(await api.holes(SHARD, { before: { at, seq }, limit: 2 })).toEqual(all.slice(i + 1, i + 3));
+    }
+    expect(await api.holes(SHARD, { before: { at: all[0]!.at + 1, seq: 0 } })).toEqual(all);
+    expect(await api.holes(SHARD, { before: { at: all.at(-1)!.at, seq: 0 } })).toEqual([]);
+  });
+
   it("says how many segments right before it were left out for the most part although they were there", async () => {
     const { api, lease, advance } = OWNERS[name]();
     const { token } = (await lease("a"))!;
