@@ -2,10 +2,11 @@
 import parquet from "parquet-wasm/esm/parquet_wasm_bg.wasm";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import { REPLAY_DESK_NAME } from "../../durable-objects/replay-desk/api.ts";
-import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import type { HolesApi, SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import { correctLake, swapCorrection } from "../../queues/lake/correct.ts";
 import { createLakeRows } from "../../queues/lake/read-rows.ts";
 import { createLakeRebuild } from "../../queues/lake/rebuild.ts";
+import { holePages } from "../../queues/quarantine/hole-pages.ts";
 import type { ReplayDeps } from "../../queues/replay/consume.ts";
 import { advanceJob, holdJob } from "../../queues/replay/driver.ts";
 import { createDueJobs } from "../../queues/replay/due-jobs.ts";
@@ -45,8 +46,10 @@ function ruleParts(env: PipelineEnv, shards: number): RuleParts {
     bucket,
     lakeRows: createLakeRows(lake),
     async holes(sink, shard) {
-      const keeper = sink === "lake" ? catalog : cursors.getByName(`${sink}:${shardName(shard)}`);
-      return (await keeper.holes(shard)).filter(({ redrivenAs }) => redrivenAs === null);
+      const keeper: Pick<HolesApi, "holes"> =
+        sink === "lake" ? catalog : cursors.getByName(`${sink}:${shardName(shard)}`);
+      // To the last: one that is not named here is a segment that a rebuild would miss, or have twice.
+      return (await Array.fromAsync(holePages(keeper, shard))).flat();
     },
     lakeCursor: null,
   };
@@ -62,11 +65,7 @@ function ruleParts(env: PipelineEnv, shards: number): RuleParts {
     source: rowSource(sources),
     lakeSource: rowSource({
       ...sources,
-      async lakeCursor(shard) {
-        const { cursor = 0, holes } = (await catalog.status()).cursors[shard] ?? {};
-        // What the lake has left out, the rollups may have: then all of it is read from the log.
-        return holes && holes.open > 0 ? 0 : cursor;
-      },
+      lakeCursor: async (shard) => (await catalog.status()).cursors[shard]?.cursor ?? 0,
     }),
     rawSource: rowSource({ ...sources, logs: withoutRules(logs) }),
     targets: (calls: CallBudget) => ({
