@@ -22,7 +22,7 @@ import { beginRead, type ReadState } from "./reads.ts";
 import { beginRules, type Draft, RuleJob, type RuleProgress } from "./rule-job.ts";
 import type { RuleParts } from "./rule-parts.ts";
 import { seqAt } from "./seq-at.ts";
-import { type Advance, MORE, type Slice } from "./slice.ts";
+import { type Advance, advanceStages, MORE, type Slice, type StageEnd } from "./slice.ts";
 import { type Looks, NO_LOOKS } from "./stand-back.ts";
 import { walkReads } from "./walk-reads.ts";
 
@@ -68,7 +68,11 @@ class AuditJob {
     };
   }
 
-  async advance(): Promise<Advance> {
+  advance(): Promise<Advance> {
+    return advanceStages(this.#slice, () => this.#stage());
+  }
+
+  async #stage(): Promise<StageEnd> {
     switch (this.#progress.stage) {
       case "ids":
         return this.#ids();
@@ -81,7 +85,7 @@ class AuditJob {
     }
   }
 
-  async #ids(): Promise<Advance> {
+  async #ids(): Promise<StageEnd> {
     // One shard has nobody to share an id with.
     while (this.#parts.shards > 1 && this.#progress.at.day < this.#days.length) {
       if (this.#slice.over) return MORE;
@@ -89,7 +93,7 @@ class AuditJob {
     }
     if (this.#progress.suspects === 0) return { kind: "state", state: "done", outcome: "no id in two shards" };
     await this.#save({ stage: "copies" });
-    return MORE;
+    return "next";
   }
 
   async #comparePage(): Promise<void> {
@@ -122,7 +126,7 @@ class AuditJob {
     await this.#save({ at: moved, days: [...days], suspects: this.#progress.suspects + found.size });
   }
 
-  async #copies(): Promise<Advance> {
+  async #copies(): Promise<StageEnd> {
     const suspects = new Set<string>();
     for (const name of await this.#store.names("suspects/", null)) {
       for (const id of await this.#store.get<readonly string[]>(name)) suspects.add(id);
@@ -140,7 +144,7 @@ class AuditJob {
     return done ? this.#decide() : MORE;
   }
 
-  async #decide(): Promise<Advance> {
+  async #decide(): Promise<StageEnd> {
     const copies: (EventCopy & { readonly committedAt: number })[] = [];
     const byPlace = new Map<string, number>();
     const all: EventCopy[] = [];
@@ -167,7 +171,7 @@ class AuditJob {
       drafts.push(draft);
     }
     await this.#save({ stage: "rules", rules: beginRules(drafts, settledCounts(gone, "repeated")) });
-    return MORE;
+    return "next";
   }
 
   /** The segments that were committed on each day, and the day before and after: runs of ids are known by the day. */

@@ -20,7 +20,7 @@ import { JobStore } from "./job-store.ts";
 import { beginRead, type ReadState } from "./reads.ts";
 import { beginRules, type Draft, RuleJob, type RuleProgress } from "./rule-job.ts";
 import type { RuleParts } from "./rule-parts.ts";
-import { type Advance, lookAgain, MORE, type Slice } from "./slice.ts";
+import { type Advance, advanceStages, lookAgain, MORE, type Slice, type StageEnd } from "./slice.ts";
 import { type Looks, NO_LOOKS } from "./stand-back.ts";
 import { walkReads } from "./walk-reads.ts";
 
@@ -89,7 +89,11 @@ class SettlementJob {
     this.#progress = progress;
   }
 
-  async advance(): Promise<Advance> {
+  advance(): Promise<Advance> {
+    return advanceStages(this.#slice, () => this.#stage());
+  }
+
+  async #stage(): Promise<StageEnd> {
     switch (this.#progress.stage) {
       case "wait":
         return this.#wait();
@@ -104,12 +108,12 @@ class SettlementJob {
     }
   }
 
-  async #wait(): Promise<Advance> {
+  async #wait(): Promise<StageEnd> {
     const { cursors } = await this.#parts.lake();
     const behind = this.#progress.heads.findIndex((head, shard) => (cursors[shard] ?? 0) < head);
     if (behind < 0) {
       await this.#save({ stage: "ids" });
-      return MORE;
+      return "next";
     }
     await this.#slice.save({
       waitsFor: `lake of shard ${behind}: at ${cursors[behind] ?? 0} of ${this.#progress.heads[behind]}`,
@@ -117,7 +121,7 @@ class SettlementJob {
     return lookAgain;
   }
 
-  async #ids(): Promise<Advance> {
+  async #ids(): Promise<StageEnd> {
     const { done } = await walkReads(this.#slice, this.#parts.source, this.#progress.reads, {
       sink: "lake",
       maxEvents: REPLAY.stepEvents,
@@ -132,17 +136,18 @@ class SettlementJob {
       },
       save: (reads) => this.#save({ reads }),
     });
-    if (done) await this.#save({ stage: "copies", lots: this.#progress.lots.toSorted((a, b) => a.from - b.from) });
-    return MORE;
+    if (!done) return MORE;
+    await this.#save({ stage: "copies", lots: this.#progress.lots.toSorted((a, b) => a.from - b.from) });
+    return "next";
   }
 
-  async #copies(): Promise<Advance> {
+  async #copies(): Promise<StageEnd> {
     const { lots, drafts, settled } = this.#progress;
     const group = this.#progress.group ?? this.#groupFrom(0);
     if (group.first >= lots.length) {
       if (drafts.length === 0) return { kind: "state", state: "done", outcome: "nothing to settle" };
       await this.#save({ stage: "rules", rules: beginRules(drafts, settled) });
-      return MORE;
+      return "next";
     }
     const ids = new Set<string>();
     for (const { object } of lots.slice(group.first, group.end)) {
@@ -160,7 +165,7 @@ class SettlementJob {
     });
     if (!done) return MORE;
     await this.#decide(group, found);
-    return MORE;
+    return "next";
   }
 
   async #decide(group: { first: number; end: number }, found: string): Promise<void> {

@@ -15,6 +15,17 @@ export type Advance =
   | { readonly kind: "state"; readonly state: JobState; readonly outcome?: string };
 
 export const MORE: Advance = { kind: "more" };
+/** A stage has ended: the next begins in the same slice, if there is time. */
+export type StageEnd = Advance | "next";
+
+/** Stages one after the other, for as long as the slice lasts. */
+export async function advanceStages(slice: Slice, stage: () => Promise<StageEnd>): Promise<Advance> {
+  for (;;) {
+    const end = await stage();
+    if (end !== "next") return end;
+    if (slice.over) return MORE;
+  }
+}
 export const lookAgain: Advance = { kind: "more", inMs: REPLAY.lookAgainMs };
 
 export interface SliceOptions {

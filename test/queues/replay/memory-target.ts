@@ -1,6 +1,7 @@
 /** A store for replays of which everything is known: it keeps the contract of queues/replay/target.ts, and holds the driver to it. */
 import type { SinkName } from "../../../durable-objects/sink-cursor/api.ts";
 import type { ReplayJob, ReplayRead, ReplayStep, ReplayTarget } from "../../../queues/replay/target.ts";
+import type { EventRow } from "../../../r2-layout/event-columns.ts";
 
 interface Build {
   readonly upTo: ReadonlyMap<number, number>;
@@ -20,13 +21,22 @@ export class MemoryTarget implements ReplayTarget {
   readonly confirmed: string[] = [];
   /** By shard: where the live store stands, and a build has to come to. */
   heads: () => ReadonlyMap<number, number>;
+  /** What it keeps of an event. */
+  readonly keeps: (row: EventRow) => string;
   #more = 0;
 
-  constructor(sink: SinkName, heads: () => ReadonlyMap<number, number>, live: readonly string[] = [], maxEvents = 2) {
+  constructor(
+    sink: SinkName,
+    heads: () => ReadonlyMap<number, number>,
+    live: readonly string[] = [],
+    maxEvents = 2,
+    keeps: (row: EventRow) => string = ({ event_id }) => event_id,
+  ) {
     this.sink = sink;
     this.heads = heads;
     this.live = [...live];
     this.maxEvents = maxEvents;
+    this.keeps = keeps;
   }
 
   /** The next calls answer "more" first. */
@@ -36,8 +46,8 @@ export class MemoryTarget implements ReplayTarget {
 
   async fill(_job: ReplayJob, step: ReplayStep): Promise<number | "more"> {
     if (this.#more-- > 0) return "more";
-    const missing = step.events.filter(({ event_id }) => !this.live.includes(event_id));
-    this.live.push(...missing.map(({ event_id }) => event_id));
+    const missing = step.events.map(this.keeps).filter((kept) => !this.live.includes(kept));
+    this.live.push(...missing);
     return missing.length;
   }
 
@@ -70,7 +80,7 @@ export class MemoryTarget implements ReplayTarget {
     if (step.step !== at.step + 1 || step.from !== at.to) throw new RangeError(`step ${name} ${cut} does not follow`);
     build.steps.set(name, cut);
     build.added.set(step.shard, { step: step.step, to: step.to });
-    build.ids.push(...step.events.map(({ event_id }) => event_id));
+    build.ids.push(...step.events.map(this.keeps));
     return undefined;
   }
 

@@ -68,13 +68,17 @@ export class Crash {
     throw new Error("injected crash");
   }
 
-  /** The same party, whose every method is a call of this process. */
-  within<T extends object>(party: T): T {
+  /**
+   * The same party, whose methods are calls of this process. @param effects those that change something, where reads are
+   * not to count: to die at a read is to die after the effect before it.
+   */
+  within<T extends object>(party: T, effects?: readonly (keyof T)[]): T {
     return new Proxy(party, {
       get: (of, name) => {
         // Called on the party itself: every member of an RPC stub is a stub, `apply` too.
         const callable = of as Record<PropertyKey, (...args: unknown[]) => unknown>;
         if (typeof callable[name] !== "function") return callable[name];
+        if (effects && !effects.includes(name as keyof T)) return (...args: unknown[]) => callable[name]!(...args);
         return (...args: unknown[]) => this.around(async () => callable[name]!(...args));
       },
     });
