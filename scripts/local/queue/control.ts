@@ -1,11 +1,12 @@
 /**
- * The local control of a run, under /local/ of its origin and only there: run the cron now, look at the queues, make
- * them misbehave, make calls of the Workers fail (`/local/chaos`). Asks for the local admin token, so that no web page in a browser on this machine can call it.
+ * The local control of a run, under /local/ of its origin and only there: run the cron now, look at the queues, put a
+ * message on one, make them misbehave, make calls of the Workers fail (`/local/chaos`). Asks for the local admin token, so that no web page in a browser on this machine can call it.
  */
 import { parseQueueChaos } from "../chaos-setting.ts";
 import { askWorkers } from "../faults/ask.ts";
 import { parseFaultPlan } from "../faults/plan.ts";
 import type { LocalQueueEnv } from "./local-queue.ts";
+import { storedMessage } from "./stored-message.ts";
 
 export interface ControlEnv extends LocalQueueEnv {
   readonly QUEUE_NAMES: readonly string[];
@@ -45,6 +46,13 @@ async function answerControl(request: Request, env: ControlEnv): Promise<Respons
       const names = env.QUEUE_NAMES.filter((name) => name.startsWith(searchParams.get("queue") ?? ""));
       await Promise.all(names.map((name) => queue(env, name).setChaos(chaos)));
       return answer({ queues: names, chaos });
+    }
+    case "POST /local/queues/send": {
+      const name = searchParams.get("queue") ?? "";
+      if (!env.QUEUE_NAMES.includes(name)) throw new RangeError(`there is no queue ${JSON.stringify(name)}`);
+      const body = await request.json();
+      await queue(env, name).put([storedMessage(body, { contentType: typeof body === "string" ? "text" : "json" })]);
+      return answer({ queue: name });
     }
     case "GET /local/chaos":
       return answer({ workers: await askWorkers(workers(env), env.CONTROL_TOKEN, null) });

@@ -11,6 +11,7 @@ import {
   type Correction,
   changes,
   confirm,
+  countedAs,
   deviceIds,
   evenly,
   figures,
@@ -202,10 +203,7 @@ async function republishes(on: RunningSystem): Promise<void> {
   const devices = (name: string) => [0, 1, 2, 3].map((i) => `${name}-${i}`);
   const ids = async (name: string) =>
     (await Promise.all(devices(name).map((id) => deviceIds(on, id)))).flat().toSorted();
-  const tapped = async () => {
-    const points = await on.rollups({ metric: "events", grain: "day", by: "event_name", from: iso(at - 48 * HOUR_MS) });
-    return points.filter(({ key }) => key.event_name === "Tablet Tapped").reduce((sum, { value }) => sum + value, 0);
-  };
+  const tapped = () => countedAs(on, "Tablet Tapped", at - 48 * HOUR_MS);
   const all = idsOf(events("wrong"));
 
   await send(on, events("wrong"));

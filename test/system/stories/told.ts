@@ -79,12 +79,17 @@ export interface Point {
 }
 
 /** Every figure of a time that the rollups can tell, by what it was asked for. */
-export async function figures(system: RunningSystem, from: number, to: number): Promise<ReadonlyMap<string, Point>> {
+export async function figures(
+  system: RunningSystem,
+  from: number,
+  to: number,
+  grains: readonly string[] = ["minute", "hour", "day"],
+): Promise<ReadonlyMap<string, Point>> {
   const all = new Map<string, Point>();
   const day = 24 * HOUR_MS;
   const days = { from: iso(Math.floor(from / day) * day), to: iso(Math.ceil(to / day) * day) };
   for (const metric of ["events", "users", "revenue"]) {
-    for (const grain of ["minute", "hour", "day"]) {
+    for (const grain of grains) {
       for (const by of metric === "users" ? [""] : ["", "event_name"]) {
         const range = grain === "day" ? days : { from: iso(from), to: iso(to) };
         const points = (await system.rollups({ metric, grain, ...range, ...(by && { by }) })) as readonly Point[];
@@ -93,6 +98,12 @@ export async function figures(system: RunningSystem, from: number, to: number): 
     }
   }
   return all;
+}
+
+/** Events of this name in the days since a time, as the rollups count them. */
+export async function countedAs(system: RunningSystem, event: string, since: number): Promise<number> {
+  const points = await system.rollups({ metric: "events", grain: "day", by: "event_name", from: iso(since) });
+  return points.filter(({ key }) => key.event_name === event).reduce((sum, { value }) => sum + value, 0);
 }
 
 export interface Change {
