@@ -16,7 +16,7 @@ import { idHash } from "../../r2-layout/event-id.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { DAY_MS, REPLAY } from "../../r2-layout/limits.ts";
 import { dayOf, MICROS_PER_MS } from "../../r2-layout/time.ts";
-import { copyOf, type EventCopy, idKey, repeatedCopies, retractions, settledCounts } from "./copies.ts";
+import { copyOf, type EventCopy, idKey, repeatedCopies, retractions, settledCounts, withOrigins } from "./copies.ts";
 import { JobStore } from "./job-store.ts";
 import { beginRead, type ReadState } from "./reads.ts";
 import { beginRules, type Draft, RuleJob, type RuleProgress } from "./rule-job.ts";
@@ -164,8 +164,9 @@ class AuditJob {
     }
     const gone = repeatedCopies(copies);
     if (gone.length === 0) return { kind: "state", state: "done", outcome: "no id in two shards" };
+    const places = await withOrigins(gone, (shard) => this.#parts.source.holes("lake", shard));
     const drafts: Draft[] = [];
-    for (const [n, filter] of retractions(gone, REPLAY.placesPerRule).entries()) {
+    for (const [n, filter] of retractions(places, REPLAY.placesPerRule).entries()) {
       const draft = { key: String(n), object: `drafts/${n}.json.gz` };
       await this.#store.put(draft.object, filter);
       drafts.push(draft);

@@ -1,5 +1,6 @@
 /** Copies of one event that a settlement or an audit found, and which of them go. Pure. */
 import type { Settled } from "../../durable-objects/replay-desk/api.ts";
+import type { RecordedHole } from "../../durable-objects/sink-cursor/api.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import type { EventPlace, RuleFilter } from "../../r2-layout/rule.ts";
 import { dayOf } from "../../r2-layout/time.ts";
@@ -75,6 +76,25 @@ export function retractions(copies: readonly EventCopy[], placesPerRule: number)
     });
   }
   return filters;
+}
+
+/**
+ * The copies, and under a second place those that the lake left out once and got back as another segment: rows of that
+ * segment pass through rules by the place that they came from (queues/read-log.ts), where the other stores have them.
+ */
+export async function withOrigins(
+  copies: readonly EventCopy[],
+  lakeHoles: (shard: number) => Promise<readonly Pick<RecordedHole, "seq" | "redrivenAs">[]>,
+): Promise<EventCopy[]> {
+  const all = [...copies];
+  for (const [shard, some] of Map.groupBy(copies, (copy) => copy.shard)) {
+    const origins = new Map((await lakeHoles(shard)).map(({ seq, redrivenAs }) => [redrivenAs, seq]));
+    for (const copy of some) {
+      const seq = origins.get(copy.seq);
+      if (seq !== undefined) all.push({ ...copy, seq });
+    }
+  }
+  return all;
 }
 
 export function settledCounts(copies: readonly EventCopy[], cause: Settled["cause"]): Settled[] {

@@ -8,7 +8,8 @@
  *                was written before the rule (and is found now) or has passed through it
  *     lake       files are rewritten and staged, each changed row is kept as a pair (before, after) in R2, then one commit
  *     gap        rows between the lake's noted cursor and the rule, read from the log as they stand in it: the lake may have
- *                written them corrected while timelines had them as they were, so the lake's pairs do not name them
+ *                written them corrected while timelines had them as they were, so the lake's pairs do not name them. The same
+ *                for segments of which lake or timelines left something out (timeline-places.ts)
  *     timelines  every pair is amended: by place and id, so the same pair twice is harmless
  *     rollups    hours touched by pairs are built anew from the lake's rows and swapped, window by window
  *     record     what was done, for people
@@ -29,8 +30,9 @@ import { JobStore } from "./job-store.ts";
 import { FRESH, type SinkProgress } from "./progress.ts";
 import { beginRead, type ReadState } from "./reads.ts";
 import type { ChangedRow, LakeCorrection, RuleParts } from "./rule-parts.ts";
-import { type Advance, lookAgain, MORE, type Slice } from "./slice.ts";
+import { type Advance, advanceStages, lookAgain, MORE, type Slice, type StageEnd } from "./slice.ts";
 import type { ReplayJob } from "./target.ts";
+import { pairsAsInTimelines, type TimelinePlaces, timelinePlaces } from "./timeline-places.ts";
 import { walkReads } from "./walk-reads.ts";
 
 /** One rule of the job: a correction has one, a settlement one for each lot of places. */
@@ -101,8 +103,11 @@ export class RuleJob {
     this.#progress = progress;
   }
 
-  /** One stage, or a part of it. */
-  async advance(): Promise<Advance> {
+  advance(): Promise<Advance> {
+    return advanceStages(this.#slice, () => this.#stage());
+  }
+
+  async #stage(): Promise<StageEnd> {
     switch (this.#progress.stage) {
       case "raise":
         return this.#raise();
@@ -122,13 +127,13 @@ export class RuleJob {
     }
   }
 
-  async #raise(): Promise<Advance> {
+  async #raise(): Promise<StageEnd> {
     const { drafts, versions, lakeBefore } = this.#progress;
     if (lakeBefore === null) await this.#save({ lakeBefore: await this.#parts.lake() });
     const draft = drafts[versions.length];
     if (!draft) {
       await this.#save({ stage: "wait" });
-      return MORE;
+      return "next";
     }
     const turn = await this.#slice.takeRule(draft.key);
     if ("waitsFor" in turn) return this.#waitFor(turn.waitsFor);
@@ -143,10 +148,10 @@ export class RuleJob {
     await this.#slice.ruleRaised(rule.version);
     await this.#parts.fence(rule.version, filter);
     await this.#save({ versions: [...versions, rule.version], places });
-    return MORE;
+    return "next";
   }
 
-  async #wait(): Promise<Advance> {
+  async #wait(): Promise<StageEnd> {
     const cursors = await this.#parts.cursors();
     for (const sink of SINKS) {
       const shard = this.#progress.places.findIndex((seq, at) => (cursors[sink][at] ?? 0) < seq);
@@ -156,14 +161,17 @@ export class RuleJob {
       }
     }
     await this.#save({ stage: "lake" });
-    return MORE;
+    return "next";
   }
 
-  async #lake(): Promise<Advance> {
+  async #lake(): Promise<StageEnd> {
     const correction = await this.#correction();
     const answer = await this.#parts.correctLake(
       correction,
-      ({ file, page, rows }) => this.#store.put(pairName("lake", file, page), rows),
+      async ({ file, page, rows }) => {
+        // A file that was swapped in already has nothing left to change: its pages stay as they were written.
+        if (rows.length > 0) await this.#store.put(pairName("lake", file, page), rows);
+      },
       this.#slice.now() + REPLAY.sliceMs,
     );
     if (answer === "more") {
@@ -173,50 +181,69 @@ export class RuleJob {
     const swapped = await this.#parts.swapLake(correction);
     if (!swapped) return MORE;
     await this.#save({ stage: "gap", snapshot: swapped.snapshot });
-    return MORE;
+    return "next";
   }
 
-  async #gap(): Promise<Advance> {
-    const { lakeBefore, places } = this.#progress;
-    const reads =
-      this.#progress.gap ??
-      places.flatMap((to, shard) => {
-        const after = lakeBefore?.cursors[shard] ?? 0;
-        return after < to ? [beginRead({ shard, after, to, steps: 0 })] : [];
-      });
+  async #gap(): Promise<StageEnd> {
+    const reads = this.#progress.gap ?? (await this.#gapReads());
     // Both readings take the sessions' part of the log: it is timelines that this is for.
     const { done } = await walkReads(this.#slice, this.#parts.rawSource, reads, {
       sink: "sessions",
       maxEvents: REPLAY.stepEvents,
-      apply: async ({ shard, step, from, to, events }) => {
+      apply: async ({ shard, from, to, events }) => {
         if (events.length === 0) return;
         const read = beginRead({ shard, after: from, to, steps: 0 });
         const now = await this.#parts.source.rows(read, to, "log", "sessions");
         const pairs = changedRows(events, now.events);
-        if (pairs.length > 0) await this.#store.put(pairName("gap", shard, step), pairs);
+        if (pairs.length > 0) await this.#store.put(pairName("gap", shard, from), pairs);
       },
       save: (gap) => this.#save({ gap }),
     });
-    if (done) await this.#save({ stage: "timelines" });
-    return MORE;
+    if (!done) return MORE;
+    await this.#save({ stage: "timelines" });
+    return "next";
   }
 
-  async #timelines(): Promise<Advance> {
+  /** What stands between the lake's cursor and the rule, and before that what timelines have otherwise than the lake. */
+  async #gapReads(): Promise<ReadState[]> {
+    const { lakeBefore, places } = this.#progress;
+    const known: Record<number, TimelinePlaces> = {};
+    const reads: ReadState[] = [];
+    for (const [shard, place] of places.entries()) {
+      const after = lakeBefore?.cursors[shard] ?? 0;
+      if (after < place) reads.push(beginRead({ shard, after, to: place, steps: 0 }));
+      const lake = await this.#parts.source.holes("lake", shard);
+      const sessions = await this.#parts.source.holes("sessions", shard);
+      if (lake.length + sessions.length === 0) continue;
+      const here = timelinePlaces(lake, sessions);
+      known[shard] = here;
+      const { segments } = await this.#parts.logs.getByName(shardName(shard)).segments(0, 1);
+      const oldest = segments[0]?.seq ?? place;
+      const seqs = here.read.filter((seq) => seq >= oldest && seq <= after && seq < place);
+      for (const part of joined(seqs)) reads.push(beginRead({ shard, ...part, steps: 0 }));
+    }
+    await this.#store.put(PLACES, known);
+    return reads;
+  }
+
+  async #timelines(): Promise<StageEnd> {
     const rules = this.#progress.versions.at(-1)!;
+    const places = await this.#store.get<Record<number, TimelinePlaces>>(PLACES);
     while (!this.#slice.over) {
       const [name] = await this.#store.names("pairs/", this.#progress.pairs.page, 1);
       if (name === undefined) {
         await this.#save({ stage: "rollups", hours: mergeRanges(this.#progress.hours, REPLAY.windows) });
-        return MORE;
+        return "next";
       }
       const pairs = await this.#store.get<readonly ChangedRow[]>(name);
-      while (this.#progress.pairs.offset < pairs.length) {
+      const amended = name.startsWith("pairs/lake") ? pairsAsInTimelines(pairs, places) : pairs;
+      while (this.#progress.pairs.offset < amended.length) {
         const { offset } = this.#progress.pairs;
-        const part = pairs.slice(offset, offset + REPLAY.pairsAtOnce);
-        const amended = await this.#parts.amend(part, rules, this.#slice.calls);
-        if (amended === "more") return MORE;
+        const part = amended.slice(offset, offset + REPLAY.pairsAtOnce);
+        const answer = await this.#parts.amend(part, rules, this.#slice.calls);
+        if (answer === "more") return MORE;
         this.#slice.count(part.length);
-        await this.#savePairs(amended, { offset: offset + part.length });
+        await this.#savePairs(answer, { offset: offset + part.length });
       }
       const lake = this.#progress.pairs.lake + (name.startsWith("pairs/lake") ? pairs.length : 0);
       const hours = addHours(this.#progress.hours, hoursOf(pairs));
@@ -225,12 +252,12 @@ export class RuleJob {
     return MORE;
   }
 
-  async #rollups(): Promise<Advance> {
+  async #rollups(): Promise<StageEnd> {
     const { hours, window } = this.#progress;
     const range = hours[window.n];
     if (!range) {
       await this.#save({ stage: "record" });
-      return MORE;
+      return "next";
     }
     const target = this.#parts.correctedRollups();
     const { shards } = this.#parts;
@@ -254,7 +281,7 @@ export class RuleJob {
     }
     if ((await target.confirm(replay)) === "more") return MORE;
     await this.#save({ window: { n: window.n + 1, build: FRESH } });
-    return MORE;
+    return "next";
   }
 
   async #ruleOf({ object }: Draft): Promise<{ filter: RuleFilter; change: RuleChange; note: string | null }> {
@@ -316,6 +343,23 @@ export class RuleJob {
     this.#progress = { ...this.#progress, ...change };
     await this.#persist(this.#progress);
   }
+}
+
+/** Where timelines have what the lake has elsewhere, by shard. */
+const PLACES = "timeline-places.json.gz";
+
+/** Segments that a few others lie between are read with these. */
+const READ_ALONG = 16;
+
+/** Pure. @param seqs in order */
+function joined(seqs: readonly number[]): { readonly after: number; readonly to: number }[] {
+  const parts: { after: number; to: number }[] = [];
+  for (const seq of seqs) {
+    const last = parts.at(-1);
+    if (last && seq - last.to <= READ_ALONG) last.to = seq;
+    else parts.push({ after: seq - 1, to: seq });
+  }
+  return parts;
 }
 
 /** Names sort, so that pages are walked in one order. */

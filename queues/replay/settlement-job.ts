@@ -15,7 +15,16 @@ import type { Settled, SettlementSpec } from "../../durable-objects/replay-desk/
 import { shardName } from "../../r2-layout/keys.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
-import { addSettled, copyOf, type EventCopy, idKey, retractions, settledCounts, supersededCopies } from "./copies.ts";
+import {
+  addSettled,
+  copyOf,
+  type EventCopy,
+  idKey,
+  retractions,
+  settledCounts,
+  supersededCopies,
+  withOrigins,
+} from "./copies.ts";
 import { JobStore } from "./job-store.ts";
 import { beginRead, type ReadState } from "./reads.ts";
 import { beginRules, type Draft, RuleJob, type RuleProgress } from "./rule-job.ts";
@@ -174,8 +183,9 @@ class SettlementJob {
       copies.push(...(await this.#store.get<readonly EventCopy[]>(name)));
     }
     const gone = supersededCopies(copies);
+    const places = await withOrigins(gone, (shard) => this.#parts.source.holes("lake", shard));
     const drafts: Draft[] = [];
-    for (const [n, filter] of retractions(gone, REPLAY.placesPerRule).entries()) {
+    for (const [n, filter] of retractions(places, REPLAY.placesPerRule).entries()) {
       const draft = { key: `${group.first}-${n}`, object: `drafts/${group.first}-${n}.json.gz` };
       await this.#store.put(draft.object, filter);
       drafts.push(draft);

@@ -4,13 +4,12 @@
  */
 import type { EventLogApi, EventLogPlacesApi, EventLogRulesApi } from "../../durable-objects/event-log/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
-import type { HolesApi, SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import type { RecordedHole, SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import type { EventRow, QuarantineRow } from "../../r2-layout/event-columns.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import { type LogPage, LogReader, type LogStep, type SegmentReader, type ShardRules } from "../read-log.ts";
-import type { LeftOutPart } from "../read-segment.ts";
 import type { ReadState, RowOrigin } from "./reads.ts";
 
 export interface SourceRows {
@@ -26,6 +25,8 @@ export interface RowSource {
   rows(read: ReadState, to: number, origin: RowOrigin, sink: SinkName): Promise<SourceRows>;
   /** Events in a part of a shard's log, as far as the log knows: for people. */
   count(shard: number, after: number, to: number): Promise<number>;
+  /** What a live sink has left out, whether it came back or not. */
+  holes(sink: SinkName, shard: number): Promise<readonly RecordedHole[]>;
 }
 
 /** Steps of the lake's rows in the order of their seqs, dense: each begins where the one before ended, the last ends at `to`. */
@@ -49,11 +50,12 @@ export interface RowSourceDeps {
   >;
   readonly bucket: SegmentReader;
   readonly lakeRows: LakeRows;
-  /** The live sink's holes. */
-  holes(sink: SinkName, shard: number): Promise<Awaited<ReturnType<HolesApi["holes"]>>>;
+  /** All of a live sink's holes, those that came back, too. */
+  holes(sink: SinkName, shard: number): Promise<readonly RecordedHole[]>;
   /**
    * The lake's cursor, where a window is better read from the lake, which finds it by its time, than from all of the log
-   * since; null for a sink that must not depend on the lake.
+   * since; null for a sink that must not depend on the lake. Where lake and sink have not the same events of a part of the
+   * log, because one of them left some out, it is read from the log all the same.
    */
   readonly lakeCursor: ((shard: number) => Promise<number>) | null;
 }
@@ -67,7 +69,7 @@ class LogThenLake implements RowSource {
   readonly #deps: RowSourceDeps;
   readonly #readers = new Map<number, LogReader>();
   readonly #oldest = new Map<number, number>();
-  readonly #left = new Map<string, ReadonlyMap<number, LeftOutPart>>();
+  readonly #holes = new Map<string, readonly RecordedHole[]>();
   #page: { readonly of: string; readonly page: LogPage } | null = null;
   #lakeStep: { readonly of: string; readonly rows: SourceRows } | null = null;
 
@@ -76,8 +78,10 @@ class LogThenLake implements RowSource {
   }
 
   async cut(read: ReadState, sink: SinkName, maxEvents: number): Promise<{ to: number; origin: RowOrigin }> {
-    const lakeUntil = await this.#lakeUntil(read);
+    const lakeUntil = await this.#lakeUntil(read, sink);
     if (read.after < lakeUntil) return { to: await this.#lakeCut(read, lakeUntil, maxEvents), origin: "lake" };
+    // Before the log is asked: what comes back in between is then left out twice, and not given twice.
+    await this.holes(sink, read.shard);
     const { segments, head } = await this.#pageOf(read, sink);
     if (head < read.to) throw new Error(`shard ${read.shard} ends at ${head}, before ${read.to}`);
     return { to: cutSegments(segments, read.to, maxEvents), origin: "log" };
@@ -93,7 +97,8 @@ class LogThenLake implements RowSource {
   }
 
   async #fromLog(read: ReadState, to: number, sink: SinkName): Promise<SourceRows> {
-    const left = await this.#leftOut(sink, read.shard);
+    const open = (await this.holes(sink, read.shard)).filter(({ redrivenAs }) => redrivenAs === null);
+    const left = new Map(open.map((hole) => [hole.seq, hole]));
     const options = { sink, leftOut: (seq: number) => left.get(seq) };
     const events: EventRow[] = [];
     const quarantine: QuarantineRow[] = [];
@@ -141,14 +146,25 @@ class LogThenLake implements RowSource {
   }
 
   /** The last seq that is to be read from the lake. */
-  async #lakeUntil({ shard, to, window }: ReadState): Promise<number> {
+  async #lakeUntil({ shard, to, window }: ReadState, sink: SinkName): Promise<number> {
     let oldest = this.#oldest.get(shard);
     if (oldest === undefined) {
       oldest = (await this.#deps.logs.getByName(shardName(shard)).between(0, 0)).oldest;
-      if (window && this.#deps.lakeCursor) oldest = Math.max(oldest, (await this.#deps.lakeCursor(shard)) + 1);
       this.#oldest.set(shard, oldest);
     }
-    return Math.min(to, oldest - 1);
+    const { lakeCursor } = this.#deps;
+    if (!window || !lakeCursor || (await this.#differ(sink, shard, to))) return Math.min(to, oldest - 1);
+    return Math.min(to, Math.max(oldest - 1, await lakeCursor(shard)));
+  }
+
+  /**
+   * Whether up to this seq the lake has events that the sink has not, or the other way round: one of them left some out, and
+   * has them, if at all, from a later segment.
+   */
+  async #differ(sink: SinkName, shard: number, to: number): Promise<boolean> {
+    if (sink === "lake") return false;
+    const holes = [...(await this.holes("lake", shard)), ...(await this.holes(sink, shard))];
+    return holes.some(({ seq, redrivenAs }) => seq <= to && (redrivenAs === null || redrivenAs > to));
   }
 
   #reader(shard: number): LogReader {
@@ -166,14 +182,14 @@ class LogThenLake implements RowSource {
     return this.#page.page;
   }
 
-  async #leftOut(sink: SinkName, shard: number): Promise<ReadonlyMap<number, LeftOutPart>> {
+  async holes(sink: SinkName, shard: number): Promise<readonly RecordedHole[]> {
     const of = `${sink}/${shard}`;
-    let left = this.#left.get(of);
-    if (!left) {
-      left = new Map((await this.#deps.holes(sink, shard)).map((hole) => [hole.seq, hole]));
-      this.#left.set(of, left);
+    let holes = this.#holes.get(of);
+    if (!holes) {
+      holes = await this.#deps.holes(sink, shard);
+      this.#holes.set(of, holes);
     }
-    return left;
+    return holes;
   }
 }
 
