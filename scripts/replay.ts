@@ -113,6 +113,7 @@ async function call(method: "GET" | "POST", path: string, body?: unknown): Promi
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+  if (response.status === 404 && values.id) throw new Error(`there is no job ${values.id}`);
   if (!response.ok) {
     const { title = `answered ${response.status}`, parameter, detail } = answer;
     throw new Error([title, [parameter, detail].filter(Boolean).join(": ")].filter(Boolean).join("; "));

@@ -130,7 +130,11 @@ export function created(answer: CreateAnswer): Response {
     case "known":
       return Response.json(jobJson(answer.job));
     case "busy":
-      return problem({ reason: "sink_is_busy", detail: "an open replay has one of these sinks", job: answer.job.id });
+      return problem({
+        reason: "sink_is_busy",
+        detail: `${answer.job.id} is ${answer.job.state}: let it end, or confirm, revert or cancel it`,
+        job: answer.job.id,
+      });
     case "mismatch":
       return problem({ reason: "idempotency_mismatch", job: answer.job.id });
     case "too_many":
