@@ -153,6 +153,8 @@ export const QUARANTINE = {
 export const SESSIONS = {
   /** At most two calls an event (its user, its device), so that a step of several segments fits one invocation. */
   stepEvents: 2_000,
+  /** Events in one step of a rebuild, which has more of each subject and so fewer calls; it may take several invocations. */
+  rebuildStepEvents: 10_000,
   /** Timelines written at once. */
   callsAtOnce: 16,
   /** Events of one amendment of many timelines: four calls each at most, of its subjects before and after. */

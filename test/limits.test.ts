@@ -170,6 +170,7 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
   },
   SESSIONS: {
     stepEvents: queues("has SINK.stepEvents events; one more is the next step's"),
+    rebuildStepEvents: noLimit("what a driver is asked for: a step of more takes further invocations"),
     callsAtOnce: both("queues/sessions/sink.workerd.test.ts: calls each subject once for all its events of a step"),
     amendPairs: both("queues/sessions/amend.workerd.test.ts: promise 9: takes a bounded number of events"),
     compared: queues("compares SESSIONS.compared timelines and names SESSIONS.differences of them that differ"),

@@ -43,7 +43,7 @@ export class UserTimeline
   }
 
   async erase(): Promise<void> {
-    await this.ctx.storage.deleteAlarm();
+    // The alarm, too, since compatibility date 2026-02-24.
     await this.ctx.storage.deleteAll();
     this.#timeline = new Timeline(this.ctx.storage.sql);
   }

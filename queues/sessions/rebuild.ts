@@ -15,7 +15,7 @@ export function createSessionsRebuild(deps: BuildDeps): ReplayTarget {
     job.from === null && job.to === null && job.range === null ? new WholeBuild(job, deps) : new WindowBuild(job, deps);
   return {
     sink: "sessions",
-    maxEvents: SESSIONS.stepEvents,
+    maxEvents: SESSIONS.rebuildStepEvents,
     fill: (job, step) => fillTimelines(job, step, deps),
     plan: (job) => buildOf(job).plan(),
     add: (job, step) => buildOf(job).add(step),
