@@ -8,7 +8,8 @@
  *     audit        running ──────────────────────────────────────────────> done
  *
  *     * only where the swap is to be asked for. Before a swap or a rule any job can be cancelled: cancelling ─> cancelled.
- *       A job that failed can be resumed where it stood, or cancelled where it could have been before.
+ *       A job that failed can be resumed where it stood, or cancelled where it could have been before. One that failed
+ *       between the swaps of two sinks, when nobody can cancel it any more, can be reverted.
  */
 import type { Job, JobAction, JobState } from "./api.ts";
 
@@ -60,6 +61,7 @@ export function afterAction(job: JobFacts, action: JobAction): Next {
     case "revert":
       if (job.overruled) return refused("a rule was raised since the swap, so the old rows would come back without it");
       if (job.state === "waiting_for_confirmation" || job.state === "reverting") return to("reverting");
+      if (hasFailedInSwap(job)) return to("reverting");
       return refused(`there is nothing to revert: the job is ${job.state}`);
     case "resume":
       return job.state === "failed" ? to(job.failedIn ?? "running") : refused(`it has not failed: it is ${job.state}`);
@@ -68,11 +70,16 @@ export function afterAction(job: JobFacts, action: JobAction): Next {
   }
 }
 
+/** Some of its sinks may have swapped, and another one refuses to. */
+const hasFailedInSwap = (job: JobFacts): boolean =>
+  job.kind === "rebuild" && job.state === "failed" && job.failedIn === "running" && job.phase === PHASE.swap;
+
 function afterCancel(job: JobFacts): Next {
   if (job.state === "preview") return { ok: true, state: "cancelled", outcome: "cancelled" };
   if (job.state === "cancelling" || job.state === "cancelled") return to(job.state);
   if (job.state === "waiting_for_confirmation") return refused("it has swapped: confirm or revert it");
   if (job.ruled) return refused("its rule is in the log: another correction may undo it");
+  if (hasFailedInSwap(job)) return refused("some of its sinks may have swapped: revert it");
   if (job.phase === PHASE.swap && job.state !== "waiting_for_swap")
     return refused("it is swapping: revert it afterwards");
   if (job.state === "running" || job.state === "waiting_for_swap" || job.state === "failed") return to("cancelling");
@@ -96,6 +103,7 @@ export function blockedBy(job: JobFacts, turn: { readonly id: string; readonly r
 export function makeWay(job: JobFacts): { readonly state: JobState; readonly phase?: string } | null {
   if (!job.holds || job.kind !== "rebuild") return null;
   if (job.state === "waiting_for_confirmation") return { state: "confirming" };
+  if (hasFailedInSwap(job)) return { state: "reverting" };
   if (job.state === "failed" && job.failedIn !== "running") return { state: job.failedIn ?? "running" };
   const beforeSwap = job.state === "waiting_for_swap" || (job.phase !== PHASE.swap && job.phase !== PHASE.restart);
   if (["running", "waiting_for_swap", "failed"].includes(job.state) && beforeSwap) {

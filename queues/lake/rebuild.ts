@@ -40,6 +40,13 @@ const SWAP_ATTEMPTS = 3;
 export function createLakeRebuild(deps: LakeRebuildDeps): ReplayTarget {
   const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
   const now = deps.now ?? Date.now;
+
+  async function revert(id: string): Promise<void> {
+    const answer = await catalog.revert(id);
+    if (answer.kind === "rules") throw behindRules(id, answer.version);
+    if (answer.kind !== "committed") throw new RangeError(`job ${id}: what it put in has been replaced since`);
+  }
+
   return {
     sink: "lake",
 
@@ -87,11 +94,7 @@ export function createLakeRebuild(deps: LakeRebuildDeps): ReplayTarget {
       throw new Error(`job ${id}: the lake's files moved during each of ${SWAP_ATTEMPTS} swaps`);
     },
 
-    async revert({ id }) {
-      const answer = await catalog.revert(id);
-      if (answer.kind === "rules") throw behindRules(id, answer.version);
-      if (answer.kind !== "committed") throw new RangeError(`job ${id}: what it put in has been replaced since`);
-    },
+    revert: ({ id }) => revert(id),
 
     async confirm({ id }) {
       await catalog.confirm(id);
@@ -99,7 +102,8 @@ export function createLakeRebuild(deps: LakeRebuildDeps): ReplayTarget {
     },
 
     async discard({ id }) {
-      await catalog.discard(id);
+      if ((await catalog.staged(id)).state === "swapped") await revert(id);
+      else await catalog.discard(id);
       return "done";
     },
   };

@@ -5,6 +5,7 @@
  *     crash while building            the cut of the step under way is saved, the step is made again (reads.ts)
  *     crash between two swaps         `stage` says which have swapped; a swap that was done and not noted is done again (idempotent)
  *     a rule is raised while building the desk sends the job to `restart`: the build is let go, and begins anew with a name of its own
+ *     a swap that is refused for good the job fails, and can be reverted: what has swapped is taken back, the rest let go
  *     cancelled while building        `cancelling`: each target lets its build go, then it is `cancelled`
  */
 import type { RebuildSpec } from "../../durable-objects/replay-desk/api.ts";
@@ -85,6 +86,8 @@ class Rebuild {
     const target = this.#targets[sink];
     const replay = this.#replay();
     if (how !== "revert") return target[how](replay);
+    // It failed before it had swapped all; or this one has, and died before it was noted: then `discard` is a revert, too.
+    if (this.#stage(sink).stage !== "swapped") return target.discard(replay);
     if ((await target.revert(replay)) === "more") return "more";
     return undefined;
   }

@@ -75,6 +75,6 @@ export interface ReplayTarget {
   revert(job: ReplayJob): Promise<void | More>;
   /** The old is let go. @returns "more" where it takes further calls. */
   confirm(job: ReplayJob): Promise<"done" | "more">;
-  /** The build is let go, before its swap. */
+  /** The build is let go, before its swap, or after one that was made and not noted: then as `revert`. */
   discard(job: ReplayJob): Promise<"done" | "more">;
 }

@@ -175,6 +175,7 @@ export class WholeBuild {
   async discard(): Promise<"done" | More> {
     const build = await this.#build();
     if (!build) return "done";
+    if (BEEN_LIVE.has(build.state)) return (await this.revert()) ?? "done";
     if (build.state === "swapping") await this.#switchBack(build);
     await this.#move("discarded");
     return this.#letGo(build.generation);
@@ -309,3 +310,5 @@ export class WholeBuild {
 }
 
 const CALLS_PER_SHARD = 3;
+/** Readers have seen it, or do. */
+export const BEEN_LIVE: ReadonlySet<Build["state"]> = new Set(["swapped", "reverting", "reverted"]);

@@ -29,7 +29,7 @@ import { NameLists } from "./name-lists.ts";
 import { applyParts } from "./part-progress.ts";
 import { groupBySubject, PARTS, partOf, subjectOf } from "./subjects.ts";
 import { retried } from "./timeline-writer.ts";
-import type { BuildDeps } from "./whole-build.ts";
+import { BEEN_LIVE, type BuildDeps } from "./whole-build.ts";
 
 type Range = Pick<ReplayRead, "shard" | "after" | "to">;
 
@@ -126,6 +126,7 @@ export class WindowBuild {
   async discard(): Promise<"done" | More> {
     const build = await this.#build();
     if (!build) return "done";
+    if (BEEN_LIVE.has(build.state)) return (await this.revert()) ?? "done";
     if (build.state === "swapping" && (await this.#unsettleAll(build)) === "more") return "more";
     return this.#forgetAll(await this.#move("discarded"));
   }
