@@ -44,7 +44,7 @@ export interface Draft {
 }
 
 export interface RuleProgress {
-  readonly stage: "raise" | "wait" | "lake" | "gap" | "timelines" | "rollups" | "record";
+  readonly stage: "raise" | "wait" | "lake" | "gap" | "timelines" | "rollups" | "record" | "recorded";
   readonly drafts: readonly Draft[];
   readonly versions: readonly number[];
   /** By shard: the last rule's place. */
@@ -122,7 +122,11 @@ export class RuleJob {
       case "rollups":
         return this.#rollups();
       case "record":
+        // The counts and that they were counted, in one: this stage may come again.
+        this.#progress = { ...this.#progress, stage: "recorded" };
         await this.#persist(this.#progress, this.#progress.settled);
+        return "next";
+      case "recorded":
         return { kind: "state", state: "done", outcome: this.#outcome() };
     }
   }
