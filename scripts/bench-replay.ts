@@ -138,4 +138,6 @@ function report(alone: readonly ProbeDelays[], beside: readonly ProbeDelays[], j
   }
 }
 
-const day = (back: number): string => new Date(Math.floor(Date.now() / 86_400_000 + back) * 86_400_000).toISOString();
+function day(back: number): string {
+  return new Date(Math.floor(Date.now() / 86_400_000 + back) * 86_400_000).toISOString();
+}

@@ -30,7 +30,7 @@ export async function buildSink(slice: Slice, build: SinkBuild): Promise<boolean
       }
       const counts = await Promise.all(more.map(({ shard, after, to }) => source.count(shard, after, to)));
       slice.expectMore(counts.reduce((sum, count) => sum + count, 0));
-      await save({ reads: more.map(beginRead) });
+      await save({ reads: more.map(beginRead), rounds: build.state().rounds + 1 });
     }
     const { done } = await walkReads(slice, source, build.state().reads!, {
       sink: build.sink,

@@ -5,6 +5,7 @@ import { PHASE } from "../../durable-objects/replay-desk/job-rules.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
 import { advanceAudit } from "./audit-job.ts";
 import { advanceFill } from "./fill-job.ts";
+import type { ReplayProgress } from "./progress.ts";
 import { advanceRebuild } from "./rebuild-job.ts";
 import { beginRules, RuleJob, type RuleProgress } from "./rule-job.ts";
 import type { RuleParts } from "./rule-parts.ts";
@@ -47,8 +48,12 @@ export async function holdJob(
   const { job, progress } = slice;
   if (progress === null || job.kind === "correction" || job.state !== "running") return null;
   if (job.phase === PHASE.swap || job.phase === PHASE.restart) return null;
-  const known = progress as { readonly looks?: Looks; readonly stage?: string };
+  const known = progress as Partial<ReplayProgress> & { readonly looks?: Looks; readonly stage?: string };
   if (known.stage === "rules") return null;
+  if (job.kind === "rebuild" && isChasing(known)) {
+    slice.isQuiet = true;
+    return null;
+  }
   const before = known.looks ?? NO_LOOKS;
   const { lags, committedAt } = await readTraffic(logs, shards, slice.now());
   slice.isQuiet = slice.now() - committedAt > REPLAY.quietMs;
@@ -57,3 +62,10 @@ export async function holdJob(
   if (why !== null || before.since !== null) await slice.save({ progress: { ...known, looks } });
   return why;
 }
+
+/**
+ * A build that reads what came live while it was built: it has to be quicker than that, or it never meets the live store.
+ * So it no longer makes room; what is left to read is little.
+ */
+const isChasing = ({ sinks = {} }: Partial<ReplayProgress>): boolean =>
+  Object.values(sinks).some(({ stage, rounds }) => stage === "read" && rounds > 1);

@@ -11,6 +11,8 @@ export interface SinkProgress {
   readonly stage: "read" | "compare" | "built" | "swapped" | "let_go";
   /** Null until they were planned. */
   readonly reads: readonly ReadState[] | null;
+  /** How often the target has said what is to be read: from the second time on it is what came live meanwhile. */
+  readonly rounds: number;
   /** `fill`: events that the store lacked. */
   readonly missing: number;
   readonly comparison: ReplayComparison | null;
@@ -25,7 +27,7 @@ export interface ReplayProgress {
   readonly sinks: Readonly<Partial<Record<SinkName, SinkProgress>>>;
 }
 
-export const FRESH: SinkProgress = { stage: "read", reads: null, missing: 0, comparison: null };
+export const FRESH: SinkProgress = { stage: "read", reads: null, rounds: 0, missing: 0, comparison: null };
 
 export function replayProgress({ job, progress, rules }: Slice): ReplayProgress {
   const { sinks } = job.spec as ReplaySpec;

@@ -5,6 +5,7 @@
  *     crash while building            the cut of the step under way is saved, the step is made again (reads.ts)
  *     crash between two swaps         `stage` says which have swapped; a swap that was done and not noted is done again (idempotent)
  *     a rule is raised while building the desk sends the job to `restart`: the build is let go, and begins anew with a name of its own
+ *     a live sink leaves out more     its swap is refused ("holes:"): where none has swapped yet, the build begins anew, too
  *     a swap that is refused for good the job fails, and can be reverted: what has swapped is taken back, the rest let go
  *     cancelled while building        `cancelling`: each target lets its build go, then it is `cancelled`
  */
@@ -67,7 +68,11 @@ class Rebuild {
       if (this.#spec.swap === "manual") return { kind: "state", state: "waiting_for_swap" };
       await this.#slice.save({ phase: PHASE.swap, progress: this.#progress });
     }
-    for (const sink of this.#spec.sinks) if (!(await this.#swap(sink))) return MORE;
+    for (const sink of this.#spec.sinks) {
+      const swapped = await this.#swap(sink);
+      if (swapped === "outdated") return this.#restart();
+      if (!swapped) return MORE;
+    }
     return { kind: "state", state: "waiting_for_confirmation" };
   }
 
@@ -103,9 +108,16 @@ class Rebuild {
     });
   }
 
-  async #swap(sink: SinkName): Promise<boolean> {
+  /** "outdated": a live sink has left out events since the build began that the build has; nothing has swapped yet. */
+  async #swap(sink: SinkName): Promise<boolean | "outdated"> {
     if (this.#stage(sink).stage === "swapped") return true;
-    if ((await this.#targets[sink].swap(this.#replay())) === "more") return false;
+    try {
+      if ((await this.#targets[sink].swap(this.#replay())) === "more") return false;
+    } catch (error) {
+      const anySwapped = this.#spec.sinks.some((one) => this.#stage(one).stage === "swapped");
+      if (anySwapped || !(error instanceof Error) || !error.message.startsWith("holes:")) throw error;
+      return "outdated";
+    }
     await this.#save(sink, { stage: "swapped" });
     return true;
   }

@@ -160,6 +160,25 @@ describe("rebuild", () => {
     expect(rig.store.live).toEqual(idsOf(EVENTS));
   });
 
+  it("begins anew where the live sink has left out more since, and nothing was swapped yet", async () => {
+    const rig = await rigOf(LIVE);
+    const swap = rig.store.swap.bind(rig.store);
+    let refused = 0;
+    rig.store.swap = async (job) => {
+      if (job.id === "r") {
+        refused++;
+        throw new RangeError("holes: the live sink left out more");
+      }
+      return swap(job);
+    };
+    await start("r", spec());
+    await runUntil("r", consumer(rig), clock, ENDS);
+    expect(refused).toBe(1);
+    expect((await desk().job("r"))!.state).toBe("waiting_for_confirmation");
+    expect([...rig.store.builds.keys()]).toEqual(["r-2"]);
+    expect(rig.store.live).toEqual(idsOf(EVENTS));
+  });
+
   it("gives up after lasting failures, and goes on from there when resumed", async () => {
     const rig = await rigOf(LIVE);
     const add = rig.store.add.bind(rig.store);

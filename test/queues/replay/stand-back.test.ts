@@ -1,5 +1,6 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { Job, ReplayDeskApi } from "../../../durable-objects/replay-desk/api.ts";
+import { holdJob } from "../../../queues/replay/driver.ts";
 import { Slice } from "../../../queues/replay/slice.ts";
 import { type Looks, NO_LOOKS, type SinkLag, standBack } from "../../../queues/replay/stand-back.ts";
 import { REPLAY } from "../../../r2-layout/limits.ts";
@@ -69,4 +70,25 @@ it("has time for at least one step, however slow the rate", () => {
   expect(one.over).toBe(false);
   work(1, 1);
   expect(one.over).toBe(true);
+});
+
+it("makes no room any more while a rebuild reads what came live meanwhile: else it might never meet the live store", async () => {
+  const lagging = {
+    getByName: () => ({
+      status: async () => ({ cursors: { lake: 1 }, committed_at: 0 }),
+      tally: async () => ({ past: { lake: { since: 0 } } }),
+    }),
+  } as never;
+  const held = async (rounds: number) => {
+    const slice = {
+      job: { kind: "rebuild", state: "running", phase: "build" } as Job,
+      progress: { looks: NO_LOOKS, sinks: { lake: { stage: "read", rounds } } },
+      now: () => LONG,
+      save: vi.fn(async () => {}),
+      isQuiet: false,
+    };
+    return { why: await holdJob(slice, lagging, 1), isQuiet: slice.isQuiet };
+  };
+  expect((await held(1)).why).toContain("lake of shard 0");
+  expect(await held(2)).toEqual({ why: null, isQuiet: true });
 });
