@@ -43,6 +43,9 @@ export const env = {};`;
 /** Module state, by what must be added to a file to put it back. */
 const STATEFUL: Readonly<Record<string, string>> = {
   "queues/lake/build-turn.ts": "globalThis.simulatorResets.push(() => { last = Promise.resolve(); });",
+  // Made of a limit when it is loaded: a patient run looks again after minutes.
+  "queues/replay/slice.ts":
+    'globalThis.simulatorConstants.set("patience", (on) => { lookAgain.inMs = on ? 300_000 : REPLAY.lookAgainMs; });',
 };
 
 /** Constants inside of modules that some runs have smaller (tight-limits.ts): what needs a flood then happens in a few commits. */

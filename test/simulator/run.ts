@@ -2,10 +2,13 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Random } from "../../scripts/demo/random.ts";
-import { audit, isBehind } from "./audit.ts";
+import { audit } from "./audit.ts";
 import { codec } from "./codec/codec.ts";
 import { loadRealReader } from "./codec/parquet-reader.ts";
 import { loadRealWriter } from "./codec/parquet-writer.ts";
+import { planDamage, planRedrives } from "./damage.ts";
+import { Operations } from "./operations.ts";
+import { runFor, settle } from "./settle.ts";
 import { tightenLimits } from "./tight-limits.ts";
 import { Traffic } from "./traffic.ts";
 import { World } from "./world.ts";
@@ -28,9 +31,6 @@ export interface RunResult {
 
 /** One run in so many encodes the lake's files with the real encoder. */
 const REAL_PARQUET_EVERY = 40;
-/** A world that moves for longer than this without faults does not settle. */
-const SETTLE_MS = 72 * HOUR_MS;
-const EVENTS_MAX = 400_000;
 
 export async function runSeed(seed: number, trace: ((text: string) => void) | null = null): Promise<RunResult> {
   const random = new Random(seed ^ 0x5eed);
@@ -38,13 +38,15 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
   if (realParquet) await loadRealParquet();
   const world = new World({ seed, shards: random.pick([[1], [1], [2], [3], [1, 2]]), realParquet, trace });
   const traffic = new Traffic(world);
-  const restoreLimits = tightenLimits(random, world.weather);
+  const operates = random.chance(0.35);
+  const restoreLimits = tightenLimits(random, world.weather, operates);
+  const operations = new Operations(world);
   const failures: string[] = [];
   try {
-    await live(world, traffic, random);
-    await settle(world, traffic);
+    await live(world, traffic, operates ? operations : null, random);
+    await settle(world, traffic, operations, random);
     world.objects.evictAll();
-    failures.push(...(await audit(world, traffic)));
+    failures.push(...operations.stuck, ...(await audit(world, traffic)));
   } catch (error) {
     failures.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
@@ -64,36 +66,27 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
 }
 
 /** Traffic under faults: one stretch, or several with hours of silence in between. */
-async function live(world: World, traffic: Traffic, random: Random): Promise<void> {
+async function live(world: World, traffic: Traffic, operations: Operations | null, random: Random): Promise<void> {
   world.weather.active = true;
   const stretches = random.chance(0.3) ? random.int(2, 4) : 1;
   const requests = random.int(6, 30);
+  const damages = random.chance(0.15);
   for (let stretch = 0; stretch < stretches; stretch++) {
     const spanMs = random.pick([3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS]);
-    world.startCron(spanMs + 5 * MINUTE_MS);
+    world.startCron(spanMs + MINUTE_MS);
     if (random.chance(0.25) && world.shards < 4) splitShards(world, traffic, random);
     traffic.plan(Math.ceil(requests / stretches), spanMs);
+    operations?.plan(random.int(1, 3), spanMs + MINUTE_MS);
+    if (damages) {
+      for (let i = random.int(1, 2); i > 0; i--) planDamage(world, random, spanMs + 20 * SECOND_MS);
+      if (random.chance(0.5)) planRedrives(world, random, random.int(1, 20) * MINUTE_MS, 3);
+    }
     await runFor(world, spanMs);
     if (stretch + 1 < stretches) {
       await runFor(world, random.pick([5 * MINUTE_MS, 70 * MINUTE_MS, 9 * HOUR_MS, 25 * HOUR_MS]));
     }
   }
   await runFor(world, random.int(1, 60) * SECOND_MS);
-}
-
-/** Faults end; everything that is on its way arrives, and every sink catches up. @throws where that never happens */
-async function settle(world: World, traffic: Traffic): Promise<void> {
-  const { scheduler, weather } = world;
-  weather.active = false;
-  const until = scheduler.now + SETTLE_MS;
-  await runUntilQuiet(world, until);
-  await traffic.sayLastWords();
-  for (;;) {
-    await runUntilQuiet(world, until);
-    if (!(await isBehind(world)) && world.isQuiet) return;
-    world.cron();
-    await runFor(world, MINUTE_MS);
-  }
 }
 
 /** One more number of shards while traffic runs: the objects first, then the pipeline, then the edge, as shards.ts says. */
@@ -117,26 +110,6 @@ function splitShards(world: World, traffic: Traffic, random: Random): void {
     });
     delayMs += random.pick([0, random.int(0, 5_000), random.int(0, 10 * MINUTE_MS)]);
   }
-}
-
-async function runFor(world: World, ms: number): Promise<void> {
-  let over = false;
-  world.scheduler.after(ms, null, "time is over", () => {
-    over = true;
-  });
-  await world.scheduler.run(() => over || outOfEvents(world));
-}
-
-async function runUntilQuiet(world: World, untilMs: number): Promise<void> {
-  await world.scheduler.run(() => {
-    if (world.scheduler.now > untilMs) throw new Error("does not settle");
-    return world.isQuiet || outOfEvents(world);
-  });
-}
-
-function outOfEvents(world: World): boolean {
-  if (world.scheduler.events > EVENTS_MAX) throw new Error(`more than ${EVENTS_MAX} events`);
-  return false;
 }
 
 async function loadRealParquet(): Promise<void> {

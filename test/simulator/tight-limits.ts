@@ -10,7 +10,6 @@ import type { Weather } from "./platform/weather.ts";
 /** Each drawn for itself: the real limit, or one of these. */
 const TIGHT = [
   [SINK, "stepEvents", [3, 12]],
-  [SINK, "callsPerInvocation", [6, 20]],
   [SESSIONS, "stepEvents", [2, 9]],
   [SESSIONS, "callsAtOnce", [1, 3]],
   [LOG, "segmentEvents", [4, 15]],
@@ -21,11 +20,14 @@ const TIGHT = [
   [TIMELINE, "rowBytes", [600, 2_500]],
 ] as const;
 
+/** Only where nobody rebuilds: a build moves in slices that need more calls than this. */
+const FEW_CALLS = [6, 20];
+
 /** Wake-ups of a sink, or a replay, that stands still. The real seconds over a day of standing still are most of a run's work. */
 const PATIENT_MS = [20 * 60_000, 3 * 3_600_000];
 
-/** @returns what puts the real ones back. */
-export function tightenLimits(random: Random, weather: Weather): () => void {
+/** @param rebuilds there are operations in this run. @returns what puts the real ones back. */
+export function tightenLimits(random: Random, weather: Weather, rebuilds: boolean): () => void {
   const undo: (() => void)[] = [];
   if (random.chance(0.1)) weather.without("paused");
   else {
@@ -33,22 +35,28 @@ export function tightenLimits(random: Random, weather: Weather): () => void {
     const { resendMs } = REPLAY;
     Object.assign(LOG, { wakeIntervalMaxMs: random.pick(PATIENT_MS) });
     Object.assign(REPLAY, { resendMs: random.pick(PATIENT_MS) });
+    const patience = globalThis.simulatorConstants.get("patience");
+    patience?.(true);
     undo.push(() => {
+      patience?.(false);
       Object.assign(LOG, { wakeIntervalMaxMs });
       Object.assign(REPLAY, { resendMs });
     });
   }
-  for (const [group, name, values] of TIGHT) {
+  const few = rebuilds ? [] : ([[SINK, "callsPerInvocation", FEW_CALLS]] as const);
+  for (const [group, name, values] of [...TIGHT, ...few]) {
     if (!random.chance(0.25)) continue;
     const limits = group as unknown as Record<string, number>;
     const real = limits[name]!;
     limits[name] = random.pick<number>(values);
+    weather.count("tight", `${name} ${limits[name]}`);
     undo.push(() => {
       limits[name] = real;
     });
   }
-  for (const tighten of globalThis.simulatorConstants.values()) {
-    if (!random.chance(0.3)) continue;
+  for (const [name, tighten] of globalThis.simulatorConstants) {
+    if (name === "patience" || !random.chance(0.3)) continue;
+    weather.count("tight", name);
     tighten(true);
     undo.push(() => tighten(false));
   }

@@ -18,14 +18,21 @@ const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-export interface SentEvent {
-  /** `source`, a line feed, `event_id`; and whether it is quarantined, which owns ids of its own. */
+/** What was sent under one id: one event, however often and in whatever shape it was sent. */
+export interface SentId {
+  /** Whether it is quarantined, which owns ids of its own; `source`; `event_id`. */
   readonly key: string;
+  /** Lines that some attempt put into a message, with the label that they were republished under, or "". */
+  readonly lines: Map<string, string>;
+  acknowledged: boolean;
+}
+
+interface SentEvent {
+  readonly id: SentId;
   readonly event: Omit<DerivedEvent, "received_at">;
   readonly quarantine: QuarantineMark | undefined;
-  /** Lines that some attempt put into a message: one of them is in the log, if any is. */
-  readonly lines: Set<string>;
-  acknowledged: boolean;
+  /** Sent again on purpose, to replace what was sent before. */
+  readonly republish?: string;
 }
 
 interface Edge {
@@ -40,7 +47,9 @@ const EDGES = 2;
 const ATTEMPTS = 8;
 
 export class Traffic {
-  readonly sent = new Map<string, SentEvent>();
+  readonly sent = new Map<string, SentId>();
+  /** Ids were sent that may be in two shards: an audit has to look for them. */
+  hasTwins = false;
   requests = 0;
   acknowledgements = 0;
   readonly #world: World;
@@ -50,6 +59,8 @@ export class Traffic {
   #eventNumber = 0;
   readonly #users: readonly string[];
   readonly #devices: readonly string[];
+  /** Chance that an acknowledged event is sent once more in another shape. */
+  readonly #oddity: number;
 
   constructor(world: World) {
     this.#world = world;
@@ -58,6 +69,7 @@ export class Traffic {
       Array.from({ length: this.#random.int(from, to) }, (_, i) => `${kind}-${i}`);
     this.#users = names("user", 1, 5);
     this.#devices = names("device", 1, 5);
+    this.#oddity = this.#random.chance(0.3) ? 0.15 : 0;
   }
 
   /** Requests to come, spread over a time. @returns when the last begins, ms from now. */
@@ -80,7 +92,7 @@ export class Traffic {
   }
 
   /** Every living edge sends to every shard once more, and says what it still has to say of failed sends. */
-  async sayLastWords(): Promise<void> {
+  sayLastWords(): void {
     for (const edge of this.#edges) {
       if (!edge?.process.alive) continue;
       for (let shard = 0; shard < countOf(edge.shards); shard++) {
@@ -144,12 +156,13 @@ export class Traffic {
     }
     scheduler.after(1, edge.process, `request at ${edge.process.name}`, () => {
       const receivedAt = (Math.floor(scheduler.now) + edge.process.skewMs) * 1_000;
-      const bySource = Map.groupBy(events, ({ event }) => event.source);
-      for (const [source, some] of bySource) {
+      const byLabel = Map.groupBy(events, ({ republish }) => republish);
+      for (const [label, some] of byLabel) {
+        const { source } = some[0]!.event;
         const kept = some.map((event, index) => this.#kept(edge, event, index, receivedAt));
         // Of the edge, not of the sender who may long have given up: what it says last must come after its last failure.
         const sendEnds = this.#untilOver(edge);
-        edge.sender.send(kept, source, receivedAt).then((unsent) => {
+        edge.sender.send(kept, source, receivedAt, label).then((unsent) => {
           sendEnds();
           const failed = new Set(unsent.map(({ index }) => index));
           const lost = weather.strikes("fail_after", "edge answers");
@@ -163,6 +176,7 @@ export class Traffic {
               if (rest.length > 0 && attempt < ATTEMPTS) {
                 this.#later(random.wait(4 * SECOND_MS), "request again", () => this.#send(rest, attempt + 1));
               } else if (random.chance(0.12)) this.#repeat(some);
+              else if (random.chance(this.#oddity)) this.#sendOtherwise(random.pick(some));
             })();
           });
         });
@@ -192,12 +206,29 @@ export class Traffic {
         ? random.int(0, 5 * HOUR_MS)
         : random.int(0, 30 * HOUR_MS);
     const fresh = random.chance(0.5) ? [this.#newEvent()] : [];
-    const same = [...some, ...fresh].filter(({ event }) => event.source === events[0]!.event.source);
-    if (same.length > 0) this.#later(delayMs, "request repeated", () => this.#send(same, 1));
+    const all = [...some, ...fresh];
+    if (all.length > 0) this.#later(delayMs, "request repeated", () => this.#send(all, 1));
   }
 
-  #acknowledge(event: SentEvent): void {
-    event.acknowledged = true;
+  /** The same id in another shape: by mistake under another identity, or republished on purpose, to replace the first. */
+  #sendOtherwise(sent: SentEvent): void {
+    if (sent.quarantine) return;
+    const random = this.#random;
+    const anonymous_id = random.pick(["device-20", "device-21", "device-22", "device-23"]);
+    const event = { ...sent.event, anonymous_id };
+    const label = random.chance(0.5) ? random.pick(["fix-1", "fix-2"]) : undefined;
+    if (label === undefined) this.hasTwins = true;
+    const other: SentEvent = {
+      ...sent,
+      event: label === undefined ? event : { ...event, flags: ["republished"] },
+      ...(label !== undefined && { republish: label }),
+    };
+    this.#world.weather.count("oddity", label === undefined ? "id under another identity" : "republished");
+    this.#later(random.int(0, 3 * MINUTE_MS), "sent otherwise", () => this.#send([other], 1));
+  }
+
+  #acknowledge({ id }: SentEvent): void {
+    id.acknowledged = true;
     this.acknowledgements++;
   }
 
@@ -209,9 +240,10 @@ export class Traffic {
       ...(sent.quarantine && { q: sent.quarantine }),
       raw: { messageId: sent.event.event_id, type: "track" },
     });
-    sent.lines.add(line);
+    sent.id.lines.set(line, sent.republish ?? "");
     const shard = shardOf(sent.event, countOf(shards));
-    return { index, event_id: sent.event.event_id, shard, quarantine: sent.quarantine, line };
+    const { flags } = sent.event;
+    return { index, event_id: sent.event.event_id, shard, quarantine: sent.quarantine, line, ...(flags && { flags }) };
   }
 
   #newEvent(): SentEvent {
@@ -243,8 +275,8 @@ export class Traffic {
     };
     const quarantine = random.chance(0.06) ? { cause: "column_mismatch", field: "revenue" } : undefined;
     const key = `${quarantine ? "q" : "e"}\n${source}\n${event.event_id}`;
-    const sent: SentEvent = { key, event, quarantine, lines: new Set(), acknowledged: false };
-    this.sent.set(key, sent);
-    return sent;
+    const id: SentId = { key, lines: new Map(), acknowledged: false };
+    this.sent.set(key, id);
+    return { id, event, quarantine };
   }
 }

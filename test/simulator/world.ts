@@ -65,10 +65,15 @@ export class World {
   readonly bucket: SimulatedBucket;
   readonly queues: SimulatedQueues;
   readonly objects: SimulatedObjects;
+  /** Milliseconds. */
+  readonly beganAt: number;
   /** For what the run itself decides; faults and latencies have their own. */
   readonly random: Random;
   /** The numbers of shards that each Worker was deployed with. */
   readonly deployed: Record<Worker, ShardHistory>;
+  /** Log objects that went bad at some time, and what was in them. */
+  readonly damaged = new Set<string>();
+  readonly originals = new Map<string, Uint8Array>();
   /** Work of the run that is still to come, or under way. */
   pending = 0;
   readonly #restore: () => void;
@@ -82,6 +87,7 @@ export class World {
     this.random = new Random(next());
     this.deployed = { pipeline: shards, objects: shards, edge: shards };
     this.scheduler = new Scheduler(EPOCH_MS + this.random.int(0, 7 * 24 * HOUR_MS));
+    this.beganAt = this.scheduler.now;
     if (trace) this.scheduler.trace = (at, label) => trace(`${new Date(at).toISOString()} ${label}`);
     this.weather = new Weather(next());
     this.network = new Network(this.scheduler, this.weather, new Random(next()));
@@ -154,7 +160,7 @@ export class World {
     this.#cronsRunning++;
     const over = () => this.#cronsRunning--;
     // Small lakes need no compaction, and a seldom turn would miss the minutes of the sweeps: a share does it all at once.
-    const cron = seldom || this.random.chance(0.15) ? MAINTENANCE_NOW_CRON : "* * * * *";
+    const cron = this.random.chance(seldom ? 0.5 : 0.06) ? MAINTENANCE_NOW_CRON : "* * * * *";
     const controller = { scheduledTime: Math.floor(this.scheduler.now), cron, noRetry: () => {} };
     const env = this.bindings("pipeline", process) as never;
     this.scheduler.after(0, process, "cron", () => {

@@ -116,7 +116,7 @@ export class SimulatedQueue {
   #running = 0;
   #ids = 0;
   #pausedUntil = 0;
-  #pollAt = Number.POSITIVE_INFINITY;
+  #nextPoll: { readonly at: number; cancelled: boolean } | null = null;
 
   constructor(
     name: string,
@@ -169,11 +169,10 @@ export class SimulatedQueue {
   #pollIn(delayMs: number): void {
     const { scheduler } = this.#network;
     const at = scheduler.now + Math.max(0, delayMs);
-    if (at >= this.#pollAt) return;
-    this.#pollAt = at;
-    scheduler.after(delayMs, null, `poll ${this.name}`, () => {
-      if (at !== this.#pollAt) return;
-      this.#pollAt = Number.POSITIVE_INFINITY;
+    if (this.#nextPoll && at >= this.#nextPoll.at) return;
+    if (this.#nextPoll) this.#nextPoll.cancelled = true;
+    this.#nextPoll = scheduler.after(delayMs, null, `poll ${this.name}`, () => {
+      this.#nextPoll = null;
       this.#poll();
     });
   }
@@ -195,9 +194,8 @@ export class SimulatedQueue {
       this.#waiting = this.#waiting.filter((message) => !taken.has(message));
       this.#deliver(batch.map((message) => ({ ...message, attempts: message.attempts + 1 })));
     }
-    if (this.#running >= CONCURRENCY) return; // Polled again when one ends.
-    const next = this.#waiting.reduce((first, { from }) => Math.min(first, from), Number.POSITIVE_INFINITY);
-    if (next < Number.POSITIVE_INFINITY) this.#pollIn(next - scheduler.now);
+    if (this.#running >= CONCURRENCY || this.#waiting.length === 0) return; // Polled again when one ends.
+    this.#pollIn(Math.min(...this.#waiting.map(({ from }) => from)) - scheduler.now);
   }
 
   #deliver(batch: readonly Waiting[]): void {
@@ -218,7 +216,7 @@ export class SimulatedQueue {
         if (!acked) this.#again(message, said?.kind === "retry" ? said.delaySeconds : undefined);
         else if (this.#strikes("ack_lost")) this.#again(message, weather.random.int(0, 120));
       });
-      this.#pollIn(0);
+      if (this.#waiting.length > 0) this.#pollIn(0);
     };
     process.onDeath.push(() => end("died"));
     process.onStuck = (ms) => {

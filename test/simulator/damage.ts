@@ -1,0 +1,109 @@
+/**
+ * Segments that go bad: an object that is lost, cut, or has a line that cannot be read. Some are mended later, as from a
+ * backup; then an operator sends the holes again that sinks have made of them.
+ */
+import type { EventLogApi, EventLogRedriveApi } from "../../durable-objects/event-log/api.ts";
+import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import { type HolesApi, SINKS, type SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import { holeKeeper } from "../../queues/quarantine/list.ts";
+import { type RedriveDeps, redriveHole } from "../../queues/quarantine/redrive.ts";
+import { decodeSegmentLines, encodeSegment } from "../../r2-layout/segment.ts";
+import type { Random } from "../../scripts/demo/random.ts";
+import { Process } from "./platform/scheduler.ts";
+import type { World } from "./world.ts";
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+
+interface Env {
+  readonly BUCKET: RedriveDeps["bucket"];
+  readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogRedriveApi>;
+  readonly SINK_CURSOR: ObjectNamespace<HolesApi>;
+  readonly LAKE_CATALOG: ObjectNamespace<HolesApi>;
+}
+
+/** A segment goes bad at some time from now on, and is mended after another. */
+export function planDamage(world: World, random: Random, spanMs: number): void {
+  later(world, random.next() * spanMs, () => {
+    const keys = [...world.bucket.objects.keys()].filter((key) => key.startsWith("log/") && !world.damaged.has(key));
+    if (keys.length === 0) return;
+    // Mostly the newest: it has not been read by everybody.
+    const key = random.chance(0.7) ? keys.at(-1)! : random.pick(keys);
+    const object = world.bucket.objects.get(key)!;
+    world.originals.set(key, object.bytes);
+    world.damaged.add(key);
+    const kind = random.pick(["lost", "cut", "line"] as const);
+    world.weather.count("damage", kind);
+    if (kind === "lost") world.bucket.objects.delete(key);
+    else
+      world.bucket.objects.set(key, {
+        ...object,
+        bytes: kind === "cut" ? cut(object.bytes) : withBadLine(object.bytes, random),
+      });
+    later(world, random.pick([20 * SECOND_MS, 5 * MINUTE_MS, 40 * MINUTE_MS]), () => {
+      world.bucket.objects.set(key, object);
+    });
+  });
+}
+
+const cut = (bytes: Uint8Array) => bytes.slice(0, Math.max(1, bytes.length - 20));
+
+function withBadLine(bytes: Uint8Array, random: Random): Uint8Array {
+  const lines = decodeSegmentLines(bytes);
+  lines[random.int(0, lines.length - 1)] = '{"row":{"event_id":';
+  return encodeSegment(lines);
+}
+
+/** Sends every open hole again, by a process that may fail or die; then it comes back. */
+export function planRedrives(world: World, random: Random, delayMs: number, rounds: number): void {
+  later(world, delayMs, () => {
+    const process = new Process("redriver");
+    world.pending++;
+    let over = false;
+    const end = (again: boolean) => {
+      if (over) return;
+      over = true;
+      world.pending--;
+      if (again && rounds > 1) planRedrives(world, random, random.int(1, 90) * SECOND_MS, rounds - 1);
+    };
+    process.onDeath.push(() => end(true));
+    world.scheduler.after(0, process, "redrives", () => {
+      redriveAll(world, world.bindings("pipeline", process) as unknown as Env).then(
+        () => end(false),
+        () => end(true),
+      );
+    });
+  });
+}
+
+async function redriveAll(world: World, env: Env): Promise<void> {
+  const deps: RedriveDeps = {
+    bucket: env.BUCKET,
+    logs: env.EVENT_LOG,
+    cursors: env.SINK_CURSOR,
+    catalog: env.LAKE_CATALOG.getByName(LAKE_CATALOG_NAME),
+    send: async () => {
+      throw new Error("holes are not messages");
+    },
+    shards: world.shards,
+    now: () => Date.now(),
+  };
+  for (let shard = 0; shard < world.shards; shard++) {
+    for (const sink of SINKS satisfies readonly SinkName[]) {
+      for (const { seq, redrivenAs } of await holeKeeper(deps, sink, shard).holes(shard)) {
+        if (redrivenAs !== null) continue;
+        const answer = await redriveHole({ sink, shard, seq }, null, deps);
+        world.weather.count("redrive", answer?.ok ? "done" : `refused: ${answer?.error.cause}`);
+      }
+    }
+  }
+}
+
+function later(world: World, delayMs: number, run: () => void): void {
+  world.pending++;
+  world.scheduler.after(delayMs, null, "damage", () => {
+    world.pending--;
+    run();
+  });
+}

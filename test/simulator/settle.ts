@@ -1,0 +1,83 @@
+/**
+ * Faults end. Everything that is on its way arrives, edges say what they have not said, jobs come to their end, and every
+ * sink catches up; for as long as that takes the cron comes by.
+ */
+import { REPLAY_DESK_NAME, type ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
+import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
+import { dayOf } from "../../r2-layout/time.ts";
+import type { Random } from "../../scripts/demo/random.ts";
+import type { AuditEnv } from "./audit.ts";
+import { ledgerOf } from "./audit-ledger.ts";
+import { planRedrives } from "./damage.ts";
+import type { Operations } from "./operations.ts";
+import type { Traffic } from "./traffic.ts";
+import type { World } from "./world.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** A world that moves for longer than this without faults does not settle. */
+const SETTLE_MS = 4 * DAY_MS;
+const EVENTS_MAX = 400_000;
+
+/** @throws Error where it never comes to rest */
+export async function settle(world: World, traffic: Traffic, operations: Operations, random: Random): Promise<void> {
+  const { scheduler, weather } = world;
+  weather.active = false;
+  const until = scheduler.now + SETTLE_MS;
+  await untilQuiet(world, until);
+  traffic.sayLastWords();
+  await caughtUp(world, until);
+  if (world.damaged.size > 0 && random.chance(0.8)) {
+    planRedrives(world, random, 0, 1);
+    await caughtUp(world, until);
+  }
+  if (traffic.hasTwins) {
+    const days = new Set<string>();
+    for (let at = world.beganAt - DAY_MS; at < scheduler.now + DAY_MS; at += DAY_MS) days.add(dayOf(at * 1_000));
+    operations.audit([...days]);
+    await caughtUp(world, until);
+  }
+}
+
+/** No sink is behind, no job is open. */
+async function caughtUp(world: World, untilMs: number): Promise<void> {
+  for (;;) {
+    await untilQuiet(world, untilMs);
+    // A turn of the cron first: it may find something to settle.
+    world.cron();
+    await runFor(world, MINUTE_MS);
+    await untilQuiet(world, untilMs);
+    const { open, behind } = await world.ask(async (env) => {
+      const ledger = await ledgerOf(env as unknown as AuditEnv, world.shards);
+      const desk = (env.REPLAY_DESK as { getByName(name: string): ReplayDeskApi }).getByName(REPLAY_DESK_NAME);
+      const { jobs } = await desk.overview();
+      for (const { id, state } of jobs) if (state === "failed") await desk.act(id, "resume");
+      return {
+        open: jobs.some(({ endedAt }) => endedAt === null),
+        behind: ledger.shards.some(({ sinks }) => SINKS.some((sink) => sinks[sink].lag_segments > 0)),
+      };
+    });
+    if (!open && !behind && world.isQuiet) return;
+  }
+}
+
+export async function runFor(world: World, ms: number): Promise<void> {
+  let over = false;
+  world.scheduler.after(ms, null, "time is over", () => {
+    over = true;
+  });
+  await world.scheduler.run(() => over || outOfEvents(world));
+}
+
+async function untilQuiet(world: World, untilMs: number): Promise<void> {
+  await world.scheduler.run(() => {
+    if (world.scheduler.now > untilMs) throw new Error("does not settle");
+    return world.isQuiet || outOfEvents(world);
+  });
+}
+
+function outOfEvents(world: World): boolean {
+  if (world.scheduler.events > EVENTS_MAX) throw new Error(`more than ${EVENTS_MAX} events`);
+  return false;
+}
