@@ -216,6 +216,16 @@ describe("an amendment", () => {
     expect((await timeline.profile()).events).toBe(1);
   });
 
+  it("leaves in mind when devices were pointed at this user: they are again after a day, not a day after it", async () => {
+    await inSql((emptied) => {
+      const timeline = new Timeline(emptied());
+      const [a, b, c] = [1, 2, 3].map((n) => minute(n, { anonymous_id: "d" }));
+      expect(timeline.append(appendOf([a!, b!]), NOW).pointers).toEqual(["d"]);
+      timeline.amend(amendOf([a!]), NOW + DAY_MS - 1);
+      expect(timeline.append(appendOf([c!], 1), NOW + DAY_MS).pointers).toEqual(["d"]);
+    });
+  });
+
   it("takes a user off a device that has none of their events any more, and not one who came back since", async () => {
     const device = newTimeline();
     const call = { subject: { kind: "device", id: "d" } as const, rules: 1, remove: [], put: [] };
