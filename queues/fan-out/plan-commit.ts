@@ -45,17 +45,22 @@ export interface CommitPlan {
   readonly messagePlaces: readonly number[];
 }
 
-/** Cuts a batch into groups of one shard and at most `eventsMax` events, one message at least. */
+/**
+ * Cuts a batch into groups of one shard and at most `eventsMax` events, one message at least. What was sent again under a
+ * label is apart from what it replaces: an event's place is its segment and its id, so of two copies in one segment a
+ * rule could not name the one that goes.
+ */
 export function groupMessages(messages: readonly RoutedMessage[], eventsMax: number): Group[] {
   const parts: RoutedMessage[][] = [];
-  const open = new Map<number, { part: RoutedMessage[]; events: number }>();
+  const open = new Map<string, { part: RoutedMessage[]; events: number }>();
   for (const message of messages) {
-    const { shard, events } = message.header;
-    let current = open.get(shard);
+    const { shard, events, republish = "" } = message.header;
+    const name = `${shard}/${republish}`;
+    let current = open.get(name);
     if (!current || current.events + events > eventsMax) {
       current = { part: [], events: 0 };
       parts.push(current.part);
-      open.set(shard, current);
+      open.set(name, current);
     }
     current.part.push(message);
     current.events += events;

@@ -8,7 +8,20 @@ import type { RuleChange, RuleFilter } from "../../../r2-layout/rule.ts";
 import { dayOf } from "../../../r2-layout/time.ts";
 import pipeline from "../../../workers/pipeline/index.ts";
 import { Clock } from "./replay-rig.ts";
-import { begin, deliver, desk, drain, lake, NOON, real, rollup, runJob, send, timeline } from "./whole-pipeline.ts";
+import {
+  begin,
+  deliver,
+  desk,
+  drain,
+  lake,
+  messageOf,
+  NOON,
+  real,
+  rollup,
+  runJob,
+  send,
+  timeline,
+} from "./whole-pipeline.ts";
 
 let clock: Clock;
 beforeEach(() => {
@@ -176,6 +189,23 @@ describe("a settlement", () => {
     await cron();
     expect((await desk().overview(["settlement"])).jobs.length).toBe(1);
   });
+});
+
+it("promise 2: a settlement also replaces what waited in one queue with its replacement", async () => {
+  const republished = (id: string) => ({ event_id: id, anonymous_id: "right", flags: ["republished"] });
+  await deliver("events-0", [
+    messageOf(0, [{ event_id: "a", anonymous_id: "wrong" }, { event_id: "b" }]),
+    messageOf(0, [{ ...republished("a"), anonymous_id: "half" }], "one"),
+    messageOf(0, [republished("a")], "two"),
+  ]);
+  await drain();
+  await cron();
+  const { jobs } = await desk().overview(["settlement"]);
+  await runJob(jobs[0]!.id, clock);
+  expect([await timeline("device", "wrong"), await timeline("device", "half")]).toEqual([[], []]);
+  expect(await timeline("device", "right")).toEqual(["a"]);
+  expect(await lake()).toEqual({ "0:a": "right", "0:b": "phone" });
+  expect(await rollup()).toBe(2);
 });
 
 describe("the audit", () => {

@@ -31,8 +31,12 @@ export interface TestEvent extends Partial<DerivedEvent> {
   readonly event_id: string;
 }
 
-/** One message of a shard, through the fan-out. Its ids are of `(source, id)`, or of `(source, id, label)`. */
-export async function send(shard: number, events: readonly TestEvent[], label?: string): Promise<void> {
+/** One message of a shard, through the fan-out. */
+export const send = (shard: number, events: readonly TestEvent[], label?: string): Promise<void> =>
+  deliver(`events-${shard}`, [messageOf(shard, events, label)]);
+
+/** A message's ids are of `(source, id)`, or of `(source, id, label)`. */
+export function messageOf(shard: number, events: readonly TestEvent[], label?: string): string {
   const rows = events.map(
     (event): DerivedEvent => ({
       event_name: "bought",
@@ -44,7 +48,7 @@ export async function send(shard: number, events: readonly TestEvent[], label?: 
       ...event,
     }),
   );
-  const body = encodeMessage({
+  return encodeMessage({
     header: {
       v: 1,
       edge: `edge-${edges++}`,
@@ -60,7 +64,6 @@ export async function send(shard: number, events: readonly TestEvent[], label?: 
     },
     lines: rows.map((row) => formatLogLine({ raw: { type: "track" }, row, d: 1 })),
   });
-  await deliver(`events-${shard}`, [body]);
 }
 
 export async function deliver(queue: string, bodies: readonly unknown[], to: PipelineEnv = real): Promise<void> {
