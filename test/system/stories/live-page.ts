@@ -17,6 +17,6 @@ export async function openLivePage(system: RunningSystem): Promise<LivePage> {
     const frame = JSON.parse(String(data)) as LiveFrame;
     for (const minute of frame.type === "snapshot" ? frame.minutes : [frame]) minutes.set(minute.start, minute);
   });
-  await until("the snapshot", 10_000, async () => frames > 0);
+  await until("the snapshot", 30_000, async () => frames > 0);
   return { minutes, close: () => socket.close() };
 }

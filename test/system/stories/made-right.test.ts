@@ -90,7 +90,7 @@ it("a metric that was wrong for two hours is rebuilt for these two hours, and no
     else expect({ name, value: now.value }).toEqual({ name, value: point.value });
     if (isInside(name) && point.state === "final") expect(now.version, name).toBeGreaterThan(point.version);
   }
-  await until("the open page shows the right figure", 10_000, async () => {
+  await until("the open page shows the right figure", 30_000, async () => {
     const shown = page.minutes.get(seen.start)!;
     return shown.events === before.value && shown.version > seen.version;
   });
@@ -179,7 +179,7 @@ it("events that an app version gave to the wrong device for two hours are moved 
 });
 
 it.each([1, 4])(
-  "events republished with the right device under the same ids replace those with the wrong one, once (promises 2, 3), with %i shards",
+  "events republished with the right device under the same ids replace those with the wrong one, once (promises 2, 3), on %i shard(s)",
   async (shards) => {
     const on = shards === 1 ? system : await startSystem({ ...QUICK, shards });
     try {
