@@ -12,19 +12,28 @@ export type JobKind = "rebuild" | "fill" | "correction";
 export const CORRECTED_COUNTRY = "NZ";
 
 const ASK_MS = 30_000;
-const END_MS = 60_000;
+const END_MS = 120_000;
 const PAUSE_MS = 50;
 
-/** @returns the path of the job. */
+/**
+ * @param from milliseconds: rebuilds and fills begin there; null: with the first event.
+ * @returns the path of the job.
+ */
 export async function beginJob(
   system: () => RunningSystem,
   kind: JobKind,
   prefix: string,
   random: Random,
+  from: number | null,
 ): Promise<string> {
   const sinks = [random.pick(SINKS)];
   if (kind !== "correction") {
-    const { id } = await ask(system, "/v1/replays", { mode: kind, sinks }, prefix);
+    const { id } = await ask(
+      system,
+      "/v1/replays",
+      { mode: kind, sinks, ...(from !== null && { from: new Date(from).toISOString() }) },
+      prefix,
+    );
     return `/v1/replays/${id}`;
   }
   const correction = {

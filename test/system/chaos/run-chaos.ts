@@ -11,6 +11,9 @@ import { Traffic } from "./traffic.ts";
 
 const WAIT_FACTOR = 0.02;
 const SHARDS = 2;
+/** Events that a rebuild in the middle of a run may go over. */
+const WHOLE_UP_TO = 6_000;
+const RECENT_MS = 30_000;
 
 /** How often each fault fired, by kind and target. */
 export class FaultTable {
@@ -75,7 +78,10 @@ export class ChaosSuite {
     const running = traffic.run();
     running.catch(() => {}); // Awaited below, after a kill.
     const job =
-      faults.job && sleep(random.int(0, 400)).then(() => beginJob(() => this.#system!, faults.job!, prefix, random));
+      faults.job &&
+      sleep(random.int(0, 400)).then(() =>
+        beginJob(() => this.#system!, faults.job!, prefix, random, this.#jobsFrom()),
+      );
     job?.catch(() => {});
     if (random.chance(0.3)) await control("POST", `/local/cron?name=${MAINTENANCE_NOW_CRON}`, undefined, system.url);
     if (faults.kill !== null) {
@@ -116,6 +122,11 @@ export class ChaosSuite {
     this.traffic.failed += traffic.counts.failed;
     this.traffic.acked += traffic.acked.size;
     this.traffic.sent += traffic.sent.size;
+  }
+
+  /** All there is, while that is little; of a long soak the last run and a bit. */
+  #jobsFrom(): number | null {
+    return this.traffic.acked < WHOLE_UP_TO ? null : Date.now() - RECENT_MS;
   }
 
   async #inject(system: RunningSystem, { plan, queues, held }: DrawnFaults): Promise<void> {
