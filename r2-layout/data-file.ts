@@ -83,41 +83,38 @@ export function rowGroups<Row extends AnyRow>(table: TableName, rows: readonly R
 }
 
 function factsOf(table: TableName, rows: readonly AnyRow[], { bytes, footer }: ParquetFile): BuiltDataFile {
-  const [minTime, maxTime] = range(rows, TIME_COLUMN[table]);
-  const [minReceivedAt, maxReceivedAt] = range(rows, "received_at");
+  const { time, received, names } = spread(rows, TIME_COLUMN[table]);
   const facts: DataFileFacts = {
     table,
     bytes: bytes.length,
     rows: rows.length,
-    minDay: dayOf(minTime),
-    maxDay: dayOf(maxTime),
-    minTime,
-    maxTime,
-    minReceivedAt,
-    maxReceivedAt,
-    eventNames: eventNames(rows),
+    minDay: dayOf(time.min),
+    maxDay: dayOf(time.max),
+    minTime: time.min,
+    maxTime: time.max,
+    minReceivedAt: received.min,
+    maxReceivedAt: received.max,
+    eventNames: names.size > LAKE.eventNamesPerFile ? null : [...names].sort(),
     columns: fileBounds(footer, TABLES[table]),
     schemaVersion: SCHEMA_VERSION,
   };
   return { bytes, facts };
 }
 
-function range(rows: readonly AnyRow[], column: string): [min: number, max: number] {
-  let min = Number.POSITIVE_INFINITY;
-  let max = Number.NEGATIVE_INFINITY;
-  for (const row of rows) {
-    const time = row[column] as number;
-    if (time < min) min = time;
-    if (time > max) max = time;
-  }
-  return [min, max];
-}
-
-function eventNames(rows: readonly AnyRow[]): string[] | null {
+/** Bounds of the times, and the event names up to one more than are kept: one walk, as in `sortedRows`. */
+function spread(rows: readonly AnyRow[], timeColumn: (typeof TIME_COLUMN)[TableName]) {
+  const time = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
+  const received = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
   const names = new Set<string>();
-  for (const { event_name: name } of rows) {
-    if (typeof name === "string") names.add(name);
-    if (names.size > LAKE.eventNamesPerFile) return null;
+  const widen = (range: typeof time, value: number) => {
+    if (value < range.min) range.min = value;
+    if (value > range.max) range.max = value;
+  };
+  for (const row of rows) {
+    const { event_name: name } = row;
+    widen(received, row.received_at as number);
+    widen(time, (timeColumn === "event_time" ? row.event_time : row.received_at) as number);
+    if (typeof name === "string" && names.size <= LAKE.eventNamesPerFile) names.add(name);
   }
-  return [...names].sort();
+  return { time, received, names };
 }
