@@ -86,8 +86,8 @@ describe("a rebuild", () => {
           end: fc.constantFrom("confirm" as const, "revert" as const, "discard" as const),
         }),
         async (segments, live, [first, second], { steps, whole, damaged, end }) => {
-          // Objects of its own for each run: that takes less time than to reset all of them.
-          const shard = ++runs;
+          // Objects of its own for each run, and of no other test: that takes less time than to reset all of them.
+          const shard = 100 + ++runs;
           const log = new TestLog(shard);
           for (const events of segments) log.append(events, HOUR);
           await drainLive(log, undefined, FINAL - 3 * HOUR_MS);
