@@ -85,7 +85,9 @@ interface Job {
   readonly updated_at: string;
 }
 
-const jobOf = (on: RunningSystem, id: string): Promise<Job> => reconnecting(() => on.read<Job>(`/v1/replays/${id}`));
+function jobOf(on: RunningSystem, id: string): Promise<Job> {
+  return reconnecting(() => on.read<Job>(`/v1/replays/${id}`));
+}
 
 async function begin(on: RunningSystem): Promise<string> {
   const body = { sinks: values.sinks.split(","), mode: "rebuild", ...(values.rate && { rate: Number(values.rate) }) };
