@@ -46,7 +46,7 @@ export default defineConfig({
       "test/r2-layout/**/*.workerd.test.ts",
       "test/simulator/**/*.workerd.test.ts",
     ],
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     // Its package ships ES modules and does not say so; bundled, that does not matter.
     deps: { optimizer: { ssr: { enabled: true, include: ["itty-durable"] } } },
   },
