@@ -369,6 +369,10 @@ export const REPLAY = {
   /** Ranges of hours that a correction remembers, and windows in which it builds rollups anew: beyond, the nearest are joined. */
   hourRanges: 1_000,
   windows: 48,
+  /** Segments that so few others lie between are read with these. */
+  readAlong: 16,
+  /** Places that a rule's record names of segments that cannot be read. */
+  uncorrectedListed: 100,
   /** Shards asked at once, and rows whose timelines are amended at once. */
   shardsAtOnce: 6,
   pairsAtOnce: 1_000,

@@ -384,6 +384,10 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     samples: noLimit("how many rows a preview shows"),
     hourRanges: queues("remembers REPLAY.hourRanges ranges of hours and builds REPLAY.windows windows"),
     windows: queues("remembers REPLAY.hourRanges ranges of hours and builds REPLAY.windows windows"),
+    readAlong: noLimit("how many segments that nobody asked for are read rather than a part begun anew"),
+    uncorrectedListed: queues(
+      "names REPLAY.uncorrectedListed places that a rule could not reach, and counts further ones",
+    ),
     shardsAtOnce: noLimit("how many shards are asked side by side"),
     pairsAtOnce: noLimit("how many timelines one call amends; the others follow"),
     placesPerRule: queues("names REPLAY.placesPerRule places in one rule of a settlement, and further ones in another"),

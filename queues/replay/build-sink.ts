@@ -6,13 +6,15 @@ import { beginRead } from "./reads.ts";
 import type { Slice } from "./slice.ts";
 import type { RowSource } from "./source.ts";
 import type { ReplayJob, ReplayTarget } from "./target.ts";
-import { walkReads } from "./walk-reads.ts";
+import { type Walk, walkReads } from "./walk-reads.ts";
 
 export interface SinkBuild {
   readonly sink: SinkName;
   readonly target: ReplayTarget;
   readonly replay: ReplayJob;
   readonly source: RowSource;
+  /** As of `Walk`. */
+  readonly onDamage?: Walk["onDamage"];
   state(): SinkProgress;
   save(change: Partial<SinkProgress>): Promise<void>;
 }
@@ -36,6 +38,7 @@ export async function buildSink(slice: Slice, build: SinkBuild): Promise<boolean
       sink: build.sink,
       maxEvents: stepEvents(target),
       apply: (step) => target.add(replay, step),
+      ...(build.onDamage && { onDamage: build.onDamage }),
       save: (now) => save({ reads: now }),
     });
     if (!done) return false;

@@ -2,5 +2,6 @@
 import { SegmentDamaged } from "../read-log.ts";
 import { isRefusal } from "../refusal.ts";
 
-/** A segment that cannot be read is no hole here: the live sink has it, or the job would build less than there was. */
+/** A segment that cannot be read is no hole here: the live sink has it, or the job would build less than there was. A rule
+ *  in the end leaves it out (uncorrected.ts). */
 export const isLasting = (error: unknown): boolean => error instanceof SegmentDamaged || isRefusal(error);

@@ -14,6 +14,9 @@
  *     rollups    hours touched by pairs are built anew from the lake's rows and swapped, window by window
  *     record     what was done, for people
  *
+ * A segment that cannot be read, though a store has read it before, holds nothing up: after a few attempts its rows are left
+ * as they are in that store, a window of rollups in that shard whole, and the record names the place (uncorrected.ts).
+ *
  * A row that comes in between: the log takes it above the rule's place, where the rule does not hold. A drain that read
  * below the rule before it was raised is refused by the store's fence and reads again.
  */
@@ -24,6 +27,8 @@ import { ruleKey, shardName } from "../../r2-layout/keys.ts";
 import { HOUR_MS, REPLAY } from "../../r2-layout/limits.ts";
 import type { Rule, RuleChange, RuleFilter } from "../../r2-layout/rule.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { SegmentDamaged } from "../read-log.ts";
+import type { Damage } from "../read-segment.ts";
 import { buildSink } from "./build-sink.ts";
 import { addHours, type HourRange, mergeRanges } from "./hour-ranges.ts";
 import { JobStore } from "./job-store.ts";
@@ -33,6 +38,14 @@ import type { ChangedRow, LakeCorrection, RuleParts } from "./rule-parts.ts";
 import { type Advance, advanceStages, lookAgain, MORE, type Slice, type StageEnd } from "./slice.ts";
 import type { ReplayJob } from "./target.ts";
 import { pairsAsInTimelines, type TimelinePlaces, timelinePlaces } from "./timeline-places.ts";
+import {
+  ALL_CORRECTED,
+  isKnownUnreadable,
+  ShardUnreadable,
+  type Uncorrected,
+  type UncorrectedPlace,
+  withUncorrected,
+} from "./uncorrected.ts";
 import { walkReads } from "./walk-reads.ts";
 
 /** One rule of the job: a correction has one, a settlement one for each lot of places. */
@@ -64,7 +77,14 @@ export interface RuleProgress {
     readonly beyondReach: number;
   };
   readonly hours: readonly HourRange[];
-  readonly window: { readonly n: number; readonly build: SinkProgress };
+  readonly window: {
+    readonly n: number;
+    readonly build: SinkProgress;
+    /** Shards in which it cannot be built: they keep what they have. */
+    readonly without?: readonly number[];
+  };
+  /** Absent: everything could be read. */
+  readonly uncorrected?: Uncorrected;
   readonly settled: readonly Settled[];
 }
 
@@ -89,6 +109,7 @@ export class RuleJob {
   readonly #store: JobStore;
   readonly #persist: (progress: RuleProgress, settled?: readonly Settled[]) => Promise<void>;
   #progress: RuleProgress;
+  #places: Promise<ReadonlySet<string> | null> | null = null;
 
   constructor(
     slice: Slice,
@@ -190,6 +211,11 @@ export class RuleJob {
 
   async #gap(): Promise<StageEnd> {
     const reads = this.#progress.gap ?? (await this.#gapReads());
+    const unreadable = async (shard: number, damage: Damage) => {
+      this.#losePatience(shard, damage);
+      await this.#leaveOut(shard, damage.ref.seq, damage);
+      return damage;
+    };
     // Both readings take the sessions' part of the log: it is timelines that this is for.
     const { done } = await walkReads(this.#slice, this.#parts.rawSource, reads, {
       sink: "sessions",
@@ -197,10 +223,11 @@ export class RuleJob {
       apply: async ({ shard, from, to, events }) => {
         if (events.length === 0) return;
         const read = beginRead({ shard, after: from, to, steps: 0 });
-        const now = await this.#parts.source.rows(read, to, "log", "sessions");
+        const now = await this.#parts.source.rows(read, to, "log", "sessions", (damage) => unreadable(shard, damage));
         const pairs = changedRows(events, now.events);
         if (pairs.length > 0) await this.#store.put(pairName("gap", shard, from), pairs);
       },
+      onDamage: unreadable,
       save: (gap) => this.#save({ gap }),
     });
     if (!done) return MORE;
@@ -225,6 +252,10 @@ export class RuleJob {
       const oldest = segments[0]?.seq ?? place;
       const seqs = here.read.filter((seq) => seq >= oldest && seq <= after && seq < place);
       for (const part of joined(seqs)) reads.push(beginRead({ shard, ...part, steps: 0 }));
+      for (const hole of lake) {
+        const isLost = hole.redrivenAs === null && hole.cause !== "step_refused";
+        if (isLost && hole.seq >= oldest && hole.seq < place) await this.#leaveOut(shard, hole.seq, hole);
+      }
     }
     await this.#store.put(PLACES, known);
     return reads;
@@ -263,12 +294,14 @@ export class RuleJob {
       await this.#save({ stage: "record" });
       return "next";
     }
-    const target = this.#parts.correctedRollups();
     const { shards } = this.#parts;
+    const { without = [] } = window;
+    const target = this.#parts.correctedRollups(
+      Array.from({ length: shards }, (_, shard) => shard).filter((shard) => !without.includes(shard)),
+    );
     const replay: ReplayJob = { id: `${this.#slice.job.id}-w${window.n}`, shards, ...range, range: null };
     const save = (change: Partial<SinkProgress>) => {
-      const { n, build } = this.#progress.window;
-      return this.#save({ window: { n, build: { ...build, ...change } } });
+      return this.#save({ window: { ...window, build: { ...this.#progress.window.build, ...change } } });
     };
     const build = {
       sink: "rollups" as const,
@@ -277,8 +310,17 @@ export class RuleJob {
       source: this.#parts.lakeSource,
       state: () => this.#progress.window.build,
       save,
+      onDamage: async (shard: number, damage: Damage) => {
+        this.#losePatience(shard, damage);
+        throw new ShardUnreadable(shard, damage);
+      },
     };
-    if (!(await buildSink(this.#slice, build))) return MORE;
+    try {
+      if (!(await buildSink(this.#slice, build))) return MORE;
+    } catch (error) {
+      if (!(error instanceof ShardUnreadable)) throw error;
+      return this.#keepWindow(error, replay, range);
+    }
     if (this.#progress.window.build.stage === "built") {
       if ((await target.swap(replay)) === "more") return MORE;
       await save({ stage: "swapped" });
@@ -286,6 +328,59 @@ export class RuleJob {
     if ((await target.confirm(replay)) === "more") return MORE;
     await this.#save({ window: { n: window.n + 1, build: FRESH } });
     return "next";
+  }
+
+  /**
+   * A shard whose part of a window cannot be read keeps its rows of it: built without them, it would have fewer events than
+   * were accepted. The build is let go before that is noted: cut off in between, it comes to the same damage again.
+   */
+  async #keepWindow({ shard, damage }: ShardUnreadable, replay: ReplayJob, range: HourRange): Promise<StageEnd> {
+    if ((await this.#parts.correctedRollups([shard]).discard(replay)) === "more") return MORE;
+    const { window } = this.#progress;
+    this.#note({ sink: "rollups", shard, seq: damage.ref.seq, events: damage.events, window: range });
+    const reads = window.build.reads!.filter((read) => read.shard !== shard);
+    const without = [...(window.without ?? []), shard];
+    await this.#save({ window: { ...window, without, build: { ...window.build, reads } } });
+    return "next";
+  }
+
+  /** @throws SegmentDamaged while it may be that only this reading has failed: as often as a job fails before it gives up. */
+  #losePatience(shard: number, damage: Damage): void {
+    if (this.#slice.job.attempts >= REPLAY.attempts - 1) return;
+    if (!isKnownUnreadable(this.#progress.uncorrected ?? ALL_CORRECTED, shard, damage.ref.seq)) {
+      throw new SegmentDamaged(damage);
+    }
+  }
+
+  /** Rows that nobody can read stay uncorrected in the stores that have read them before, if the rules may concern them. */
+  async #leaveOut(shard: number, seq: number, { events }: Pick<Damage, "events">): Promise<void> {
+    this.#places ??= this.#rulePlaces();
+    const places = await this.#places;
+    if (places !== null && !places.has(`${shard}/${seq}`)) return;
+    for (const sink of ["sessions", "rollups"] as const) {
+      const holes = await this.#parts.source.holes(sink, shard);
+      if (!holes.some((hole) => hole.seq === seq)) this.#note({ sink, shard, seq, events, window: null });
+    }
+  }
+
+  /** Saved with what is saved next. */
+  #note(place: UncorrectedPlace): void {
+    const known = this.#progress.uncorrected ?? ALL_CORRECTED;
+    const uncorrected = withUncorrected(known, place);
+    if (uncorrected === known) return;
+    this.#progress = { ...this.#progress, uncorrected };
+    console.error(JSON.stringify({ at: "replay", job: this.#slice.job.id, reason: "uncorrected", ...place }));
+  }
+
+  /** Segments (`<shard>/<seq>`) that the job's rules name; null where one of them goes by what a row says. */
+  async #rulePlaces(): Promise<ReadonlySet<string> | null> {
+    const named = new Set<string>();
+    for (const draft of this.#progress.drafts) {
+      const { places } = (await this.#ruleOf(draft)).filter;
+      if (!places) return null;
+      for (const { shard, seq } of places) named.add(`${shard}/${seq}`);
+    }
+    return named;
   }
 
   async #ruleOf({ object }: Draft): Promise<{ filter: RuleFilter; change: RuleChange; note: string | null }> {
@@ -323,7 +418,13 @@ export class RuleJob {
 
   #outcome(): string {
     const { lake, beyondReach } = this.#progress.pairs;
-    return `${lake} events${beyondReach > 0 ? `, ${beyondReach} beyond the timelines' reach` : ""}`;
+    const { sessions, rollups } = this.#progress.uncorrected ?? ALL_CORRECTED;
+    const lost = Math.max(sessions, rollups);
+    return [
+      `${lake} events`,
+      ...(beyondReach > 0 ? [`${beyondReach} beyond the timelines' reach`] : []),
+      ...(lost > 0 ? [`${lost} in segments that cannot be read stay uncorrected`] : []),
+    ].join(", ");
   }
 
   #savePairs(
@@ -352,15 +453,12 @@ export class RuleJob {
 /** Where timelines have what the lake has elsewhere, by shard. */
 const PLACES = "timeline-places.json.gz";
 
-/** Segments that a few others lie between are read with these. */
-const READ_ALONG = 16;
-
 /** Pure. @param seqs in order */
 function joined(seqs: readonly number[]): { readonly after: number; readonly to: number }[] {
   const parts: { after: number; to: number }[] = [];
   for (const seq of seqs) {
     const last = parts.at(-1);
-    if (last && seq - last.to <= READ_ALONG) last.to = seq;
+    if (last && seq - last.to <= REPLAY.readAlong) last.to = seq;
     else parts.push({ after: seq - 1, to: seq });
   }
   return parts;

@@ -45,8 +45,8 @@ export interface RuleParts extends ReplayParts {
   ): Promise<"done" | "more">;
   /** All of it in one commit, the old let go. @returns its snapshot, or null where something moved: correct once more. */
   swapLake(correction: LakeCorrection): Promise<{ readonly snapshot: number } | null>;
-  /** Builds windows of rollups anew, so that their change records say "correction". */
-  correctedRollups(): ReplayTarget;
+  /** Builds windows of rollups anew in these shards, so that their change records say "correction". */
+  correctedRollups(shards: readonly number[]): ReplayTarget;
   /** Rows in timelines. "more": the invocation's calls are used up, nothing was done. */
   amend(pairs: readonly ChangedRow[], rules: number, calls: CallBudget): Promise<Amended | "more">;
 }

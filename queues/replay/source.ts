@@ -10,6 +10,7 @@ import { shardName } from "../../r2-layout/keys.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import { type LogPage, LogReader, type LogStep, type SegmentReader, type ShardRules } from "../read-log.ts";
+import type { Damage, LeftOutPart } from "../read-segment.ts";
 import type { ReadState, RowOrigin } from "./reads.ts";
 
 export interface SourceRows {
@@ -21,13 +22,18 @@ export interface SourceRows {
 export interface RowSource {
   /** Where the next step of a read ends: at most `maxEvents`, one segment at least. */
   cut(read: ReadState, sink: SinkName, maxEvents: number): Promise<{ readonly to: number; readonly origin: RowOrigin }>;
-  /** The rows of segments after..to (exclusive, inclusive), less what the sink does not get. */
-  rows(read: ReadState, to: number, origin: RowOrigin, sink: SinkName): Promise<SourceRows>;
+  /**
+   * The rows of segments after..to (exclusive, inclusive), less what the sink does not get.
+   * @param onDamage says what of a segment that cannot be read is to be left out. Absent: the damage is thrown.
+   */
+  rows(read: ReadState, to: number, origin: RowOrigin, sink: SinkName, onDamage?: OnDamage): Promise<SourceRows>;
   /** Events in a part of a shard's log, as far as the log knows: for people. */
   count(shard: number, after: number, to: number): Promise<number>;
   /** What a live sink has left out, whether it came back or not. */
   holes(sink: SinkName, shard: number): Promise<readonly RecordedHole[]>;
 }
+
+export type OnDamage = (damage: Damage) => Promise<LeftOutPart>;
 
 /** Steps of the lake's rows in the order of their seqs, dense: each begins where the one before ended, the last ends at `to`. */
 export type LakeRows = (request: {
@@ -87,8 +93,8 @@ class LogThenLake implements RowSource {
     return { to: cutSegments(segments, read.to, maxEvents), origin: "log" };
   }
 
-  async rows(read: ReadState, to: number, origin: RowOrigin, sink: SinkName): Promise<SourceRows> {
-    return origin === "lake" ? this.#fromLake(read, to) : this.#fromLog(read, to, sink);
+  async rows(read: ReadState, to: number, origin: RowOrigin, sink: SinkName, onDamage?: OnDamage): Promise<SourceRows> {
+    return origin === "lake" ? this.#fromLake(read, to) : this.#fromLog(read, to, sink, onDamage);
   }
 
   async count(shard: number, after: number, to: number): Promise<number> {
@@ -96,10 +102,10 @@ class LogThenLake implements RowSource {
     return events + quarantined;
   }
 
-  async #fromLog(read: ReadState, to: number, sink: SinkName): Promise<SourceRows> {
+  async #fromLog(read: ReadState, to: number, sink: SinkName, onDamage?: OnDamage): Promise<SourceRows> {
     const open = (await this.holes(sink, read.shard)).filter(({ redrivenAs }) => redrivenAs === null);
     const left = new Map(open.map((hole) => [hole.seq, hole]));
-    const options = { sink, leftOut: (seq: number) => left.get(seq) };
+    const options = { sink, leftOut: (seq: number) => left.get(seq), ...(onDamage && { onDamage }) };
     const events: EventRow[] = [];
     const quarantine: QuarantineRow[] = [];
     let rules = 0;

@@ -1,6 +1,7 @@
 /** Reads on in each of a job's parts, step by step, as long as the slice lasts. */
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import type { Damage, LeftOutPart } from "../read-segment.ts";
 import { type ReadState, stepDone, withCut } from "./reads.ts";
 import type { Slice } from "./slice.ts";
 import type { RowSource } from "./source.ts";
@@ -11,6 +12,8 @@ export interface Walk {
   readonly maxEvents: number;
   /** Makes the effect. "more": the invocation's calls are used up, the same step comes again in another. */
   apply(step: ReplayStep): Promise<unknown | More>;
+  /** As of `RowSource.rows`. */
+  onDamage?(shard: number, damage: Damage): Promise<LeftOutPart>;
   /** Saves where the reads stand, before each effect. */
   save(reads: readonly ReadState[]): Promise<void>;
 }
@@ -30,7 +33,9 @@ export async function walkReads(
         return { reads, done: false };
       }
       const read = await withPending(reads, i, source, walk);
-      const rows = await source.rows(read, read.pending!.to, read.pending!.origin, walk.sink);
+      const { to, origin } = read.pending!;
+      const onDamage = walk.onDamage && ((damage: Damage) => walk.onDamage!(read.shard, damage));
+      const rows = await source.rows(read, to, origin, walk.sink, onDamage);
       const events = read.window ? rows.events.filter(within(read.window)) : rows.events;
       const answer = await walk.apply({
         shard: read.shard,

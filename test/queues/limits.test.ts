@@ -13,6 +13,7 @@ import { retractions } from "../../queues/replay/copies.ts";
 import { addHours, mergeRanges } from "../../queues/replay/hour-ranges.ts";
 import { cutSegments } from "../../queues/replay/source.ts";
 import { NO_LOOKS, readTraffic, standBack } from "../../queues/replay/stand-back.ts";
+import { ALL_CORRECTED, withUncorrected } from "../../queues/replay/uncorrected.ts";
 import { compareTimelines } from "../../queues/sessions/compare.ts";
 import type { NameLists } from "../../queues/sessions/name-lists.ts";
 import { buildDataFile } from "../../r2-layout/data-file.ts";
@@ -184,6 +185,22 @@ describe("a replay", () => {
     const ranges = addHours([], hours(REPLAY.windows));
     expect(mergeRanges(ranges, REPLAY.windows)).toEqual(ranges);
     expect(mergeRanges(addHours([], hours(REPLAY.windows + 1)), REPLAY.windows).length).toBe(REPLAY.windows);
+  });
+
+  it("names REPLAY.uncorrectedListed places that a rule could not reach, and counts further ones", () => {
+    const noted = (count: number) =>
+      Array.from({ length: count }, (_, seq) => ({
+        sink: "sessions" as const,
+        shard: 0,
+        seq,
+        events: 2,
+        window: null,
+      })).reduce(withUncorrected, ALL_CORRECTED);
+    const most = noted(REPLAY.uncorrectedListed);
+    expect(most).toMatchObject({ sessions: 2 * REPLAY.uncorrectedListed, more: 0 });
+    expect(most.places.reduce(withUncorrected, most)).toBe(most);
+    const beyond = noted(REPLAY.uncorrectedListed + 1);
+    expect(beyond).toEqual({ ...most, sessions: 2 * REPLAY.uncorrectedListed + 2, more: 1 });
   });
 
   it("names REPLAY.placesPerRule places in one rule of a settlement, and further ones in another", () => {

@@ -4,6 +4,7 @@ import { isWorking } from "../../durable-objects/replay-desk/job-rules.ts";
 import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
 import type { ReplayProgress } from "../../queues/replay/progress.ts";
 import type { RuleProgress } from "../../queues/replay/rule-job.ts";
+import { ALL_CORRECTED } from "../../queues/replay/uncorrected.ts";
 import { isoMicros } from "../../r2-layout/time.ts";
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
@@ -102,6 +103,7 @@ function rulesJson({
   lakeBefore,
   snapshot,
   settled,
+  uncorrected = ALL_CORRECTED,
 }: RuleProgress): Record<string, unknown> {
   return {
     versions,
@@ -113,7 +115,17 @@ function rulesJson({
     rollups: {
       windows: hours.map(({ from, to }) => ({ from: iso(from), to: iso(to) })),
     },
-    uncorrected: { sessions: pairs.beyondReach },
+    uncorrected: {
+      sessions: pairs.beyondReach,
+      unreadable: {
+        ...uncorrected,
+        places: uncorrected.places.map(({ window, ...place }) => ({
+          ...place,
+          from: iso(window?.from ?? null),
+          to: iso(window?.to ?? null),
+        })),
+      },
+    },
     settled,
   };
 }

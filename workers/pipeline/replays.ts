@@ -73,7 +73,7 @@ function ruleParts(env: PipelineEnv, shards: number): RuleParts {
       sessions: createSessionsRebuild({ cursors, timelines, logs, bucket, identityKey: identityKey(env), calls }),
       rollups: createRollupsRebuild(rollupDeps),
     }),
-    correctedRollups: () => createRollupsRebuild(rollupDeps, { reason: "correction" }),
+    correctedRollups: (only) => createRollupsRebuild(rollupDeps, { reason: "correction", shards: only }),
     ranges: (spec) => logRanges(logs, shards, spec),
     async lake() {
       const { snapshot, cursors: shardCursors } = await catalog.status();
