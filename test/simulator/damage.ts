@@ -23,27 +23,33 @@ interface Env {
   readonly LAKE_CATALOG: ObjectNamespace<HolesApi>;
 }
 
-/** A segment goes bad at some time from now on, and is mended after another. */
+/**
+ * The next segment that is written from some time on is bad from the beginning, and is mended after another. Not later: a
+ * sink may have taken it by then, and made no hole of it if only its cursor had moved.
+ */
 export function planDamage(world: World, random: Random, spanMs: number): void {
   later(world, random.next() * spanMs, () => {
-    const keys = [...world.bucket.objects.keys()].filter((key) => key.startsWith("log/") && !world.damaged.has(key));
-    if (keys.length === 0) return;
-    // Mostly the newest: it has not been read by everybody.
-    const key = random.chance(0.7) ? keys.at(-1)! : random.pick(keys);
-    const object = world.bucket.objects.get(key)!;
-    world.originals.set(key, object.bytes);
-    world.damaged.add(key);
-    const kind = random.pick(["lost", "cut", "line"] as const);
-    world.weather.count("damage", kind);
-    if (kind === "lost") world.bucket.objects.delete(key);
-    else
-      world.bucket.objects.set(key, {
-        ...object,
-        bytes: kind === "cut" ? cut(object.bytes) : withBadLine(object.bytes, random),
-      });
-    later(world, random.pick([20 * SECOND_MS, 5 * MINUTE_MS, 40 * MINUTE_MS]), () => {
-      world.bucket.objects.set(key, object);
-    });
+    world.bucket.onPut = (key) => {
+      if (!key.startsWith("log/")) return;
+      world.bucket.onPut = null;
+      damage(world, random, key);
+    };
+  });
+}
+
+function damage(world: World, random: Random, key: string): void {
+  const object = world.bucket.objects.get(key)!;
+  world.originals.set(key, object.bytes);
+  world.damaged.add(key);
+  const kind = random.pick(["lost", "cut", "line"] as const);
+  world.weather.count("damage", kind);
+  if (kind === "lost") world.bucket.objects.delete(key);
+  else {
+    const bytes = kind === "cut" ? cut(object.bytes) : withBadLine(object.bytes, random);
+    world.bucket.objects.set(key, { ...object, bytes });
+  }
+  later(world, random.pick([20 * SECOND_MS, 5 * MINUTE_MS, 40 * MINUTE_MS]), () => {
+    world.bucket.objects.set(key, object);
   });
 }
 

@@ -74,7 +74,8 @@ async function live(world: World, traffic: Traffic, operations: Operations | nul
   for (let stretch = 0; stretch < stretches; stretch++) {
     const spanMs = random.pick([3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS]);
     world.startCron(spanMs + MINUTE_MS);
-    if (random.chance(0.25) && world.shards < 4) splitShards(world, traffic, random);
+    // Not while somebody rebuilds: a split leaves a rebuild of before it without an end.
+    if (!operations && random.chance(0.3) && world.shards < 4) splitShards(world, traffic, random);
     traffic.plan(Math.ceil(requests / stretches), spanMs);
     operations?.plan(random.int(1, 3), spanMs + MINUTE_MS);
     if (damages) {

@@ -40,25 +40,27 @@ export async function settle(world: World, traffic: Traffic, operations: Operati
   }
 }
 
-/** No sink is behind, no job is open. */
+/** No sink is behind, no job is open, and a turn of the cron finds nothing more to do. */
 async function caughtUp(world: World, untilMs: number): Promise<void> {
-  for (;;) {
+  /** The newest job when none was open; null where one was. */
+  for (let before: string | null = null; ; ) {
     await untilQuiet(world, untilMs);
-    // A turn of the cron first: it may find something to settle.
     world.cron();
     await runFor(world, MINUTE_MS);
     await untilQuiet(world, untilMs);
-    const { open, behind } = await world.ask(async (env) => {
+    const { newest, open, behind } = await world.ask(async (env) => {
       const ledger = await ledgerOf(env as unknown as AuditEnv, world.shards);
       const desk = (env.REPLAY_DESK as { getByName(name: string): ReplayDeskApi }).getByName(REPLAY_DESK_NAME);
       const { jobs } = await desk.overview();
       for (const { id, state } of jobs) if (state === "failed") await desk.act(id, "resume");
       return {
+        newest: jobs[0]?.id ?? "",
         open: jobs.some(({ endedAt }) => endedAt === null),
         behind: ledger.shards.some(({ sinks }) => SINKS.some((sink) => sinks[sink].lag_segments > 0)),
       };
     });
-    if (!open && !behind && world.isQuiet) return;
+    if (!open && !behind && world.isQuiet && newest === before) return;
+    before = open ? null : newest;
   }
 }
 

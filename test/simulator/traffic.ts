@@ -224,7 +224,13 @@ export class Traffic {
       ...(label !== undefined && { republish: label }),
     };
     this.#world.weather.count("oddity", label === undefined ? "id under another identity" : "republished");
-    this.#later(random.int(0, 3 * MINUTE_MS), "sent otherwise", () => this.#send([other], 1));
+    this.#later(random.int(0, 3 * MINUTE_MS), "sent otherwise", () => this.#sendOnceLogged(other));
+  }
+
+  /** A producer that republishes does so hours later; a copy that comes after the one that replaces it is not found. */
+  #sendOnceLogged(other: SentEvent): void {
+    if (other.republish === undefined || this.#world.isLogged) this.#send([other], 1);
+    else this.#later(5 * MINUTE_MS, "sent otherwise later", () => this.#sendOnceLogged(other));
   }
 
   #acknowledge({ id }: SentEvent): void {

@@ -195,11 +195,17 @@ export class World {
   get isQuiet(): boolean {
     return (
       this.pending === 0 &&
-      this.network.travelling === 0 &&
+      this.network.travelling() === 0 &&
       this.#cronsRunning === 0 &&
       !this.queues.isBusy &&
       !this.objects.isBusy
     );
+  }
+
+  /** Nothing that was sent to the log is still on its way there. */
+  get isLogged(): boolean {
+    const shards = Array.from({ length: this.shards }, (_, shard) => this.queues.queue(`events-${shard}`));
+    return this.network.travelling("queue.send events-k") === 0 && shards.every(({ isBusy }) => !isBusy);
   }
 
   close(): void {

@@ -13,15 +13,22 @@ export async function loadRealReader(): Promise<void> {
   real ??= await import("../../../r2-layout/parquet-reader.ts");
 }
 
-export function decodeParquet(_module: WebAssembly.Module, table: TableName, file: Uint8Array): DecodedRows {
+export function decodeParquet(
+  _module: WebAssembly.Module,
+  table: TableName,
+  file: Uint8Array,
+  columns?: readonly string[],
+  range?: { readonly from: number; readonly to: number },
+): DecodedRows {
   const plain = decodePlain(file);
-  if (!plain) return real!.decodeParquet(codec.parquet!, table, file);
-  const rows = plainRows(plain);
+  if (!plain) return real!.decodeParquet(codec.parquet!, table, file, columns, range);
+  const all = plainRows(plain);
+  const rows = range ? all.slice(range.from, range.to) : all;
   return {
     length: rows.length,
-    row: (index, columns) => {
+    row: (index, wanted = columns) => {
       const row = rows[index]!;
-      return columns ? picked(row, columns) : { ...row };
+      return wanted ? picked(row, wanted) : { ...row };
     },
   };
 }

@@ -22,7 +22,7 @@ export interface CallTarget {
   /** Objects may say that they are overloaded. */
   readonly overloaded?: () => Error;
   /** Calls that are made to be repeated (every RPC of an object is) may arrive twice. */
-  readonly repeatable?: boolean;
+  readonly repeated?: "at once" | "late";
 }
 
 const MINUTE_MS = 60_000;
@@ -32,8 +32,8 @@ export class Network {
   readonly scheduler: Scheduler;
   readonly weather: Weather;
   readonly random: Random;
-  /** Requests on their way. */
-  travelling = 0;
+  /** Requests on their way, by target. */
+  readonly #travelling = new Map<string, number>();
 
   constructor(scheduler: Scheduler, weather: Weather, random: Random) {
     this.scheduler = scheduler;
@@ -72,7 +72,7 @@ export class Network {
       };
       const fail = (error: Error) => answer(() => reject(error), "fails");
       const arrive = () => {
-        this.travelling--;
+        this.#count(name, -1);
         if (failsBefore) return fail(target.failure());
         if (overloaded) return fail(target.overloaded!());
         let result: T | Promise<T>;
@@ -95,7 +95,7 @@ export class Network {
         );
       };
       departs(() => {
-        this.travelling++;
+        this.#count(name, 1);
         const legMs = this.#legMs(from, name);
         if (failsEarly) {
           scheduler.after(legMs, from, `answer ${name} fails early`, () => reject(target.failure()));
@@ -103,10 +103,11 @@ export class Network {
           return;
         }
         scheduler.after(legMs, null, `call ${name}`, arrive);
-        if (target.repeatable && weather.strikes("repeat", name)) {
-          this.travelling++;
-          scheduler.after(legMs + this.#lagMs(), null, `call ${name} once more`, () => {
-            this.travelling--;
+        if (target.repeated && weather.strikes("repeat", name)) {
+          this.#count(name, 1);
+          const lagMs = target.repeated === "late" ? this.#lagMs() : 0;
+          scheduler.after(legMs + lagMs, null, `call ${name} once more`, () => {
+            this.#count(name, -1);
             try {
               const result = effect();
               if (result instanceof Promise) result.catch(() => {});
@@ -117,6 +118,18 @@ export class Network {
         }
       });
     });
+  }
+
+  /** Requests on their way, all or those to one target. */
+  travelling(name?: string): number {
+    if (name !== undefined) return this.#travelling.get(name) ?? 0;
+    let sum = 0;
+    for (const count of this.#travelling.values()) sum += count;
+    return sum;
+  }
+
+  #count(name: string, change: number): void {
+    this.#travelling.set(name, (this.#travelling.get(name) ?? 0) + change);
   }
 
   /** How long after its time something comes: moments, mostly. */

@@ -4,7 +4,7 @@
  */
 
 import { DatabasePool } from "./database-pool.ts";
-import type { Network } from "./network.ts";
+import type { CallTarget, Network } from "./network.ts";
 import { ObjectStorage } from "./object-storage.ts";
 import { Process } from "./scheduler.ts";
 import { SimulatedSql } from "./sql-storage.ts";
@@ -28,6 +28,13 @@ interface Instance {
 }
 
 const ALARM_RETRIES = 6;
+
+/**
+ * Calls that stand for themselves: where they come from is said in them (a cursor, a token, a seq), so one may even arrive
+ * once more long after its answer. Others are repeated at once or not at all, as their callers do.
+ */
+const LATE_REPEATS =
+  /^(EventLog|LiveHub|SinkCursor\.(lease|advance|release|failed|decide|close)|LakeCatalog\.(lease|append|release|replace|failed|decide)|UserTimeline\.append|MinuteRollup\.apply$)/;
 
 export class SimulatedObjects {
   readonly network: Network;
@@ -103,9 +110,9 @@ export class SimulatedObjects {
 
   #call(className: string, name: string, method: string, args: unknown[], from: Process, departs?: Departs) {
     const cloned = structuredClone(args);
-    const target = {
+    const target: CallTarget = {
       name: `${className}.${method}`,
-      repeatable: true,
+      repeated: LATE_REPEATS.test(`${className}.${method}`) ? "late" : "at once",
       failure: () => Object.assign(new Error("Network connection lost."), { retryable: true }),
       overloaded: () =>
         Object.assign(new Error("Durable Object is overloaded. Too many requests queued."), { overloaded: true }),
@@ -149,6 +156,7 @@ export class ObjectHost {
   }
 
   rpc(method: string, args: unknown[]): Promise<unknown> {
+    this.#network.scheduler.remark(() => `${this.storage.name} ${method} ${brief(args)}`);
     return this.#deliver((object) => {
       const call = object[method];
       if (typeof call !== "function" || method.startsWith("#")) {
@@ -224,6 +232,7 @@ export class ObjectHost {
         Promise.resolve(result).then(
           (value) => {
             const cloned = structuredClone(value);
+            scheduler.remark(() => `${this.storage.name} ${target} -> ${brief(cloned)}`);
             settle(() => resolve(cloned));
           },
           (error) => settle(() => reject(remote(error))),
@@ -390,6 +399,16 @@ function databasesOf(Class: ObjectClass): DatabasePool {
     pools.set(Class, pool);
   }
   return pool;
+}
+
+/** For a trace. */
+function brief(value: unknown): string {
+  const text = JSON.stringify(value, (_, member) => {
+    if (typeof member === "bigint") return String(member);
+    if (ArrayBuffer.isView(member)) return `${member.byteLength} bytes`;
+    return member instanceof Map ? [...member] : member;
+  });
+  return text === undefined ? "nothing" : text.slice(0, 400);
 }
 
 /** As an error looks on the other side of an RPC: type and message, no stack of ours. */

@@ -29,6 +29,8 @@ const KEYS_PER_LIST = 1_000;
 export class SimulatedBucket {
   /** By key. */
   readonly objects = new Map<string, StoredObject>();
+  /** Told after each put: damage is done here. */
+  onPut: ((key: string) => void) | null = null;
   readonly #network: Network;
   #etags = 0;
 
@@ -86,6 +88,7 @@ export class SimulatedBucket {
       httpMetadata: { ...options.httpMetadata },
     };
     this.objects.set(key, stored);
+    this.onPut?.(key);
     return headOf(stored);
   }
 

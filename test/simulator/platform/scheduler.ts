@@ -83,6 +83,11 @@ export class Scheduler {
     this.trace?.(this.now, label);
   }
 
+  /** More for a printed trace; made only where one is wanted, and not part of the hash. */
+  remark(text: () => string): void {
+    this.trace?.(this.now, `    ${text()}`);
+  }
+
   /** Runs events until `done` says so, asked before each event, or none is left. */
   run(done: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
