@@ -11,7 +11,7 @@ import { type ReplayJobJson, ReplayProgress } from "./replay/progress.ts";
 const USAGE = `usage: npm run replay -- --sinks SINK[,SINK] [--mode fill|rebuild] [--from TIME] [--to TIME]
                          [--shard N --from-seq N --to-seq N] [--rate EVENTS_PER_SECOND] [--swap automatic|manual]
                          [--confirm] [--watch]
-       npm run replay -- --id JOB [--watch] [--swap-now | --confirm | --revert | --cancel | --resume]
+       npm run replay -- --id JOB [--watch] [--swap-now | --confirm | --revert | --cancel | --resume | --abandon]
   sinks: lake, sessions, rollups. A rebuild is built beside the live store, compared and swapped in; --confirm lets the
   old one go as soon as it is. Without --watch or --confirm the job runs on by itself.`;
 const LOOK_MS = 500;
@@ -50,6 +50,7 @@ function options() {
         revert: { type: "boolean" },
         cancel: { type: "boolean" },
         resume: { type: "boolean" },
+        abandon: { type: "boolean" },
         "swap-now": { type: "boolean" },
       },
     });
@@ -78,7 +79,9 @@ async function begin(): Promise<ReplayJobJson> {
 
 /** The job, after what is to be done with it. */
 async function find(id: string): Promise<ReplayJobJson> {
-  const action = values["swap-now"] ? "swap" : (["revert", "cancel", "resume"] as const).find((name) => values[name]);
+  const action = values["swap-now"]
+    ? "swap"
+    : (["revert", "cancel", "resume", "abandon"] as const).find((name) => values[name]);
   const path = `/v1/replays/${encodeURIComponent(id)}`;
   return action ? call("POST", `${path}/${action}`, {}) : call("GET", path);
 }
@@ -94,7 +97,7 @@ async function watched(id: string): Promise<ReplayJobJson> {
   for (;;) {
     const job = await call("GET", `/v1/replays/${encodeURIComponent(id)}`);
     progress.show(job);
-    if (!["running", "confirming", "reverting", "cancelling"].includes(job.state)) {
+    if (!["running", "confirming", "reverting", "cancelling", "abandoning"].includes(job.state)) {
       progress.done();
       return job;
     }

@@ -73,10 +73,14 @@ export type JobState =
   | "cancelling"
   | "done"
   | "cancelled"
+  /** What it has half built is let go, then it gives back the rules' turn. */
+  | "abandoning"
+  /** Set aside with its rule in force; may be resumed while no later rule is. */
+  | "abandoned"
   /** Gave up after `REPLAY.attempts` without progress; may be resumed. */
   | "failed";
 
-export type JobAction = "confirm" | "revert" | "cancel" | "swap" | "resume";
+export type JobAction = "confirm" | "revert" | "cancel" | "swap" | "resume" | "abandon";
 
 /** How much was read, for people. */
 export interface JobMeter {

@@ -10,7 +10,8 @@
  *     answer of save or release lost   the same change is saved again, by the same token or after the lease
  *
  * Rules are given out one at a time. Whoever wants one takes the turn first; then no build or fill is leased any more,
- * builds are let go and kept olds confirmed; only then there is a version. The turn ends with its job.
+ * builds are let go and kept olds confirmed; only then there is a version. The turn ends with its job, or when somebody sets
+ * the job aside (`abandon`): a job with a rule cannot be cancelled, and what it cannot do need not hold up all others.
  */
 import { REPLAY } from "../../r2-layout/limits.ts";
 import { dayOf, MICROS_PER_MS } from "../../r2-layout/time.ts";
@@ -69,6 +70,14 @@ export class Desk {
     if (!found) return { kind: "unknown" };
     const next = afterAction(found.facts, action);
     if (!next.ok) return { kind: "refused", detail: next.detail, job: found.job };
+    const takesTurn = action === "resume" && found.job.state === "abandoned";
+    if (takesTurn) {
+      const other = this.#turn()?.id ?? this.#changesStores(nowMs);
+      if (other !== null) {
+        return { kind: "refused", detail: `job ${other} changes the stores: let it end first`, job: found.job };
+      }
+      this.#jobs.setMark(TURN, id);
+    }
     if (next.state !== found.job.state || (next.phase !== undefined && next.phase !== found.job.phase)) {
       const begins = found.job.startedAt === null && next.state === "running";
       this.#jobs.patch(
@@ -78,7 +87,8 @@ export class Desk {
           ...(next.phase !== undefined && { phase: next.phase }),
           ...(next.outcome !== undefined && { outcome: next.outcome }),
           ...(begins && { startedAt: nowMs }),
-          ...(action === "resume" && { attempts: 0, failedIn: null }),
+          ...((action === "resume" || action === "abandon") && { attempts: 0, failedIn: null }),
+          ...(takesTurn && { endedAt: null }),
           nextAt: isWorking(next.state) ? nowMs : null,
         },
         nowMs,
@@ -112,7 +122,8 @@ export class Desk {
       id,
       {
         ...JobTable.changed(change),
-        ...(moved && { error: null, attempts: 0 }),
+        // Why a job was set aside stays to be seen.
+        ...(moved && found.job.state !== "abandoning" && { error: null, attempts: 0 }),
         leaseUntil: until,
         nextAt: until,
       },
@@ -212,9 +223,24 @@ export class Desk {
     return inTheWay;
   }
 
+  /** A fill or a rebuild that is at work, or whose build or old is kept. */
+  #changesStores(nowMs: number): string | null {
+    const found = this.#jobs.open().find(({ job, facts, owner, leaseUntil }) => {
+      const isReplay = job.kind === "fill" || job.kind === "rebuild";
+      return isReplay && (facts.holds || (owner !== null && leaseUntil > nowMs));
+    });
+    return found?.job.id ?? null;
+  }
+
   #failed({ job }: DeskJob, { error, lasting }: Extract<SliceEnd, { kind: "failed" }>, nowMs: number): void {
     const attempts = job.attempts + 1;
     const free: JobPatch = { owner: null, leaseUntil: 0, attempts, error: error.slice(0, REPLAY.errorChars) };
+    if (job.state === "abandoning" && attempts >= REPLAY.attempts) {
+      // Whatever it is that cannot be let go: the others have waited long enough.
+      this.#jobs.patch(job.id, { ...free, state: "abandoned" }, nowMs);
+      this.#end(job.id, nowMs);
+      return;
+    }
     if (lasting && attempts >= REPLAY.attempts) {
       this.#jobs.patch(job.id, { ...free, state: "failed", failedIn: job.state, nextAt: null }, nowMs);
       return;

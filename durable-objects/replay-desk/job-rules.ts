@@ -9,13 +9,14 @@
  *
  *     * only where the swap is to be asked for. Before a swap or a rule any job can be cancelled: cancelling ─> cancelled.
  *       A job that failed can be resumed where it stood, or cancelled where it could have been before. One that failed
- *       between the swaps of two sinks, when nobody can cancel it any more, can be reverted.
+ *       between the swaps of two sinks, when nobody can cancel it any more, can be reverted. One with a rule that failed, or
+ *       does not move, can be set aside, so that it holds up no other: abandoning ─> abandoned. Its rule stays in force.
  */
 import type { Job, JobAction, JobState } from "./api.ts";
 
 /** States in which a job has something to do. */
-const WORKING: readonly JobState[] = ["running", "confirming", "reverting", "cancelling"];
-const ENDED: readonly JobState[] = ["done", "cancelled"];
+const WORKING: readonly JobState[] = ["running", "confirming", "reverting", "cancelling", "abandoning"];
+const ENDED: readonly JobState[] = ["done", "cancelled", "abandoned"];
 
 export const isWorking = (state: JobState): boolean => WORKING.includes(state);
 export const hasEnded = (state: JobState): boolean => ENDED.includes(state);
@@ -39,10 +40,16 @@ export type JobFacts = Pick<Job, "kind" | "state" | "phase"> & {
   readonly failedIn: JobState | null;
   /** A rule was given out after its swap. */
   readonly overruled: boolean;
+  /** Its newest rule is not in every log yet. */
+  readonly raising: boolean;
+  /** A later rule than its own was given out. */
+  readonly outruled: boolean;
+  /** It waits for something, or its last slice has failed. */
+  readonly halts: boolean;
 };
 
 export type Next =
-  | { readonly ok: true; readonly state: JobState; readonly phase?: string; readonly outcome?: string }
+  | { readonly ok: true; readonly state: JobState; readonly phase?: string; readonly outcome?: string | null }
   | { readonly ok: false; readonly detail: string };
 
 const to = (state: JobState, phase?: string): Next => ({ ok: true, state, ...(phase !== undefined && { phase }) });
@@ -64,7 +71,9 @@ export function afterAction(job: JobFacts, action: JobAction): Next {
       if (hasFailedInSwap(job)) return to("reverting");
       return refused(`there is nothing to revert: the job is ${job.state}`);
     case "resume":
-      return job.state === "failed" ? to(job.failedIn ?? "running") : refused(`it has not failed: it is ${job.state}`);
+      return afterResume(job);
+    case "abandon":
+      return afterAbandon(job);
     case "cancel":
       return afterCancel(job);
   }
@@ -73,6 +82,26 @@ export function afterAction(job: JobFacts, action: JobAction): Next {
 /** Some of its sinks may have swapped, and another one refuses to. */
 const hasFailedInSwap = (job: JobFacts): boolean =>
   job.kind === "rebuild" && job.state === "failed" && job.failedIn === "running" && job.phase === PHASE.swap;
+
+function afterResume(job: JobFacts): Next {
+  if (job.state === "failed") return to(job.failedIn ?? "running");
+  if (job.state !== "abandoned") return refused(`it has not failed: it is ${job.state}`);
+  return job.outruled
+    ? refused(`a later rule is in force, and this one was not carried through before it: ${RULE_STAYS}`)
+    : { ok: true, state: "running", outcome: null };
+}
+
+const RULE_STAYS =
+  "its rule stays in force: a rebuild of a sink that it has not come to brings that store into the rule's state";
+
+function afterAbandon(job: JobFacts): Next {
+  if (job.state === "abandoning" || job.state === "abandoned") return to(job.state);
+  if (!job.ruled) return refused("it has no rule in the log: cancel it, or revert it where it has swapped");
+  if (job.raising)
+    return refused("its rule is not in every shard's log yet, and no later one may be before it: resume it");
+  if (job.state !== "failed" && !(job.state === "running" && job.halts)) return refused(`it moves: it is ${job.state}`);
+  return { ok: true, state: "abandoning", outcome: RULE_STAYS };
+}
 
 function afterCancel(job: JobFacts): Next {
   if (job.state === "preview") return { ok: true, state: "cancelled", outcome: "cancelled" };

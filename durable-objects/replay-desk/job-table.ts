@@ -60,7 +60,7 @@ export interface JobPatch {
   readonly leaseUntil?: number;
   readonly nextAt?: number | null;
   readonly startedAt?: number;
-  readonly endedAt?: number;
+  readonly endedAt?: number | null;
 }
 
 const COLUMN: Record<keyof JobPatch, string> = {
@@ -277,16 +277,17 @@ export class JobTable {
 
   #jobs(where: string, ...bound: readonly (string | number)[]): DeskJob[] {
     const rules = this.rules();
+    const raising = this.raising()?.job ?? null;
     return this.#sql
       .exec<JobRow>(`SELECT * FROM job ${where}`, ...bound)
       .toArray()
-      .map((row) => deskJob(row, rules));
+      .map((row) => deskJob(row, rules, raising));
   }
 }
 
 const parsed = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
 
-function deskJob(row: JobRow, rules: number): DeskJob {
+function deskJob(row: JobRow, rules: number, raising: string | null): DeskJob {
   const ruled = row.kind !== "rebuild" && row.rules > 0;
   return {
     job: {
@@ -317,6 +318,9 @@ function deskJob(row: JobRow, rules: number): DeskJob {
       holds: row.holds === 1,
       failedIn: row.failed_in,
       overruled: row.kind === "rebuild" && row.state === "waiting_for_confirmation" && row.rules < rules,
+      raising: raising === row.id,
+      outruled: row.rules < rules,
+      halts: row.waits_for !== null || row.attempts > 0,
       updatedAt: row.updated_at,
     },
     fingerprint: row.fingerprint ?? "",

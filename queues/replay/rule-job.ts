@@ -36,7 +36,7 @@ import { FRESH, type SinkProgress } from "./progress.ts";
 import { beginRead, type ReadState } from "./reads.ts";
 import type { ChangedRow, LakeCorrection, RuleParts } from "./rule-parts.ts";
 import { type Advance, advanceStages, lookAgain, MORE, type Slice, type StageEnd } from "./slice.ts";
-import type { ReplayJob } from "./target.ts";
+import type { ReplayJob, ReplayTarget } from "./target.ts";
 import { pairsAsInTimelines, type TimelinePlaces, timelinePlaces } from "./timeline-places.ts";
 import {
   ALL_CORRECTED,
@@ -82,6 +82,8 @@ export interface RuleProgress {
     readonly build: SinkProgress;
     /** Shards in which it cannot be built: they keep what they have. */
     readonly without?: readonly number[];
+    /** How often it was begun: targets remember the names of builds that were let go. Absent: once. */
+    readonly attempt?: number;
   };
   /** Absent: everything could be read. */
   readonly uncorrected?: Uncorrected;
@@ -125,6 +127,7 @@ export class RuleJob {
   }
 
   advance(): Promise<Advance> {
+    if (this.#slice.job.state === "abandoning") return this.#abandon();
     return advanceStages(this.#slice, () => this.#stage());
   }
 
@@ -294,12 +297,8 @@ export class RuleJob {
       await this.#save({ stage: "record" });
       return "next";
     }
-    const { shards } = this.#parts;
-    const { without = [] } = window;
-    const target = this.#parts.correctedRollups(
-      Array.from({ length: shards }, (_, shard) => shard).filter((shard) => !without.includes(shard)),
-    );
-    const replay: ReplayJob = { id: `${this.#slice.job.id}-w${window.n}`, shards, ...range, range: null };
+    const target = this.#windowTarget();
+    const replay = this.#windowJob(range, window.attempt);
     const save = (change: Partial<SinkProgress>) => {
       return this.#save({ window: { ...window, build: { ...this.#progress.window.build, ...change } } });
     };
@@ -383,6 +382,42 @@ export class RuleJob {
     return named;
   }
 
+  /**
+   * Set aside: the stages that were done stay done, a window of rollups that is half built is let go, so that it is in the
+   * way of no other. What the lake has staged waits unseen, for a resumption.
+   */
+  async #abandon(): Promise<Advance> {
+    const { stage, window, hours } = this.#progress;
+    const range = hours[window.n];
+    if (stage === "rollups" && range) {
+      const { attempt = 1 } = window;
+      const target = this.#windowTarget();
+      if (window.build.stage === "swapped") {
+        if ((await target.confirm(this.#windowJob(range, attempt))) === "more") return MORE;
+        await this.#save({ window: { n: window.n + 1, build: FRESH } });
+      } else {
+        // The new name first: however far this comes, a resumption does not meet a build that was let go.
+        await this.#save({ window: { ...window, build: FRESH, attempt: attempt + 1 } });
+        for (let old = 1; old <= attempt; old++) {
+          if ((await target.discard(this.#windowJob(range, old))) === "more") return MORE;
+        }
+      }
+    }
+    return { kind: "state", state: "abandoned", outcome: abandonedIn(stage) };
+  }
+
+  /** In all shards but those that keep the window as it is. */
+  #windowTarget(): ReplayTarget {
+    const { without = [] } = this.#progress.window;
+    const shards = Array.from({ length: this.#parts.shards }, (_, shard) => shard);
+    return this.#parts.correctedRollups(shards.filter((shard) => !without.includes(shard)));
+  }
+
+  #windowJob(range: HourRange, attempt = 1): ReplayJob {
+    const name = `${this.#slice.job.id}-w${this.#progress.window.n}`;
+    return { id: attempt === 1 ? name : `${name}-${attempt}`, shards: this.#parts.shards, ...range, range: null };
+  }
+
   async #ruleOf({ object }: Draft): Promise<{ filter: RuleFilter; change: RuleChange; note: string | null }> {
     if (object !== null) {
       return { filter: await this.#store.get<RuleFilter>(object), change: { kind: "retract" }, note: null };
@@ -448,6 +483,14 @@ export class RuleJob {
     this.#progress = { ...this.#progress, ...change };
     await this.#persist(this.#progress);
   }
+}
+
+function abandonedIn(stage: RuleProgress["stage"]): string {
+  const before = `abandoned in stage ${stage}`;
+  if (stage === "record" || stage === "recorded") return `${before}: every store has the rule`;
+  const behind =
+    stage === "rollups" ? "rollups" : stage === "gap" || stage === "timelines" ? "sessions, rollups" : SINKS.join(", ");
+  return `${before}: the rule stays in force, a rebuild of a sink brings its store into the rule's state (${behind})`;
 }
 
 /** Where timelines have what the lake has elsewhere, by shard. */

@@ -96,6 +96,7 @@ function ruleMembers(job: Job): Record<string, unknown> {
 }
 
 function rulesJson({
+  stage,
   versions,
   places,
   pairs,
@@ -106,6 +107,7 @@ function rulesJson({
   uncorrected = ALL_CORRECTED,
 }: RuleProgress): Record<string, unknown> {
   return {
+    stage,
     versions,
     places: places.map((seq, shard) => ({ shard, seq })),
     snapshot_before: lakeBefore?.snapshot ?? null,

@@ -32,7 +32,7 @@ export interface ReplayRoutes {
   readonly admin: (request: Request) => string;
 }
 
-const ACTIONS: readonly JobAction[] = ["confirm", "revert", "cancel", "swap", "resume"];
+const ACTIONS: readonly JobAction[] = ["confirm", "revert", "cancel", "swap", "resume", "abandon"];
 
 export function addReplays(app: Hono, routes: ReplayRoutes): void {
   const { admin, now, shards } = routes;

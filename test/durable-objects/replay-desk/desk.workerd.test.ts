@@ -254,6 +254,100 @@ describe("rule versions", () => {
   });
 });
 
+describe("a job with a rule that is set aside", () => {
+  const ruled = async (id: string) => {
+    await created(id, correction);
+    await desk().act(id, "confirm");
+    const { token } = await leased(id);
+    await desk().takeRule(id, token, "a");
+    return token;
+  };
+  const release = (id: string, token: number, lasting: boolean) =>
+    desk().release(id, token, { kind: "failed", error: "no", lasting });
+  const failed = async (id: string) => {
+    let token = await ruled(id);
+    await desk().ruleRaised(id, token, 1);
+    for (let attempt = 1; attempt <= REPLAY.attempts; attempt++) {
+      await release(id, token, true);
+      if (attempt < REPLAY.attempts) token = (await leased(id)).token;
+    }
+    expect(await stateOf(id)).toBe("failed");
+  };
+  const letGo = async (id: string) => {
+    const { token } = await leased(id);
+    await desk().release(id, token, { kind: "state", from: "abandoning", state: "abandoned", outcome: "aside" });
+  };
+
+  it("gives back the turn once it has let go what it was at, and its rule stays", async () => {
+    await failed("c");
+    await created("r", replay());
+    expect(await desk().lease("r", "a", 60_000)).toBeNull();
+    expect(await desk().act("c", "abandon")).toMatchObject({
+      job: { state: "abandoning", outcome: expect.stringContaining("stays in force"), error: "no" },
+    });
+    expect(await desk().lease("r", "a", 60_000)).toBeNull();
+    await letGo("c");
+    expect(await desk().job("c")).toMatchObject({ state: "abandoned", outcome: "aside", endedAt: expect.any(Number) });
+    expect((await leased("r")).rules).toBe(1);
+  });
+
+  it("gives it back after REPLAY.attempts, too, if it cannot let go, whatever the failures are", async () => {
+    await failed("c");
+    await desk().act("c", "abandon");
+    for (let attempt = 1; attempt <= REPLAY.attempts; attempt++) {
+      const { token } = await leased("c");
+      // What is saved on the way is no progress.
+      await desk().save("c", token, { progress: { at: attempt } });
+      await release("c", token, attempt % 2 === 0);
+    }
+    expect(await stateOf("c")).toBe("abandoned");
+    await created("r", replay());
+    await leased("r");
+  });
+
+  it("may be one that fails again and again, or waits, but none that moves, has no rule, or one not every log has", async () => {
+    await created("r", replay());
+    expect(await desk().act("r", "abandon")).toMatchObject({
+      kind: "refused",
+      detail: expect.stringContaining("cancel"),
+    });
+    await desk().act("r", "cancel");
+    const token = await ruled("c");
+    expect(await desk().act("c", "abandon")).toMatchObject({ detail: expect.stringContaining("not in every shard") });
+    await desk().ruleRaised("c", token, 1);
+    expect(await desk().act("c", "abandon")).toMatchObject({ detail: expect.stringContaining("it moves") });
+    await desk().save("c", token, { waitsFor: "rollups of shard 0" });
+    expect((await desk().act("c", "abandon")).kind).toBe("accepted");
+    expect((await desk().act("c", "cancel")).kind).toBe("refused");
+    // The slice that was under way learns of it.
+    expect(await desk().save("c", token, {})).toEqual({ kind: "saved", state: "abandoning" });
+  });
+
+  it("takes the turn again when it is resumed, if nobody is at the stores and no later rule is in force", async () => {
+    await failed("c");
+    await desk().act("c", "abandon");
+    await letGo("c");
+    await created("r", replay());
+    const build = await leased("r");
+    expect(await desk().act("c", "resume")).toMatchObject({
+      kind: "refused",
+      detail: expect.stringContaining("job r"),
+    });
+    await done("r", build.token);
+    expect(await desk().act("c", "resume")).toMatchObject({ job: { state: "running", outcome: null, endedAt: null } });
+    await created("s", replay());
+    expect(await desk().lease("s", "a", 60_000)).toBeNull();
+    await desk().act("s", "cancel");
+    const again = await leased("c");
+    await desk().save("c", again.token, { waitsFor: "a sink" });
+    await desk().release("c", again.token, { kind: "more", inMs: 0 });
+    await desk().act("c", "abandon");
+    await letGo("c");
+    await ruled("d");
+    expect(await desk().act("c", "resume")).toMatchObject({ detail: expect.stringContaining("later rule") });
+  });
+});
+
 it("counts what was settled once, with the change that says so", async () => {
   await created("s", settlement);
   const { token } = await leased("s");

@@ -145,7 +145,7 @@ describe("POST /v1/replays", () => {
 
   it("says why an action is not for the job's state, and does not know other ids and actions", async () => {
     const { json } = await post("/v1/replays", { sinks: ["lake"], mode: "rebuild" });
-    for (const action of ["confirm", "revert", "swap", "resume"]) {
+    for (const action of ["confirm", "revert", "swap", "resume", "abandon"]) {
       const { status, json: refused } = await post(`/v1/replays/${json.id}/${action}`);
       expect([action, status, refused.reason]).toEqual([action, 409, "job_refuses"]);
       expect(refused).toMatchObject({ state: "running", detail: expect.any(String) });
@@ -293,6 +293,7 @@ it.each([
   ["POST", "/v1/corrections"],
   ["GET", "/v1/corrections"],
   ["POST", "/v1/corrections/c/confirm"],
+  ["POST", "/v1/corrections/c/abandon"],
   ["POST", "/v1/audits"],
 ])("%s %s is for the admin scope alone", async (method, path) => {
   for (const [token, reason] of [
