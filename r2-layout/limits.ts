@@ -355,6 +355,8 @@ export const REPLAY = {
   lagShards: 8,
   /** A job waits this long before it looks again whether others have come far enough. */
   lookAgainMs: wait(SECOND_MS),
+  /** A job with rules that has waited for a sink for so long lets replays of it go on. */
+  asideMs: wait(30 * SECOND_MS),
   /** Jobs that have not ended, ended ones kept, and jobs in one answer. */
   openJobs: 50,
   jobsKept: 200,

@@ -371,6 +371,7 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     ),
     lagShards: queues("asks REPLAY.lagShards shards for their lag, however many there are"),
     lookAgainMs: noLimit("how long a job waits before it looks again"),
+    asideMs: noLimit("how long a rule waits for a sink before it lets replays of it go on"),
     openJobs: both("durable-objects/replay-desk/desk.workerd.test.ts: promise 9: at most "),
     jobsKept: both("durable-objects/replay-desk/desk.workerd.test.ts: promise 9: of the ended the newest "),
     jobsListed: noLimit("a default"),

@@ -207,6 +207,15 @@ export interface ReplayDeskApi {
    * turn until it ends. Safe to repeat: the same `key` gets the same version.
    */
   takeRule(id: string, token: number, key: string): Promise<{ version: number } | { waitsFor: string } | "lost">;
+  /**
+   * A job whose rules are raised waits for these sinks: fills and rebuilds of them may go on meanwhile, because one of them
+   * may be what the sink needs. Null: it waits no longer, and they make way as for a new version. @returns for whom it still waits
+   */
+  standAside(
+    id: string,
+    token: number,
+    sinks: readonly SinkName[] | null,
+  ): Promise<{ waitsFor: string | null } | "lost">;
   /** Every shard has it: the next version may be given out. */
   ruleRaised(id: string, token: number, version: number): Promise<void>;
   /** Small values of the driver's own, such as how far the search for republished events has come. */

@@ -10,11 +10,13 @@
  *     answer of save or release lost   the same change is saved again, by the same token or after the lease
  *
  * Rules are given out one at a time. Whoever wants one takes the turn first; then no build or fill is leased any more,
- * builds are let go and kept olds confirmed; only then there is a version. The turn ends with its job, or when somebody sets
+ * builds are let go and kept olds confirmed; only then there is a version. While it waits for sinks to pass its rules it stands
+ * aside for replays of these, and then has the way cleared once more. The turn ends with its job, or when somebody sets
  * the job aside (`abandon`): a job with a rule cannot be cancelled, and what it cannot do need not hold up all others.
  */
 import { REPLAY } from "../../r2-layout/limits.ts";
 import { dayOf, MICROS_PER_MS } from "../../r2-layout/time.ts";
+import type { SinkName } from "../sink-cursor/api.ts";
 import type {
   ActAnswer,
   CreateAnswer,
@@ -28,10 +30,21 @@ import type {
   SaveAnswer,
   SliceEnd,
 } from "./api.ts";
-import { afterAction, blockedBy, hasEnded, isWorking, makeWay, PHASE, settlementWaits } from "./job-rules.ts";
+import {
+  afterAction,
+  blockedBy,
+  hasEnded,
+  isWorking,
+  makeWay,
+  PHASE,
+  settlementWaits,
+  type Turn,
+} from "./job-rules.ts";
 import { type DeskJob, type JobPatch, JobTable } from "./job-table.ts";
 
 const TURN = "turn";
+/** JSON: the sinks that whose turn it is waits for. */
+const ASIDE = "aside";
 const DAY_MS = 86_400_000;
 
 export class Desk {
@@ -75,6 +88,12 @@ export class Desk {
       const other = this.#turn()?.id ?? this.#changesStores(nowMs);
       if (other !== null) {
         return { kind: "refused", detail: `job ${other} changes the stores: let it end first`, job: found.job };
+      }
+      const built = this.#jobs.lakeBuiltUnder(id);
+      if (built !== null) {
+        // Its rows no longer tell what the rule has changed.
+        const detail = `${built} has built the lake under its rule: rebuild the sinks that it has not come to, too`;
+        return { kind: "refused", detail, job: found.job };
       }
       this.#jobs.setMark(TURN, id);
     }
@@ -188,6 +207,28 @@ export class Desk {
     return inTheWay === null ? { version: this.#jobs.takeRule(id, key) } : { waitsFor: `job ${inTheWay}` };
   }
 
+  standAside(
+    id: string,
+    token: number,
+    sinks: readonly SinkName[] | null,
+    nowMs: number,
+  ): { waitsFor: string | null } | "lost" {
+    const turn = this.#turn();
+    if (turn?.id !== id || this.#jobs.get(id)?.token !== token) return "lost";
+    if (sinks !== null) {
+      if (turn.aside === null) this.#callWaiting(nowMs);
+      this.#jobs.setMark(ASIDE, JSON.stringify(sinks));
+      return { waitsFor: null };
+    }
+    const inTheWay = this.#clearTheWay(
+      this.#jobs.open().filter(({ job }) => job.id !== id),
+      nowMs,
+    );
+    // Until nothing is in the way, what leads out of a build goes on.
+    this.#jobs.setMark(ASIDE, inTheWay === null ? null : "[]");
+    return { waitsFor: inTheWay === null ? null : `job ${inTheWay}` };
+  }
+
   ruleRaised(id: string, token: number, version: number): void {
     if (this.#jobs.get(id)?.token === token) this.#jobs.raised(id, version);
   }
@@ -251,20 +292,29 @@ export class Desk {
 
   #end(id: string, nowMs: number): void {
     this.#jobs.patch(id, { endedAt: nowMs, nextAt: null, waitsFor: null, holds: false }, nowMs);
-    if (this.#jobs.mark(TURN) === id) this.#jobs.setMark(TURN, null);
-    // Whoever waited for it need not wait for the next resend.
+    if (this.#jobs.mark(TURN) === id) {
+      this.#jobs.setMark(TURN, null);
+      this.#jobs.setMark(ASIDE, null);
+    }
+    this.#callWaiting(nowMs);
+    this.#jobs.forget(dayOf((nowMs - REPLAY.settledDays * DAY_MS) * MICROS_PER_MS));
+  }
+
+  /** Whoever waited need not wait for the next resend. */
+  #callWaiting(nowMs: number): void {
     for (const { job, owner, nextAt } of this.#jobs.open()) {
       if (owner === null && nextAt !== null && job.waitsFor !== null) {
         this.#jobs.patch(job.id, { nextAt: nowMs }, job.updatedAt);
       }
     }
-    this.#jobs.forget(dayOf((nowMs - REPLAY.settledDays * DAY_MS) * MICROS_PER_MS));
   }
 
-  #turn(): { id: string; ruled: boolean } | null {
+  #turn(): Turn | null {
     const id = this.#jobs.mark(TURN);
     const holder = id === null ? null : this.#jobs.get(id);
-    return holder ? { id: holder.job.id, ruled: holder.facts.ruled } : null;
+    if (!holder) return null;
+    const aside = this.#jobs.mark(ASIDE);
+    return { id: holder.job.id, ruled: holder.facts.ruled, aside: aside === null ? null : JSON.parse(aside) };
   }
 }
 

@@ -12,6 +12,7 @@
  *       between the swaps of two sinks, when nobody can cancel it any more, can be reverted. One with a rule that failed, or
  *       does not move, can be set aside, so that it holds up no other: abandoning ─> abandoned. Its rule stays in force.
  */
+import type { SinkName } from "../sink-cursor/api.ts";
 import type { Job, JobAction, JobState } from "./api.ts";
 
 /** States in which a job has something to do. */
@@ -33,6 +34,8 @@ export const PHASE = {
 /** What the machine looks at. */
 export type JobFacts = Pick<Job, "kind" | "state" | "phase"> & {
   readonly id: string;
+  /** Of a fill or a rebuild. */
+  readonly sinks: readonly SinkName[];
   /** It has a rule version. */
   readonly ruled: boolean;
   readonly holds: boolean;
@@ -79,6 +82,14 @@ export function afterAction(job: JobFacts, action: JobAction): Next {
   }
 }
 
+/** Whose turn it is to have rules. */
+export interface Turn {
+  readonly id: string;
+  readonly ruled: boolean;
+  /** Sinks that it waits for; null while it does not stand aside. */
+  readonly aside: readonly SinkName[] | null;
+}
+
 /** Some of its sinks may have swapped, and another one refuses to. */
 const hasFailedInSwap = (job: JobFacts): boolean =>
   job.kind === "rebuild" && job.state === "failed" && job.failedIn === "running" && job.phase === PHASE.swap;
@@ -117,12 +128,16 @@ function afterCancel(job: JobFacts): Next {
 
 /**
  * Whether a job has to wait before it may be leased, and for whom. While a job with rules changes the stores, nobody else
- * does; while it waits for its turn, only what leads out of a build goes on.
+ * does; while it waits for its turn, only what leads out of a build goes on. While it waits for sinks, replays of these go on,
+ * too: a store that lost its rows gets them back by nothing else. Not those of the lake, which waits for no replay: built anew
+ * under the rule, it would no longer tell which rows the rule has changed.
  */
-export function blockedBy(job: JobFacts, turn: { readonly id: string; readonly ruled: boolean } | null): string | null {
+export function blockedBy(job: JobFacts, turn: Turn | null): string | null {
   if (turn === null || turn.id === job.id || (job.kind !== "fill" && job.kind !== "rebuild")) return null;
   const leavesBuild = job.state !== "running" || job.phase === PHASE.restart || job.phase === PHASE.swap;
-  return !turn.ruled && leavesBuild ? null : turn.id;
+  if (leavesBuild && (!turn.ruled || turn.aside !== null)) return null;
+  const isLetIn = turn.aside?.some((sink) => job.sinks.includes(sink)) && !job.sinks.includes("lake");
+  return isLetIn ? null : turn.id;
 }
 
 /**

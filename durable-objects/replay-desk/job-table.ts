@@ -1,6 +1,6 @@
 /** The desk's tables: jobs, the rule versions given out, what was settled, and marks. Synchronous, one transaction a call. */
 import { REPLAY } from "../../r2-layout/limits.ts";
-import type { Job, JobChange, JobKind, JobMeter, JobSpec, JobState, NewJob, Settled } from "./api.ts";
+import type { Job, JobChange, JobKind, JobMeter, JobSpec, JobState, NewJob, ReplaySpec, Settled } from "./api.ts";
 import type { JobFacts } from "./job-rules.ts";
 
 type JobRow = {
@@ -239,6 +239,16 @@ export class JobTable {
     this.#sql.exec("UPDATE job SET rules = ? WHERE id = ?", this.rules(), job);
   }
 
+  /** A rebuild that swapped a lake in under this rule or a later one. */
+  lakeBuiltUnder(job: string): string | null {
+    const rows = this.#sql.exec<{ id: string }>(
+      `SELECT built.id FROM job AS ruled JOIN job AS built ON built.kind = 'rebuild' AND built.rules >= ruled.rules
+       WHERE ruled.id = ? AND EXISTS (SELECT 1 FROM json_each(built.spec, '$.sinks') WHERE value = 'lake') LIMIT 1`,
+      job,
+    );
+    return rows.toArray()[0]?.id ?? null;
+  }
+
   addSettled({ day, shard, cause, events }: Settled): void {
     this.#sql.exec(
       `INSERT INTO settled VALUES (?, ?, ?, ?)
@@ -315,6 +325,7 @@ function deskJob(row: JobRow, rules: number, raising: string | null): DeskJob {
       state: row.state,
       phase: row.phase,
       ruled,
+      sinks: (parsed(row.spec) as Partial<ReplaySpec>).sinks ?? [],
       holds: row.holds === 1,
       failedIn: row.failed_in,
       overruled: row.kind === "rebuild" && row.state === "waiting_for_confirmation" && row.rules < rules,

@@ -1,6 +1,7 @@
 /** The class joins RPC, transactions, the alarm and the queue; desk.ts decides. Named `desk`. */
 import { DurableObject } from "cloudflare:workers";
 import { REPLAY } from "../../r2-layout/limits.ts";
+import type { SinkName } from "../sink-cursor/api.ts";
 import type {
   ActAnswer,
   CreateAnswer,
@@ -70,6 +71,14 @@ export class ReplayDesk extends DurableObject<ReplayDeskEnv> implements ReplayDe
 
   takeRule(id: string, token: number, key: string): Promise<{ version: number } | { waitsFor: string } | "lost"> {
     return this.#change((now) => this.#desk.takeRule(id, token, key, now));
+  }
+
+  standAside(
+    id: string,
+    token: number,
+    sinks: readonly SinkName[] | null,
+  ): Promise<{ waitsFor: string | null } | "lost"> {
+    return this.#change((now) => this.#desk.standAside(id, token, sinks, now));
   }
 
   ruleRaised(id: string, token: number, version: number): Promise<void> {

@@ -21,7 +21,7 @@
  * below the rule before it was raised is refused by the store's fence and reads again.
  */
 import type { CorrectionSpec, Settled } from "../../durable-objects/replay-desk/api.ts";
-import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
+import { SINKS, type SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { ruleKey, shardName } from "../../r2-layout/keys.ts";
 import { HOUR_MS, REPLAY } from "../../r2-layout/limits.ts";
@@ -65,6 +65,8 @@ export interface RuleProgress {
   /** As of before the first rule. */
   readonly lakeBefore: { readonly snapshot: number; readonly cursors: Readonly<Record<number, number>> } | null;
   readonly snapshot: number | null;
+  /** Milliseconds: when it first waited for a sink. */
+  readonly waitsSince?: number;
   readonly gap: readonly ReadState[] | null;
   readonly pairs: {
     /** The last page that was amended, and pairs of the next one. */
@@ -179,17 +181,41 @@ export class RuleJob {
     return "next";
   }
 
+  /**
+   * A store that lost its rows stands still until a replay restores it: after a while this job stands aside for replays of
+   * the sinks that it waits for. They read through the rule; this job's own changes come after they are out of the way.
+   */
   async #wait(): Promise<StageEnd> {
-    const cursors = await this.#parts.cursors();
-    for (const sink of SINKS) {
-      const shard = this.#progress.places.findIndex((seq, at) => (cursors[sink][at] ?? 0) < seq);
-      if (shard >= 0) {
-        const place = this.#progress.places[shard]!;
-        return this.#waitFor(`${sink} of shard ${shard}: at ${cursors[sink][shard] ?? 0}, the rule is at ${place}`);
-      }
+    const before = await this.#behind();
+    if (before === null) {
+      const inTheWay = await this.#slice.standAside(null);
+      if (inTheWay !== null) return this.#waitFor(inTheWay);
     }
-    await this.#save({ stage: "lake" });
-    return "next";
+    // Once more: a way that was cleared may have set a cursor back.
+    const behind = before ?? (await this.#behind());
+    if (behind === null) {
+      await this.#save({ stage: "lake" });
+      return "next";
+    }
+    const now = this.#slice.now();
+    const { waitsSince = now } = this.#progress;
+    if (waitsSince === now) await this.#save({ waitsSince });
+    if (now - waitsSince < REPLAY.asideMs) return this.#waitFor(behind.words);
+    await this.#slice.standAside(behind.sinks);
+    return this.#waitFor(`${behind.words}; a replay without the lake may mend it`);
+  }
+
+  /** Sinks that have not passed the rules everywhere; null where all have. */
+  async #behind(): Promise<{ sinks: SinkName[]; words: string } | null> {
+    const cursors = await this.#parts.cursors();
+    const missing = SINKS.flatMap((sink) => {
+      const shard = this.#progress.places.findIndex((seq, at) => (cursors[sink][at] ?? 0) < seq);
+      return shard < 0 ? [] : [{ sink, shard, at: cursors[sink][shard] ?? 0, place: this.#progress.places[shard]! }];
+    });
+    const [first] = missing;
+    if (!first) return null;
+    const words = `${first.sink} of shard ${first.shard}: at ${first.at}, the rule is at ${first.place}`;
+    return { sinks: missing.map(({ sink }) => sink), words };
   }
 
   async #lake(): Promise<StageEnd> {

@@ -3,6 +3,7 @@
  * in another state (somebody cancelled it), ends the slice by throwing `SliceOver`.
  */
 import type { Job, JobChange, JobLease, JobState, ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
+import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import { REPLAY, SECOND_MS, SINK } from "../../r2-layout/limits.ts";
 import type { CallBudget } from "../sink.ts";
 
@@ -103,6 +104,13 @@ export class Slice {
     const answer = await this.#desk.takeRule(this.job.id, this.#token, key);
     if (answer === "lost") throw new SliceOver("the lease was lost");
     return answer;
+  }
+
+  /** Lets replays of these sinks go on; null: has the way cleared. @returns in words, for whom it waits. @throws SliceOver */
+  async standAside(sinks: readonly SinkName[] | null): Promise<string | null> {
+    const answer = await this.#desk.standAside(this.job.id, this.#token, sinks);
+    if (answer === "lost") throw new SliceOver("the lease was lost");
+    return answer.waitsFor;
   }
 
   ruleRaised(version: number): Promise<void> {

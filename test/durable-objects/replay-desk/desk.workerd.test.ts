@@ -348,6 +348,25 @@ describe("a job with a rule that is set aside", () => {
   });
 });
 
+it("a job that was set aside is not resumed once the lake was built under its rule: the lake no longer tells what it changes", async () => {
+  await created("c", correction);
+  await desk().act("c", "confirm");
+  const { token } = await leased("c");
+  await desk().takeRule("c", token, "a");
+  await desk().ruleRaised("c", token, 1);
+  await desk().release("c", token, { kind: "failed", error: "no", lasting: false });
+  await desk().act("c", "abandon");
+  const last = await leased("c");
+  await desk().release("c", last.token, { kind: "state", from: "abandoning", state: "abandoned" });
+  await created("r", replay());
+  const build = await leased("r");
+  await desk().release("r", build.token, { kind: "state", from: "running", state: "waiting_for_confirmation" });
+  await desk().act("r", "confirm");
+  const confirming = await leased("r");
+  await desk().release("r", confirming.token, { kind: "state", from: "confirming", state: "done" });
+  expect(await desk().act("c", "resume")).toMatchObject({ detail: expect.stringContaining("r has built the lake") });
+});
+
 it("counts what was settled once, with the change that says so", async () => {
   await created("s", settlement);
   const { token } = await leased("s");

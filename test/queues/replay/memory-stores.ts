@@ -126,7 +126,7 @@ export class MemoryStores {
       amend: (pairs) => stores.amend(pairs),
     };
     return {
-      desk: crash.within(desk(), ["lease", "save", "release", "takeRule", "ruleRaised"]),
+      desk: crash.within(desk(), ["lease", "save", "release", "takeRule", "standAside", "ruleRaised"]),
       hold: async () => null,
       advance: (slice) => advanceJob(slice, parts),
     };
