@@ -7,7 +7,7 @@ import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import type { MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
-import type { BuildsApi, HolesApi, RecordedHole, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import type { BuildsApi, HolesApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
 import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
 import type { UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
 import { holeKeeper } from "../../queues/quarantine/list.ts";
@@ -101,31 +101,25 @@ function copiesOf(model: LogModel): Map<string, number> {
 
 const count = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1);
 
-/** Only what was damaged may be a hole; an outage never is. */
+/** Only what was damaged may be a hole; an outage never is. What comes back stands in its redrive, and not where it was. */
 async function holesOf(world: World, env: AuditEnv, model: LogModel, sink: SinkName, fail: Fail): Promise<LeftOut> {
   const lines = new Set<string>();
   const events = new Map<number, number>();
   const deps = { cursors: env.SINK_CURSOR, catalog: env.LAKE_CATALOG.getByName(LAKE_CATALOG_NAME) };
   for (let shard = 0; shard < world.shards; shard++) {
-    const holes: RecordedHole[] = await holeKeeper<HolesApi>(deps, sink, shard).holes(shard);
-    for (const hole of holes) {
+    const own = model.lines.filter((line) => line.shard === shard);
+    let missing = 0;
+    for (const hole of await holeKeeper<HolesApi>(deps, sink, shard).holes(shard)) {
       if (!world.damaged.has(hole.key))
         fail(`${sink} has a hole at ${shard}/${hole.seq}: ${hole.cause} ${hole.detail}`);
-      if (hole.redrivenAs !== null) continue;
-      for (const { line, quarantined } of model.lines.filter((one) => one.shard === shard && one.seq === hole.seq)) {
+      for (const { line, quarantined } of own.filter(({ seq }) => seq === hole.seq)) {
         if (hole.lines !== "all" && !hole.lines.includes(line)) continue;
         lines.add(`${shard}/${hole.seq}/${line}`);
-        if (!quarantined) events.set(shard, (events.get(shard) ?? 0) + 1);
+        if (!quarantined) missing++;
       }
     }
-    // What came back stands in its redrive, and not where it was.
-    for (const { redrive, shard: at } of model.lines) {
-      if (!redrive || at !== shard || !redrive.sinks.includes(sink)) continue;
-      const hole = holes.find(({ seq, redrivenAs }) => seq === redrive.seq && redrivenAs !== null);
-      for (const { line } of model.lines.filter((one) => one.shard === shard && one.seq === redrive.seq)) {
-        if (hole && (hole.lines === "all" || hole.lines.includes(line))) lines.add(`${shard}/${redrive.seq}/${line}`);
-      }
-    }
+    for (const { redrive, quarantined } of own) if (redrive?.sinks.includes(sink) && !quarantined) missing--;
+    events.set(shard, missing);
   }
   return { lines, events };
 }

@@ -62,14 +62,15 @@ export class Traffic {
   /** Chance that an acknowledged event is sent once more in another shape. */
   readonly #oddity: number;
 
-  constructor(world: World) {
+  /** @param oddities ids are also sent in another shape. */
+  constructor(world: World, oddities: boolean) {
     this.#world = world;
     this.#random = world.random;
     const names = (kind: string, from: number, to: number) =>
       Array.from({ length: this.#random.int(from, to) }, (_, i) => `${kind}-${i}`);
     this.#users = names("user", 1, 5);
     this.#devices = names("device", 1, 5);
-    this.#oddity = this.#random.chance(0.3) ? 0.15 : 0;
+    this.#oddity = oddities ? 0.15 : 0;
   }
 
   /** Requests to come, spread over a time. @returns when the last begins, ms from now. */
