@@ -148,6 +148,7 @@ export class RuleJob {
       case "rollups":
         return this.#rollups();
       case "record":
+        this.#slice.allRead();
         // The counts and that they were counted, in one: this stage may come again.
         this.#progress = { ...this.#progress, stage: "recorded" };
         await this.#persist(this.#progress, this.#progress.settled);
@@ -239,7 +240,7 @@ export class RuleJob {
   }
 
   async #gap(): Promise<StageEnd> {
-    const reads = this.#progress.gap ?? (await this.#gapReads());
+    const reads = this.#progress.gap ?? (await this.#expected(await this.#gapReads()));
     const unreadable = async (shard: number, damage: Damage) => {
       this.#losePatience(shard, damage);
       await this.#leaveOut(shard, damage.ref.seq, damage);
@@ -262,6 +263,11 @@ export class RuleJob {
     if (!done) return MORE;
     await this.#save({ stage: "timelines" });
     return "next";
+  }
+
+  async #expected(reads: readonly ReadState[]): Promise<readonly ReadState[]> {
+    for (const { shard, after, to } of reads) this.#slice.expectMore(await this.#parts.source.count(shard, after, to));
+    return reads;
   }
 
   /** What stands between the lake's cursor and the rule, and before that what timelines have otherwise than the lake. */
@@ -301,6 +307,7 @@ export class RuleJob {
       }
       const pairs = await this.#store.get<readonly ChangedRow[]>(name);
       const amended = name.startsWith("pairs/lake") ? pairsAsInTimelines(pairs, places) : pairs;
+      if (this.#progress.pairs.offset === 0) this.#slice.expectMore(amended.length);
       while (this.#progress.pairs.offset < amended.length) {
         const { offset } = this.#progress.pairs;
         const part = amended.slice(offset, offset + REPLAY.pairsAtOnce);

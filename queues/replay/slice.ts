@@ -81,9 +81,14 @@ export class Slice {
     this.#read += events;
   }
 
-  /** Adds to what is to be read in all. */
+  /** Adds to what is to be read in all; what was read before anything was known is part of it. */
   expectMore(events: number): void {
-    this.#total = (this.#total ?? 0) + events;
+    this.#total = (this.#total ?? this.#read) + events;
+  }
+
+  /** All was read that there was: an estimate of what a window needs is high. */
+  allRead(): void {
+    this.#total = this.#read;
   }
 
   /** The reading begins anew. */

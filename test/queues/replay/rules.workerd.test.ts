@@ -93,7 +93,8 @@ describe("a correction", () => {
     await deliver("rollups", [{ shard: 0, head: 0 }]);
     await send(0, [{ event_id: "unread", anonymous_id: "wrong" }]);
     await begin("fix", correction(setDevice("right")), "confirm");
-    await runJob("fix", clock);
+    const { meter } = await runJob("fix", clock);
+    expect(meter.read).toBe(meter.total);
     expect(await timeline("device", "wrong")).toEqual([]);
     expect(await timeline("device", "right")).toEqual(["ahead", "stored", "unread"]);
     expect(await lake()).toEqual({ "0:ahead": "right", "0:stored": "right", "0:unread": "right" });

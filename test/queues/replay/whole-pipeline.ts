@@ -91,10 +91,12 @@ export async function begin(id: string, spec: JobSpec, action?: JobAction): Prom
   return id;
 }
 
-/** The job's messages and the sinks' wake-ups, until the job is in one of these states. */
+/** The job's messages and the sinks' wake-ups, until the job is in one of these states. @throws Error where it has read more than its total. */
 export async function runJob(id: string, clock: Clock, states: readonly JobState[] = ["done"], to: PipelineEnv = real) {
   for (let slice = 0; slice < 150; slice++) {
     const job = await desk().job(id);
+    const { read, total } = job?.meter ?? { read: 0, total: null };
+    if (total !== null && read > total) throw new Error(`${read} events were read of ${total}`);
     if (job && states.includes(job.state)) return job;
     await deliver("replays", [{ job: id }], to);
     if ((await desk().job(id))!.waitsFor !== null) await drain();
