@@ -71,8 +71,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
     file: FAN_OUT,
     edits: [
       [
-        "    try {\n      await commitGroup(group, deps);",
-        "    for (const message of messages) message.ack();\n    try {\n      await commitGroup(group, deps);",
+        "  try {\n    await commitAll(group, deps);",
+        "  for (const message of messages) message.ack();\n  try {\n    await commitAll(group, deps);",
       ],
     ],
   },
@@ -231,5 +231,155 @@ export const MUTATIONS: readonly NamedMutation[] = [
     name: "log: a message that was void and comes is counted",
     file: "durable-objects/event-log/edge-gaps.ts",
     edits: [["accepted += message.events; // It was void", "// It was void"]],
+  },
+  {
+    name: "split: the parent refuses what is grouped by an older number",
+    file: SHARD_LOG,
+    edits: [["if (commit.epoch !== epoch || (epoch > 0 && !commit.shards))", "if (commit.epoch > epoch)"]],
+  },
+  {
+    name: "split: a child asks its parent for ids of before",
+    file: "durable-objects/event-log/inheritance.ts",
+    edits: [
+      [
+        "if (packed.byteLength === 0 || !lineage.inherits(Date.now())) return null;",
+        "if (packed.byteLength >= 0) return null;",
+      ],
+    ],
+  },
+  {
+    name: "split: the parent is told before the child takes its first event",
+    file: "durable-objects/event-log/inheritance.ts",
+    edits: [["if (parent === null || settled) return;", "if (parent !== 1e9 || settled) return;"]],
+  },
+  {
+    name: "split: a part names the ids that it had before",
+    file: "queues/fan-out/route.ts",
+    edits: [["const earlier = shards.slice(header.epoch, -1).map(idUnder);", "const earlier: Uint8Array[] = [];"]],
+  },
+  {
+    name: "rules: an append that knows an older rule is refused",
+    file: CATALOG,
+    edits: [
+      [
+        'if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };\n      const moved',
+        "const moved",
+      ],
+    ],
+  },
+  {
+    name: "rules: a compaction that knows an older rule is refused",
+    file: CATALOG,
+    edits: [
+      [
+        'if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };\n      // A compaction',
+        "// A compaction",
+      ],
+      ["file?.rules !== rules", "file === null"],
+    ],
+  },
+  {
+    name: "rules: a batch that knows an older rule is refused by the rollups",
+    file: ROLLUPS,
+    edits: [["if (rules < before.rules) return", "if (rules < 0) return"]],
+  },
+  {
+    name: "rules: an append that knows an older rule is refused by a timeline",
+    file: "durable-objects/user-timeline/subject-state.ts",
+    edits: [["if (rules >= this.#rules) return;", "if (rules >= 0) return;"]],
+  },
+  {
+    name: "rules: the stores' fences come before their rewriting",
+    file: "workers/pipeline/replays.ts",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code.
+    edits: [["await everyShard((shard) => rollups.getByName(`core:${shardName(shard)}`).raise(version));", ""]],
+  },
+  {
+    name: "rules: one that a shard has keeps its place",
+    file: SHARD_LOG,
+    edits: [["const known = this.places.seqOfRule(rule);\n    if (known !== null) return known;", ""]],
+  },
+  {
+    name: "redrive: what was committed once keeps its seq",
+    file: SHARD_LOG,
+    edits: [['if (known !== null) return { kind: "committed", seq: known };', "void known;"]],
+  },
+  {
+    name: "redrive: lines that came back before are refused",
+    file: SHARD_LOG,
+    edits: [
+      ['if (known !== null) return { kind: "committed", seq: known };', "void known;"],
+      ['if (before.length > 0) return { kind: "redriven", origins: before };', "void before;"],
+    ],
+  },
+  {
+    name: "redrive: whoever reads the log later leaves the original lines out",
+    file: "durable-objects/event-log/segment-log.ts",
+    edits: [["if (skips.size === 0) return refs;", "if (skips.size >= 0) return refs;"]],
+  },
+  {
+    name: "holes: a lease names what was decided",
+    file: CURSORS,
+    edits: [["...(holes.length > 0 && { holes })", "...(holes.length > 1e9 && { holes })"]],
+  },
+  {
+    name: "holes: an outage is no refusal",
+    file: "queues/refusal.ts",
+    edits: [
+      ["if (flags.retryable || flags.overloaded || flags.durableObjectReset) return false;", ""],
+      ["const REFUSAL_TEXTS = [", "const REFUSAL_TEXTS = [\n  /^Network connection lost/,"],
+    ],
+  },
+  {
+    name: "rebuild of the lake: a step that was staged is not staged again",
+    file: "durable-objects/lake-catalog/staging.ts",
+    edits: [
+      [
+        'if (this.#sql.exec("SELECT 1 FROM staged_step WHERE job = ? AND step = ?", job, step).toArray().length > 0) {',
+        "if (step < 0) {",
+      ],
+      [
+        '"INSERT INTO staged_step VALUES (?, ?, ?, ?, ?, ?)"',
+        '"INSERT OR REPLACE INTO staged_step VALUES (?, ?, ?, ?, ?, ?)"',
+      ],
+    ],
+  },
+  {
+    name: "correction of the lake: a file that came meanwhile is looked at",
+    file: "durable-objects/lake-catalog/staged-changes.ts",
+    edits: [['if (this.#overlooked(job, operation, rules, looked)) return { kind: "conflict", missing: [] };', ""]],
+  },
+  {
+    name: "correction of the lake: a swap is made once",
+    file: "durable-objects/lake-catalog/staged-changes.ts",
+    edits: [['if (known?.state === "swapped" || known?.state === "confirmed") return known.swapped!;', ""]],
+  },
+  {
+    name: "rebuild of the rollups: a step that was added is not added again",
+    file: "durable-objects/minute-rollup/rebuilds.ts",
+    edits: [
+      ["if (step <= rebuild.step) return { step: rebuild.step };", ""],
+      ["if (step > rebuild.step + 1) throw", "if (step > rebuild.step + 1e9) throw"],
+    ],
+  },
+  {
+    name: "rebuild of the rollups: live batches go to the build, too",
+    file: "durable-objects/minute-rollup/rebuilds.ts",
+    edits: [["this.#fold(rebuild, deltas, keptFrom);\n    }\n  }", "}\n  }"]],
+  },
+  {
+    name: "rebuild of the sessions: leases of before a switch are fenced off",
+    file: CURSORS,
+    edits: [["cursor = ?, moved_at = ?, token = token + 1, owner = NULL", "cursor = ?, moved_at = ?, owner = NULL"]],
+  },
+  {
+    name: "replays: what an older lease saves is refused",
+    file: "durable-objects/replay-desk/desk.ts",
+    edits: [
+      [
+        'if (!found || found.token !== token || found.owner === null) return { kind: "lost" };',
+        'if (!found) return { kind: "lost" };',
+      ],
+    ],
   },
 ];

@@ -158,7 +158,8 @@ export class Operations {
       case "waiting_for_confirmation":
         return random.chance(0.5) ? "confirm" : random.chance(0.5) ? "revert" : null;
       case "failed":
-        return "resume";
+        // What time does not cure is let go, where it may be.
+        return random.chance(0.7) ? "resume" : "cancel";
       case "running":
         return random.chance(0.02) ? "cancel" : null;
       default:
