@@ -1,6 +1,6 @@
 import { reset } from "cloudflare:test";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { CorrectionSpec } from "../../../durable-objects/replay-desk/api.ts";
+import type { CorrectionSpec, JobChange, JobMeter, ReplayDeskApi } from "../../../durable-objects/replay-desk/api.ts";
 import { runSlice } from "../../../queues/replay/consume.ts";
 import type { RuleChange } from "../../../r2-layout/rule.ts";
 import { bindings } from "../../bindings.ts";
@@ -82,6 +82,27 @@ it("a rule comes to every store once wherever the process dies", async () => {
     expect(await headOf(0)).toBe(SEGMENTS.length + 1);
   }
 }, 60_000);
+
+it("never says that it has read more than there is to be read, and in the end that it has read all", async () => {
+  const [, change] = CHANGES[0]!;
+  const stores = await stored();
+  const deps = stores.consumer();
+  const meters: JobMeter[] = [];
+  const watched: ReplayDeskApi = new Proxy(deps.desk, {
+    get: (of, name: keyof ReplayDeskApi) => {
+      const call = of[name] as (...args: unknown[]) => unknown;
+      return (...args: unknown[]) => {
+        if (name === "save") meters.push((args[2] as JobChange).meter!);
+        return call(...args);
+      };
+    },
+  });
+  await correct("job", change);
+  await runUntil("job", { ...deps, desk: watched }, clock, ["done"]);
+  expect(meters.filter(({ read, total }) => read > (total ?? 0))).toEqual([]);
+  expect(meters.at(-1)!.read).toBe(meters.at(-1)!.total);
+  expect(meters.at(-1)!.read).toBeGreaterThan(5);
+});
 
 it.each(CHANGES)("%s comes to every store once with two consumers at each message", async (_name, change, wanted) => {
   const stores = await stored();
