@@ -79,7 +79,7 @@ export function questions({ days, from, to, loggedDevice }: Subjects): Question[
     user("user-7", `events?minutes=${ALL_MINUTES}&limit=1000`),
     user("user-11", "sessions"),
     user("user-7", "profile"),
-    user("user-249", "profile"),
+    user("user-59", "profile"),
     user("nobody", `events?minutes=${ALL_MINUTES}`),
     read(`/v1/devices/device-7-0/events?minutes=${ALL_MINUTES}&limit=1000`),
     read(`/v1/devices/${encodeURIComponent(loggedDevice)}/events?minutes=${ALL_MINUTES}&limit=1000`),

@@ -1,10 +1,11 @@
-/** Seeded events of a few hundred users over some hours, as Segment's batch API takes them. */
+/** Seeded events of some dozen users over some hours, as Segment's batch API takes them. */
 import { Random } from "../demo/random.ts";
 
 const HOUR_MS = 3_600_000;
 const NAMES = ["page", "Product Viewed", "Product Added", "search", "Order Completed"] as const;
 const PATHS = ["/", "/products/kettle", "/products/lamp", "/cart", "/checkout", "/help/größe", "/a'b\"c"];
-const USERS = 250;
+/** Few: a local disk takes two hundred new objects a second, and each rebuild makes one for every user and device. */
+const USERS = 60;
 const DEVICES_PER_USER = 2;
 
 /** @param until milliseconds; the events lie in the three hours before it, in no order. */
