@@ -19,7 +19,7 @@ export interface HttpFuzz {
   readonly prefix: string;
 }
 
-const CONNECTIONS = 16;
+const CONNECTIONS = 32;
 const LARGE_SHARE = 1 / 5_000;
 /** Of requests that are not sent as HTTP has them. */
 const WIRE_SHARE = 1 / 200;
