@@ -3,7 +3,13 @@
  * end through the same calls that the edge makes. A job that fails is resumed, one that waits for a decision gets one.
  */
 
-import { type Job, type JobSpec, REPLAY_DESK_NAME, type ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
+import {
+  type Job,
+  type JobAction,
+  type JobSpec,
+  REPLAY_DESK_NAME,
+  type ReplayDeskApi,
+} from "../../durable-objects/replay-desk/api.ts";
 import { SINKS, type SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import type { RuleChange, RuleFilter } from "../../r2-layout/rule.ts";
 import { dayOf } from "../../r2-layout/time.ts";
@@ -148,7 +154,7 @@ export class Operations {
     return action === "resume" ? "resumed" : "more";
   }
 
-  #decision({ state }: Job) {
+  #decision({ state }: Job): JobAction | null {
     const random = this.#random;
     switch (state) {
       case "preview":
@@ -158,8 +164,8 @@ export class Operations {
       case "waiting_for_confirmation":
         return random.chance(0.5) ? "confirm" : random.chance(0.5) ? "revert" : null;
       case "failed":
-        // What time does not cure is let go, where it may be.
-        return random.chance(0.7) ? "resume" : "cancel";
+        // What time does not cure is let go, or taken back, where it may be.
+        return random.chance(0.6) ? "resume" : random.pick<JobAction>(["cancel", "revert"]);
       case "running":
         return random.chance(0.02) ? "cancel" : null;
       default:

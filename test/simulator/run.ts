@@ -36,7 +36,7 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
   const random = new Random(seed ^ 0x5eed);
   const realParquet = seed % REAL_PARQUET_EVERY === 0;
   if (realParquet) await loadRealParquet();
-  const world = new World({ seed, shards: random.pick([[1], [1], [2], [3], [1, 2]]), realParquet, trace });
+  const world = new World({ seed, shards: random.pick([[1], [1], [2], [1, 2]]), realParquet, trace });
   // Not both: what replaces an event and stands in a hole is not settled when it comes back.
   const damages = random.chance(0.15);
   const traffic = new Traffic(world, !damages && random.chance(0.35));
@@ -76,15 +76,15 @@ async function live(
   random: Random,
 ): Promise<void> {
   world.weather.active = true;
-  const stretches = random.chance(0.3) ? random.int(2, 4) : 1;
-  const requests = random.int(6, 30);
+  const stretches = random.chance(0.25) ? random.int(2, 3) : 1;
+  const requests = random.int(4, 16);
   for (let stretch = 0; stretch < stretches; stretch++) {
     const spanMs = random.pick([3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS]);
     world.startCron(spanMs + MINUTE_MS);
     // Not while somebody rebuilds: a split leaves a rebuild of before it without an end.
-    if (!operations && random.chance(0.3) && world.shards < 4) splitShards(world, traffic, random);
+    if (!operations && random.chance(0.3) && world.shards < 3) splitShards(world, traffic, random);
     traffic.plan(Math.ceil(requests / stretches), spanMs);
-    operations?.plan(random.int(1, 3), spanMs + MINUTE_MS);
+    operations?.plan(random.int(1, 2), spanMs + MINUTE_MS);
     if (damages) {
       for (let i = random.int(1, 2); i > 0; i--) planDamage(world, random, spanMs + 20 * SECOND_MS);
       if (random.chance(0.5)) planRedrives(world, random, random.int(1, 20) * MINUTE_MS, 3);
@@ -99,7 +99,7 @@ async function live(
 
 /** One more number of shards while traffic runs: the objects first, then the pipeline, then the edge, as shards.ts says. */
 function splitShards(world: World, traffic: Traffic, random: Random): void {
-  const shards = [...world.deployed.objects, world.shards * random.pick([2, 2, 3])];
+  const shards = [...world.deployed.objects, world.shards * (world.shards === 1 ? random.pick([2, 2, 3]) : 2)];
   const steps = [
     () => world.deploy("objects", shards),
     () => world.deploy("pipeline", shards),

@@ -160,7 +160,7 @@ export class World {
     this.#cronsRunning++;
     const over = () => this.#cronsRunning--;
     // Small lakes need no compaction, and a seldom turn would miss the minutes of the sweeps: a share does it all at once.
-    const cron = this.random.chance(seldom ? 0.5 : 0.06) ? MAINTENANCE_NOW_CRON : "* * * * *";
+    const cron = this.random.chance(seldom ? 0.3 : 0.03) ? MAINTENANCE_NOW_CRON : "* * * * *";
     const controller = { scheduledTime: Math.floor(this.scheduler.now), cron, noRetry: () => {} };
     const env = this.bindings("pipeline", process) as never;
     this.scheduler.after(0, process, "cron", () => {
