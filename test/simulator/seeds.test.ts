@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { MUTATIONS } from "./mutations.ts";
 
-const SEEDS = process.env.SIMULATOR_SEEDS ?? "2000";
+const SEEDS = process.env.SIMULATOR_SEEDS ?? "200";
 const ROOT = resolve(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
