@@ -145,8 +145,8 @@ function event(random: Random, ids: Ids, isOwn: boolean): JsonText {
   if (type === "track") parts.push(`"event":${given(() => `"${random.pick(KNOWN_NAMES)}"`)}`);
   const id = ids.next();
   if (id !== null) parts.push(isOwn && random.chance(0.5) ? `"event_id":${id}` : `"messageId":${id}`);
-  if (random.chance(0.6)) parts.push(`"userId":${given(() => `"user-${random.int(0, 50)}"`)}`);
-  if (random.chance(0.8)) parts.push(`"anonymousId":${given(() => `"device-${random.int(0, 50)}"`)}`);
+  if (random.chance(0.6)) parts.push(`"userId":${given(() => `"user-${random.int(0, 9)}"`)}`);
+  if (random.chance(0.8)) parts.push(`"anonymousId":${given(() => `"device-${random.int(0, 9)}"`)}`);
   if (random.chance(0.7)) parts.push(`"timestamp":${time(random)}`);
   if (random.chance(0.5)) parts.push(`"properties":${given(() => properties(random))}`);
   if (random.chance(0.4)) parts.push(`"context":${given(() => context(random))}`);
