@@ -55,7 +55,7 @@ export function tightenLimits(random: Random, weather: Weather, rebuilds: boolea
     });
   }
   for (const [name, tighten] of globalThis.simulatorConstants) {
-    if (name === "patience" || !random.chance(0.3)) continue;
+    if (name === "patience" || !random.chance(0.45)) continue;
     weather.count("tight", name);
     tighten(true);
     undo.push(() => tighten(false));

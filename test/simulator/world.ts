@@ -4,8 +4,9 @@
  * runs. The LiveHub is left out: it is a cache of what the rollups say, and holds sockets.
  */
 
-import { MAINTENANCE_NOW_CRON } from "../../queues/maintenance/messages.ts";
+import { MAINTENANCE_NOW_CRON, type MaintenanceMessage } from "../../queues/maintenance/messages.ts";
 import { countOf, type ShardHistory } from "../../r2-layout/shards.ts";
+import { dayOf } from "../../r2-layout/time.ts";
 import { Random } from "../../scripts/demo/random.ts";
 import { readWorkerSources, type WorkerSource, withShards } from "../../scripts/local/wrangler-config.ts";
 import * as objectClasses from "../../workers/objects/index.ts";
@@ -159,8 +160,9 @@ export class World {
     const process = new Process(`cron#${++this.#crons}`);
     this.#cronsRunning++;
     const over = () => this.#cronsRunning--;
-    // Small lakes need no compaction, and a seldom turn would miss the minutes of the sweeps: a share does it all at once.
+    // Small lakes need no compaction, and a seldom turn would miss the minutes of the sweeps.
     const cron = this.random.chance(seldom ? 0.3 : 0.03) ? MAINTENANCE_NOW_CRON : "* * * * *";
+    if (this.random.chance(seldom ? 0.8 : 0.1)) this.#sweep();
     const controller = { scheduledTime: Math.floor(this.scheduler.now), cron, noRetry: () => {} };
     const env = this.bindings("pipeline", process) as never;
     this.scheduler.after(0, process, "cron", () => {
@@ -172,6 +174,13 @@ export class World {
       process.onDeath.push(end);
       Promise.resolve(pipeline.scheduled(controller as never, env)).then(end, end);
     });
+  }
+
+  #sweep(): void {
+    const day = (daysAgo: number) => dayOf((this.scheduler.now - daysAgo * 24 * HOUR_MS) * 1_000);
+    const kinds: MaintenanceMessage[] = [{ kind: "sweep-lake" }];
+    for (const ago of [0, 1]) kinds.push({ kind: "sweep-log", day: day(ago) });
+    this.queues.queue("maintenance").put(kinds.map((body) => ({ body })));
   }
 
   /** Turns of the cron from now on: each minute for a time, then more and more seldom, so that days cost little. */

@@ -27,6 +27,8 @@ export interface CallTarget {
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+/** Longer than objects that nobody names are left alone. */
+const FROZEN_MS = 28 * HOUR_MS;
 
 export class Network {
   readonly scheduler: Scheduler;
@@ -96,6 +98,12 @@ export class Network {
       };
       departs(() => {
         this.#count(name, 1);
+        if (weather.freezes(name)) {
+          const frozenMs = FROZEN_MS + this.random.int(0, HOUR_MS);
+          from.onStuck?.(frozenMs, true);
+          scheduler.after(frozenMs, null, `call ${name} from the ice`, arrive);
+          return;
+        }
         const legMs = this.#legMs(from, name);
         if (failsEarly) {
           scheduler.after(legMs, from, `answer ${name} fails early`, () => reject(target.failure()));
@@ -142,7 +150,7 @@ export class Network {
     const { random, weather } = this;
     if (weather.strikes("stuck", name)) {
       const ms = random.chance(0.6) ? random.int(1, 40) * MINUTE_MS : random.pick([3 * HOUR_MS, 30 * HOUR_MS]);
-      from.onStuck?.(ms);
+      from.onStuck?.(ms, false);
       return ms;
     }
     if (weather.strikes("delay", name)) return random.int(500, 25_000);

@@ -219,8 +219,9 @@ export class SimulatedQueue {
       if (this.#waiting.length > 0) this.#pollIn(0);
     };
     process.onDeath.push(() => end("died"));
-    process.onStuck = (ms) => {
-      if (this.#strikes("paused")) this.#pausedUntil = Math.max(this.#pausedUntil, scheduler.now + ms + 60_000);
+    process.onStuck = (ms, withAll) => {
+      if (withAll || this.#strikes("paused"))
+        this.#pausedUntil = Math.max(this.#pausedUntil, scheduler.now + ms + 60_000);
     };
     if (this.#strikes("crash")) {
       const inMs = weather.random.wait(weather.random.chance(0.5) ? 15 : 150);

@@ -15,8 +15,8 @@ export class Process {
   alive = true;
   /** Milliseconds that its clock is off. */
   skewMs = 0;
-  /** Told when one of its calls hangs, and for how long, ms. */
-  onStuck: ((ms: number) => void) | null = null;
+  /** Told when one of its calls hangs, for how long, ms, and whether all that it belongs to hangs with it. */
+  onStuck: ((ms: number, withAll: boolean) => void) | null = null;
   /** Told once, when it is killed. */
   readonly onDeath: (() => void)[] = [];
 

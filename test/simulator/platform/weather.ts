@@ -89,12 +89,20 @@ export class Weather {
   /** How often each fault fired, by `fault target`. */
   readonly fired = new Map<string, number>();
   readonly #rates: Partial<Record<Fault, number>> = {};
+  /** One call of a run hangs for more than a day, and its consumer's queue with it: what it had written is swept meanwhile. */
+  #freeze: { readonly target: string; left: number } | null = null;
   readonly #focus: number;
   readonly #targets = new Map<string, number>();
 
   constructor(seed: number) {
     this.random = new Random(seed);
     const calm = this.random.chance(0.05);
+    if (this.random.chance(0.08)) {
+      this.#freeze = {
+        target: this.random.pick(["EventLog.commit", "LakeCatalog.append"]),
+        left: this.random.int(1, 8),
+      };
+    }
     this.#focus = this.random.chance(0.6) ? this.random.int(0, FOCI - 1) : -1;
     for (const fault of FAULTS) {
       const [from, to] = RATES[fault];
@@ -112,6 +120,14 @@ export class Weather {
     return true;
   }
 
+  /** Whether this is the call that hangs for more than a day. */
+  freezes(target: string): boolean {
+    if (!this.active || this.#freeze?.target !== target || --this.#freeze.left > 0) return false;
+    this.#freeze = null;
+    this.count("freeze", target);
+    return true;
+  }
+
   count(fault: string, target: string): void {
     const key = `${fault}\t${target}`;
     this.fired.set(key, (this.fired.get(key) ?? 0) + 1);
@@ -120,6 +136,7 @@ export class Weather {
   /** Turns one kind off for this run: where the world could not settle with it. */
   without(fault: Fault): void {
     delete this.#rates[fault];
+    if (fault === "paused") this.#freeze = null;
   }
 
   #weight(target: string): number {
