@@ -50,6 +50,11 @@ const PAGES: Readonly<Record<string, (page: Page) => Promise<void>>> = {
     await page.getByRole("button", { name: /^Run/ }).click();
     await page.locator(".failed").waitFor();
   },
+  async operations(page) {
+    await page.goto(`${system.url}/operations`);
+    await page.locator(".verdict").waitFor();
+    await page.getByText("There has been none.").waitFor();
+  },
   async "sign-in"(page) {
     await page.goto(`${system.url}/live`);
     await page.getByRole("button", { name: "Sign out" }).click();
