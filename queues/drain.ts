@@ -120,11 +120,11 @@ async function drainFrom(shard: number, lease: Lease, deps: DrainDeps, invocatio
     try {
       ended = await drain.applyPage(page);
     } catch (error) {
-      if (drain.cursor > before) await log.reached(sink.name, drain.cursor);
+      if (drain.cursor > before) await log.reached(sink.name, drain.cursor, lease.token);
       throw error;
     }
     const { cursor } = drain;
-    await log.reached(sink.name, cursor);
+    await log.reached(sink.name, cursor, lease.token);
     if (ended === "stopped") return { kind: "stopped", cursor };
     // Not read once more: what came meanwhile has its own wake-up, and would make a flush of a segment or two.
     if (cursor >= page.head) return { kind: "caught_up", cursor };

@@ -147,8 +147,16 @@ export interface EventLogApi {
   tally(
     cursors: Readonly<Partial<Record<SinkName, number>>>,
   ): Promise<{ status: LogStatus; past: Partial<Record<SinkName, PastCursor>> }>;
-  /** A sink tells how far it has come, so that wake-ups stop. Safe to repeat, never moves back. */
-  reached(sink: SinkName, seq: number): Promise<void>;
+  /**
+   * A sink tells how far it has come, so that wake-ups stop. Safe to repeat, never moves back; with a token from before
+   * the newest turn it changes nothing.
+   */
+  reached(sink: SinkName, seq: number, token?: number): Promise<void>;
+  /**
+   * A sink's cursor was set to another place, which may lie behind: it is woken until it has come to the head again. Safe
+   * to repeat. @param token the cursor's as of then
+   */
+  turned(sink: SinkName, seq: number, token: number): Promise<void>;
   /** The cron's poke: wakes every sink that is behind, and gives idle ones a tick. */
   poke(shard: number): Promise<void>;
   /** Which of these keys (of log objects) no row names: the sweep asks before it deletes. */

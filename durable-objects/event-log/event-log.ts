@@ -187,9 +187,14 @@ export class EventLog
     return { status: this.#log.status(), past };
   }
 
-  async reached(sink: SinkName, seq: number): Promise<void> {
-    this.#transaction(() => this.#log.reached(sink, seq));
+  async reached(sink: SinkName, seq: number, token?: number): Promise<void> {
+    this.#transaction(() => this.#log.reached(sink, seq, token));
     await this.#setAlarm(Date.now());
+  }
+
+  async turned(sink: SinkName, seq: number, token: number): Promise<void> {
+    this.#transaction(() => this.#log.turned(sink, seq, token));
+    await this.#wake(Date.now());
   }
 
   async poke(): Promise<void> {

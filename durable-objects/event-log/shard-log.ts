@@ -23,6 +23,7 @@ import { EdgeTable } from "./edge-table.ts";
 import { IdSet } from "./id-set.ts";
 import { Lineage } from "./lineage.ts";
 import { ID_BYTES, toWords } from "./packed-ids.ts";
+import { ReachedTable } from "./reached-table.ts";
 import type { NewPlace } from "./segment-log.ts";
 import { SegmentLog } from "./segment-log.ts";
 import type { SourceNote } from "./source-table.ts";
@@ -69,9 +70,9 @@ export class ShardLog {
   readonly #window: DedupWindow;
   readonly #edges: EdgeTable;
   readonly #sources: SourceTable;
-  /** Caches of the rows. */
+  readonly #reached: ReachedTable;
+  /** A cache of the row. */
   #row: LogRow | null = null;
-  #cursors: Map<SinkName, number> | null = null;
   /** Whether the notes of the recent commits are in the tables' memory. */
   #noted = false;
 
@@ -96,7 +97,7 @@ export class ShardLog {
       clock_skewed: "INTEGER NOT NULL DEFAULT 0",
       republished: "INTEGER NOT NULL DEFAULT 0",
     });
-    sql.exec("CREATE TABLE IF NOT EXISTS cursors (sink TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID");
+    this.#reached = new ReachedTable(sql);
     sql.exec(
       `INSERT OR IGNORE INTO log (id, shard, epoch, head, accepted, arrived, committed, quarantined, duplicates, suppressed,
          redelivered, gaps, committed_at) VALUES (0, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)`,
@@ -255,15 +256,16 @@ export class ShardLog {
   }
 
   cursor(sink: SinkName): number {
-    return this.#readCursors().get(sink) ?? 0;
+    return this.#reached.cursor(sink);
   }
 
   /** Never moves back, never beyond the head. */
-  reached(sink: SinkName, seq: number): void {
-    const cursor = Math.min(seq, this.#read().head);
-    if (cursor <= this.cursor(sink)) return;
-    this.#sql.exec("INSERT OR REPLACE INTO cursors VALUES (?, ?)", sink, cursor);
-    this.#readCursors().set(sink, cursor);
+  reached(sink: SinkName, seq: number, token?: number): void {
+    this.#reached.reached(sink, Math.min(seq, this.head), token);
+  }
+
+  turned(sink: SinkName, seq: number, token: number): void {
+    this.#reached.turned(sink, seq, token);
   }
 
   /** Whether `maintain` has something to do. */
@@ -301,7 +303,7 @@ export class ShardLog {
       redelivered_messages: redelivered,
       ids,
       id_memory_bytes: bytes,
-      cursors: Object.fromEntries(this.#readCursors()),
+      cursors: this.#reached.all(),
       rules: this.places.rulesVersion,
       oldest_gap_at: this.#edges.oldestGapAt(),
       sources: this.#sources.all(),
@@ -310,7 +312,7 @@ export class ShardLog {
 
   forget(): void {
     this.#row = null;
-    this.#cursors = null;
+    this.#reached.forget();
     this.#noted = false;
     this.#window.forget();
     this.places.forget();
@@ -360,16 +362,6 @@ export class ShardLog {
       row.republished,
     );
     this.#row = row;
-  }
-
-  #readCursors(): Map<SinkName, number> {
-    this.#cursors ??= new Map(
-      Array.from(this.#sql.exec<{ sink: SinkName; cursor: number }>("SELECT sink, cursor FROM cursors"), (row) => [
-        row.sink,
-        row.cursor,
-      ]),
-    );
-    return this.#cursors;
   }
 }
 

@@ -39,6 +39,8 @@ export interface CursorStatus {
   readonly holes?: HoleCounts;
   /** Of the applied: events that a rule had retracted when they passed, as far as it was counted. */
   readonly retracted?: number;
+  /** The newest fencing token; absent where it was never leased. */
+  readonly token?: number;
   /** Which build of the store it feeds; absent: 0, the first. */
   readonly generation?: number;
   /** Where other generations stood when they were left; absent: there are none. */

@@ -238,6 +238,7 @@ export class CursorTable {
       cursor: row.cursor,
       applied: { events: row.events, quarantined: row.quarantined },
       moved_at: row.moved_at,
+      token: row.token,
       ...(passed.events + passed.quarantined > 0 && { holes: passed }),
       ...(row.retracted > 0 && { retracted: row.retracted }),
       ...(generation > 0 && { generation }),

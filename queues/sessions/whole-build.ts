@@ -51,7 +51,7 @@ export interface BuildDeps {
   readonly cursors: ObjectNamespace<SinkCursorApi & GenerationsApi & BuildsApi>;
   readonly timelines: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineWindowApi & TimelineCompareApi>;
   readonly logs: ObjectNamespace<
-    ReadableLog & Pick<EventLogApi, "status" | "count" | "poke"> & Pick<EventLogPlacesApi, "between">
+    ReadableLog & Pick<EventLogApi, "status" | "count" | "turned"> & Pick<EventLogPlacesApi, "between">
   >;
   readonly bucket: ListBucket & SegmentReader;
   readonly identityKey: string;
@@ -145,8 +145,8 @@ export class WholeBuild {
       const met = await this.#deps.logs.getByName(shardName(shard)).count(0, cursor, "sessions");
       await this.#cursor("sessions", shard).switchTo(build.generation, cursor, met);
     });
+    await this.#turnAll();
     await this.#move("swapped");
-    await this.#wakeAll();
   }
 
   async revert(): Promise<undefined | More> {
@@ -155,8 +155,8 @@ export class WholeBuild {
     if (build.state !== "reverted") {
       await this.#move("reverting");
       await this.#switchBack(build);
+      await this.#turnAll();
       await this.#move("reverted");
-      await this.#wakeAll();
     }
     const ended = await this.#move("reverted");
     return (await this.#letGo(build.generation, ended)) === "more" ? "more" : undefined;
@@ -176,7 +176,10 @@ export class WholeBuild {
     const build = await this.#build();
     if (!build) return "done";
     if (BEEN_LIVE.has(build.state)) return (await this.revert()) ?? "done";
-    if (build.state === "swapping") await this.#switchBack(build);
+    if (build.state === "swapping") {
+      await this.#switchBack(build);
+      await this.#turnAll();
+    }
     await this.#move("discarded");
     return this.#letGo(build.generation);
   }
@@ -271,9 +274,12 @@ export class WholeBuild {
     ];
   }
 
-  /** The log knows only that the cursor has been further: without a poke nobody would look before the next event. */
-  async #wakeAll(): Promise<void> {
-    await this.#eachShard((shard) => this.#deps.logs.getByName(shardName(shard)).poke(shard));
+  /** The logs believe that the cursors are further: nobody would wake the sink before the next event. */
+  async #turnAll(): Promise<void> {
+    await this.#eachShard(async (shard) => {
+      const { cursor, token = 0 } = await this.#cursor("sessions", shard).status();
+      await this.#deps.logs.getByName(shardName(shard)).turned("sessions", cursor, token);
+    });
   }
 
   #eachShard(work: (shard: number) => Promise<void>): Promise<void> {

@@ -364,6 +364,30 @@ describe("waking the sinks", () => {
     });
   });
 
+  it("wakes a sink again whose cursor went back, whatever drains of the time before still tell", async () => {
+    await withWakeUps(async (log, sent, state) => {
+      vi.useFakeTimers({ toFake: ["Date"] });
+      vi.setSystemTime(TOMORROW);
+      await log.commit(commitOf([1]));
+      await log.commit(commitOf([2]));
+      for (const sink of ["lake", "sessions", "rollups"] as const) await log.reached(sink, 2, 3);
+      vi.setSystemTime(TOMORROW + 60_000);
+      sent.length = 0;
+      await log.turned("sessions", 1, 5);
+      expect(sent.map(({ sink }) => sink)).toEqual(["sessions"]);
+      await log.reached("sessions", 2, 4);
+      expect((await log.status()).cursors.sessions).toBe(1);
+      vi.setSystemTime(TOMORROW + 70_000);
+      await state.storage.deleteAlarm();
+      await log.alarm();
+      expect(sent.map(({ sink }) => sink)).toEqual(["sessions", "sessions"]);
+      await log.reached("sessions", 2, 6);
+      // A turn that is told twice is one.
+      await log.turned("sessions", 1, 5);
+      expect((await log.status()).cursors.sessions).toBe(2);
+    });
+  });
+
   it("never moves a cursor back, nor past the head", async () => {
     const log = freshLog();
     await log.commit(commitOf([1]));

@@ -34,7 +34,7 @@ export class TestLog {
   readonly rows: EventRow[] = [];
   readonly heads: number[];
   readonly #segments: SegmentRef[][];
-  poked = 0;
+  readonly turned: number[] = [];
 
   constructor(shards: number) {
     this.heads = new Array<number>(shards).fill(0);
@@ -80,8 +80,8 @@ export class TestLog {
           head: this.heads[Number(name)]!,
           range: { from: 1, to: this.heads[Number(name)]! },
         }),
-        poke: async () => {
-          this.poked++;
+        turned: async (_sink, seq) => {
+          this.turned[Number(name)] = seq;
         },
       }),
     };

@@ -52,6 +52,7 @@ async function expectBalanced(log: TestLog): Promise<void> {
     expect(applied.events).toBe(log.read(shard, 0, cursor).length);
   }
 }
+const livePlaces = () => Promise.all([0, 1].map(async (shard) => (await cursorOf(shard).status()).cursor));
 const listsLeft = async () => (await bindings.BUCKET.list({ prefix: "jobs/" })).objects.length;
 
 describe("promise 4: timelines that are built anew", () => {
@@ -96,6 +97,7 @@ describe("promise 4: timelines that are built anew", () => {
 
         await withFaults("swap", (make) => untilDone(() => make().swap(job)));
         expect(await liveGeneration()).toBe(1);
+        expect(log.turned).toEqual(await livePlaces());
         await expectBalanced(log);
         for (const shard of [0, 1]) await drain(log, shard);
         await expectBalanced(log);
@@ -104,6 +106,7 @@ describe("promise 4: timelines that are built anew", () => {
         await withFaults("end", (make) => untilDone<unknown>(() => make()[end](job)));
         const [live, gone] = end === "confirm" ? [1, 0] : [0, 1];
         expect(await liveGeneration()).toBe(live);
+        if (end === "revert") expect(log.turned).toEqual(await livePlaces());
         for (const shard of [0, 1]) await drain(log, shard);
         await expectBalanced(log);
         expect(await viewsOf(USERS, DEVICES, live)).toEqual(built);
