@@ -325,10 +325,14 @@ export const SQL = {
 } as const;
 
 export const REPLAY = {
-  /** One invocation works on a job at most this long, then pauses as long as `duty` says. Short, so that live work comes in between. */
-  sliceMs: wait(2 * SECOND_MS),
-  /** Share of the time that a job works beside live traffic, where its rate does not hold it back earlier. */
-  duty: 0.5,
+  /** One invocation works on a job at most this long, pauses between its steps included. */
+  sliceMs: wait(5 * SECOND_MS),
+  /** Share of the time that a job works beside live traffic, where its rate does not hold it back earlier: it pauses after each step. */
+  duty: 0.3,
+  /** The longest of these pauses: a step that was slow because something was away has taken nothing from anybody. */
+  roomMaxMs: wait(2 * SECOND_MS),
+  /** So many rounds of a rebuild make room; what is left then is read at once, or it might never meet its live store. */
+  roomRounds: 3,
   /** Without a commit for so long there is no live traffic to make room for. */
   quietMs: wait(10 * SECOND_MS),
   /** A lease is renewed with each step; one step, with its retries inside the platform, takes less. */

@@ -348,6 +348,8 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
   REPLAY: {
     sliceMs: noLimit("how long one invocation works; what is left goes on in another"),
     duty: noLimit("the share of time in which a job works"),
+    roomMaxMs: noLimit("the longest pause between two steps"),
+    roomRounds: noLimit("how many rounds of a rebuild make room for live traffic"),
     leaseMs: noLimit("how long a lease lasts without renewal"),
     stepEvents: queues("reads REPLAY.stepBytes of segments in one step, and as many events as its target wants"),
     stepBytes: queues("reads REPLAY.stepBytes of segments in one step, and as many events as its target wants"),

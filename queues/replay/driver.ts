@@ -64,8 +64,9 @@ export async function holdJob(
 }
 
 /**
- * A build that reads what came live while it was built: it has to be quicker than that, or it never meets the live store.
- * So it no longer makes room; what is left to read is little.
+ * A build that reads what came live while it was built, and again what came while it read that: each round is shorter than
+ * the one before where the job is quicker than live traffic. It must be, or it never meets the live store: so after some
+ * rounds it no longer makes room, and what is left to read is little.
  */
 const isChasing = ({ sinks = {} }: Partial<ReplayProgress>): boolean =>
-  Object.values(sinks).some(({ stage, rounds }) => stage === "read" && rounds > 1);
+  Object.values(sinks).some(({ stage, rounds }) => stage === "read" && rounds > REPLAY.roomRounds);

@@ -32,7 +32,11 @@ export const lookAgain: Advance = { kind: "more", inMs: REPLAY.lookAgainMs };
 export interface SliceOptions {
   readonly now: () => number;
   readonly ratePerSecond: number;
+  /** Absent: the clock's. Milliseconds. */
+  readonly pause?: (ms: number) => Promise<void>;
 }
+
+const pauseByClock = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Slice {
   readonly calls: CallBudget = { left: SINK.callsPerInvocation };
@@ -46,15 +50,19 @@ export class Slice {
   readonly #token: number;
   readonly #startedAt: number;
   readonly #rate: number;
+  readonly #pause: (ms: number) => Promise<void>;
+  /** Milliseconds of this slice that were left to others. */
+  #roomMs = 0;
   #progress: unknown;
   #read: number;
   #total: number | null;
   #events = 0;
 
-  constructor(desk: ReplayDeskApi, { job, token, rules }: JobLease, { now, ratePerSecond }: SliceOptions) {
+  constructor(desk: ReplayDeskApi, { job, token, rules }: JobLease, { now, ratePerSecond, pause }: SliceOptions) {
     this.#desk = desk;
     this.#token = token;
     this.#rate = ratePerSecond;
+    this.#pause = pause ?? pauseByClock;
     this.#startedAt = now();
     this.#progress = job.progress;
     this.#read = job.meter.read;
@@ -122,12 +130,27 @@ export class Slice {
     return this.#desk.ruleRaised(this.job.id, this.#token, version);
   }
 
+  /** Between two steps: who waits for what a step has taken then waits for one step, and not for a slice of them. */
+  async makeRoom(): Promise<void> {
+    const ms = Math.min(this.#roomDueMs(), REPLAY.roomMaxMs);
+    if (ms <= 0) return;
+    const from = this.now();
+    await this.#pause(ms);
+    this.#roomMs += this.now() - from;
+  }
+
   /** The pause that keeps the job within its rate and its share of the time. Milliseconds. */
   pauseMs(): number {
     const busyMs = this.now() - this.#startedAt;
-    const byDuty = this.#events === 0 || this.isQuiet ? 0 : busyMs * (1 / REPLAY.duty - 1);
     const byRate = (this.#events / this.#rate) * SECOND_MS - busyMs;
-    return Math.max(0, Math.ceil(Math.max(byDuty, byRate)));
+    return Math.max(0, Math.ceil(Math.max(this.#roomDueMs(), byRate)));
+  }
+
+  /** What of the time since the slice began is still to be left to others. Milliseconds. */
+  #roomDueMs(): number {
+    if (this.#events === 0 || this.isQuiet) return 0;
+    const workedMs = this.now() - this.#startedAt - this.#roomMs;
+    return workedMs * (1 / REPLAY.duty - 1) - this.#roomMs;
   }
 
   #meter(): Job["meter"] {

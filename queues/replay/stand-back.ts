@@ -1,7 +1,7 @@
 /**
- * Live traffic first: a job works half of the time, unless there is nobody to make room for. And before a slice of
- * reading it looks whether live sinks lag. One that lags and moves is short of
- * what the job would take, so the job stands back; one that lags and stands still is down, and would gain nothing by it.
+ * Live traffic first: a job works for its share of the time (`REPLAY.duty`), and pauses after each step, unless there is
+ * nobody to make room for. And before a slice of reading it looks whether live sinks lag. One that lags and moves is short
+ * of what the job would take, so the job stands back; one that lags and stands still is down, and would gain nothing by it.
  * After `REPLAY.standBackMaxMs` one slice goes on all the same, so that a job always comes to its end.
  */
 import type { EventLogApi } from "../../durable-objects/event-log/api.ts";

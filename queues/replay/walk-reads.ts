@@ -49,6 +49,7 @@ export async function walkReads(
       if (answer === "more") return { reads, done: false };
       slice.count(rows.events.length + rows.quarantine.length);
       reads[i] = stepDone(read);
+      await slice.makeRoom();
     }
   }
   await walk.save(reads);

@@ -37,9 +37,16 @@ it("lets one slice go on all the same when it has stood back for long, and stand
 const job = { id: "j", spec: { rate: 1_000 }, meter: { read: 0, total: null, rate: 0 } } as unknown as Job;
 function slice(rate: number) {
   let now = 0;
-  const made = new Slice({} as ReplayDeskApi, { job, token: 1, rules: 0 }, { now: () => now, ratePerSecond: rate });
+  const pauses: number[] = [];
+  const pause = async (ms: number) => {
+    pauses.push(ms);
+    now += ms;
+  };
+  const options = { now: () => now, ratePerSecond: rate, pause };
+  const made = new Slice({} as ReplayDeskApi, { job, token: 1, rules: 0 }, options);
   return {
     slice: made,
+    pauses,
     work: (events: number, ms: number) => {
       made.count(events);
       now += ms;
@@ -49,30 +56,47 @@ function slice(rate: number) {
 
 it("keeps a job within its rate, over its pauses", () => {
   const { slice: one, work } = slice(1_000);
-  work(2_000, 500);
+  work(REPLAY.sliceMs, 500);
   expect(one.over).toBe(true);
-  expect(one.pauseMs()).toBe(1_500);
+  expect(one.pauseMs()).toBe(REPLAY.sliceMs - 500);
 });
 
 it("works for its share of the time beside live traffic, and all of it where there is none", () => {
   const { slice: one, work } = slice(1_000_000);
   work(1_000, 600);
   expect(one.over).toBe(false);
-  expect(one.pauseMs()).toBe(600 * (1 / REPLAY.duty - 1));
+  expect(one.pauseMs()).toBe(Math.ceil(600 * (1 / REPLAY.duty - 1)));
   one.isQuiet = true;
   expect(one.pauseMs()).toBe(0);
 });
 
+it("makes room after each step, for as long as that took its share, and no longer than bounded", async () => {
+  const { slice: one, work, pauses } = slice(1_000_000);
+  await one.makeRoom();
+  expect(pauses).toEqual([]);
+  for (const ms of [100, 300]) {
+    work(1_000, ms);
+    await one.makeRoom();
+    expect(pauses.at(-1)).toBeCloseTo(ms * (1 / REPLAY.duty - 1));
+    expect(one.pauseMs()).toBeLessThanOrEqual(1);
+  }
+  work(1_000, 60_000);
+  await one.makeRoom();
+  expect(pauses.at(-1)).toBe(REPLAY.roomMaxMs);
+  one.isQuiet = true;
+  work(1_000, 100);
+  await one.makeRoom();
+  expect(pauses).toHaveLength(3);
+});
+
 it("has time for at least one step, however slow the rate", () => {
-  const { slice: one, work } = slice(1);
-  expect(one.over).toBe(false);
-  work(1, 1);
+  const { slice: one, work } = slice(0.001);
   expect(one.over).toBe(false);
   work(1, 1);
   expect(one.over).toBe(true);
 });
 
-it("makes no room any more while a rebuild reads what came live meanwhile: else it might never meet the live store", async () => {
+it("makes no room any more when a rebuild reads for some rounds what came live meanwhile: else it might never meet the live store", async () => {
   const lagging = {
     getByName: () => ({
       status: async () => ({ cursors: { lake: 1 }, committed_at: 0 }),
@@ -89,6 +113,6 @@ it("makes no room any more while a rebuild reads what came live meanwhile: else 
     };
     return { why: await holdJob(slice, lagging, 1), isQuiet: slice.isQuiet };
   };
-  expect((await held(1)).why).toContain("lake of shard 0");
-  expect(await held(2)).toEqual({ why: null, isQuiet: true });
+  expect((await held(REPLAY.roomRounds)).why).toContain("lake of shard 0");
+  expect(await held(REPLAY.roomRounds + 1)).toEqual({ why: null, isQuiet: true });
 });
