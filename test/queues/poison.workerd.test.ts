@@ -406,7 +406,13 @@ it("promise 3: whatever is damaged or refused, and wherever a drain is cut off, 
     {
       numRuns: 6,
       examples: [
-        [{ segments: [["good", "damaged", "refused"], ["good"]], faults: [{ nth: 1, when: "after" }], trial: true }],
+        [
+          {
+            segments: [["good"], ["good", "damaged", "refused"], ["good"]],
+            faults: [{ nth: 1, when: "after" }],
+            trial: true,
+          },
+        ],
       ],
     },
   );
