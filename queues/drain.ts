@@ -13,7 +13,7 @@
  * What cannot be read, or is refused for what it is (refusal.ts), fails a bounded number of times, then becomes a hole,
  * and the log is read on without it:
  *
- *     object missing or damaged      the hole is the segment
+ *     object missing or damaged      the hole is the segment, unless the store has had it before
  *     a line damaged                 the hole is the line, the others are applied
  *     a step refused                 its segments are taken one by one; of the one that is refused alone, the lines at fault
  *     an outage, of whatever length  no hole, ever: it is tried again, and loudly
@@ -199,7 +199,7 @@ class ShardDrain {
       // A step without rows has nothing that could be left out.
       if (!isRefusal(error) || step.events.length + step.quarantine.length === 0) throw error;
       if (lineOf) {
-        await this.#leftOut.giveUp(read.to, "step_refused", error, () => refusedHole(read, step, sink, error));
+        await this.#leftOut.giveUp(segments[0]!, "step_refused", error, () => refusedHole(read, step, sink, error));
       }
       this.#aloneUntil = read.to;
       return "again";
@@ -218,7 +218,7 @@ class ShardDrain {
       cause,
       detail: detail.slice(0, DETAIL_CHARS),
     };
-    return this.#leftOut.giveUp(ref.seq, cause, new SegmentDamaged(damage), () => hole);
+    return this.#leftOut.giveUp(ref, cause, new SegmentDamaged(damage), () => hole);
   }
 }
 

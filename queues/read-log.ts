@@ -111,8 +111,8 @@ export class LogReader {
     const most = Math.min(eventsMax, SINK.stepEvents);
     const wanted = page.segments.map((ref) => ({ ref, share: shareOf(ref, options.sink, leftOut?.(ref.seq)) }));
     const rowRules = new RowRules(page.rules.rules, after);
-    const read = (ref: SegmentRef, body: Uint8Array | null, { without }: Share) =>
-      without === "all" ? NOTHING : readSegment(ref, body, this.#shard, without, ref.seq <= aloneUntil);
+    const read = (ref: SegmentRef, body: Uint8Array | null, { without, hole }: Share) =>
+      without === "all" ? notRead(hole) : readSegment(ref, body, this.#shard, without, ref.seq <= aloneUntil);
     let step = new GrowingStep(this.#shard, after, page);
     for await (const { ref, body, ...fetch } of fetched(wanted, this.#deps.bucket)) {
       let { share } = fetch;
@@ -170,7 +170,11 @@ export async function* readLog(
   }
 }
 
-const NOTHING: SegmentPart = { events: [], quarantine: [], applied: { events: 0, quarantined: 0 } };
+const notRead = (hole: LeftOutPart | undefined): SegmentPart => ({
+  events: [],
+  quarantine: [],
+  applied: hole?.had ?? { events: 0, quarantined: 0 },
+});
 
 class GrowingStep {
   readonly #shard: number;

@@ -17,6 +17,8 @@ export interface LeftOutPart {
   readonly lines: LeftOutLines;
   readonly events: number;
   readonly quarantined: number;
+  /** The sink's store has all the other lines: they are not read any more, and count as applied. */
+  readonly had?: AppliedCounts;
 }
 
 export interface Damage extends LeftOutPart {

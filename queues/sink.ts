@@ -62,6 +62,12 @@ export interface Sink {
   apply(step: SinkStep): Promise<Moved>;
   /** Does of `apply` what comes before any effect, and throws what it would: so that one bad event can be told from its neighbours. */
   trial?(step: SinkStep): Promise<void>;
+  /**
+   * Whether the store has this segment, all of it but what was left out before, though the cursor is below: asked before any
+   * of it is given up, for where the store has it there is no hole. From then on it takes nothing from leases with older
+   * tokens. Absent: the cursor moves with the effect, or what is there can be told when it comes back.
+   */
+  has?(shard: number, seq: number, token: number): Promise<boolean>;
   /** Who keeps the holes of a shard, beside its cursor. Absent: what is refused is tried for ever. */
   holes?(shard: number): HoleKeeper;
   /** Nothing new up to this time: for sinks whose results ripen with time. */

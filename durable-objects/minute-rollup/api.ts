@@ -43,6 +43,8 @@ export interface RollupBatch {
   readonly minutes: readonly MinuteDelta[];
   /** The rule version that its events passed through; absent: 0. */
   readonly rules?: number;
+  /** The sink's lease; absent: of nobody who could be fenced off. */
+  readonly token?: number;
 }
 
 /** `applied` false: the object is at `lastSeq` and the batch does not start right after it; build it again from there. */
@@ -51,6 +53,8 @@ export interface RollupAnswer {
   readonly lastSeq: number;
   /** With `applied` false: the batch would follow, but its events passed through older rules than this version. */
   readonly rules?: number;
+  /** With `applied` false: the batch would follow, but a later lease has fenced its own off. */
+  readonly fenced?: true;
 }
 
 export interface RollupQuery {
@@ -124,6 +128,11 @@ export interface RollupStatus {
 
 export interface MinuteRollupApi {
   apply(batch: RollupBatch): Promise<RollupAnswer>;
+  /**
+   * From now on batches of older tokens change nothing, so that what is not at or below the last seq now will not be there by
+   * an older lease. Never falls.
+   */
+  fence(token: number): Promise<{ readonly lastSeq: number }>;
   query(query: RollupQuery): Promise<RollupParts>;
   /** Whole minutes from..to (ms, half open), oldest first. */
   recent(from: number, to: number): Promise<RecentMinutes>;

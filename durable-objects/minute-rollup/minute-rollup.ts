@@ -51,6 +51,10 @@ export class MinuteRollup extends DurableObject<MinuteRollupEnv> implements Minu
     return answer;
   }
 
+  async fence(token: number): Promise<{ readonly lastSeq: number }> {
+    return this.#transact(() => this.#store.fence(token));
+  }
+
   async query(query: RollupQuery): Promise<RollupParts> {
     return this.#store.query(query);
   }

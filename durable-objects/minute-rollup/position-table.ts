@@ -10,9 +10,18 @@ export interface Position {
   readonly rules: number;
   /** As in ShardUpdate: when these rows began, or were last swapped; ever rising. */
   readonly incarnation: number;
+  /** Batches of older tokens are refused. */
+  readonly token: number;
 }
 
-type PositionRow = { last_seq: number; complete_until: number; events: number; rules: number; incarnation: number };
+type PositionRow = {
+  last_seq: number;
+  complete_until: number;
+  events: number;
+  rules: number;
+  incarnation: number;
+  token: number;
+};
 
 export class PositionTable {
   readonly #sql: SqlStorage;
@@ -25,7 +34,7 @@ export class PositionTable {
     sql.exec(`CREATE TABLE IF NOT EXISTS position (
       id INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, complete_until INTEGER NOT NULL, events INTEGER NOT NULL)`);
     const columns = sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('position')").toArray();
-    for (const added of ["rules", "incarnation"]) {
+    for (const added of ["rules", "incarnation", "token"]) {
       if (columns.some(({ name }) => name === added)) continue;
       sql.exec(`ALTER TABLE position ADD COLUMN ${added} INTEGER NOT NULL DEFAULT 0`);
     }
@@ -35,7 +44,7 @@ export class PositionTable {
 
   read(): Position {
     const [row] = this.#sql
-      .exec<PositionRow>("SELECT last_seq, complete_until, events, rules, incarnation FROM position")
+      .exec<PositionRow>("SELECT last_seq, complete_until, events, rules, incarnation, token FROM position")
       .toArray();
     return {
       lastSeq: row?.last_seq ?? 0,
@@ -43,18 +52,20 @@ export class PositionTable {
       events: row?.events ?? 0,
       rules: row?.rules ?? 0,
       incarnation: row?.incarnation || this.#born,
+      token: row?.token ?? 0,
     };
   }
 
-  write({ lastSeq, completeUntil, events, rules, incarnation }: Position): void {
+  write({ lastSeq, completeUntil, events, rules, incarnation, token }: Position): void {
     this.#sql.exec(
-      `INSERT OR REPLACE INTO position (id, last_seq, complete_until, events, rules, incarnation)
-       VALUES (1, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO position (id, last_seq, complete_until, events, rules, incarnation, token)
+       VALUES (1, ?, ?, ?, ?, ?, ?)`,
       lastSeq,
       completeUntil,
       events,
       rules,
       incarnation,
+      token,
     );
   }
 }

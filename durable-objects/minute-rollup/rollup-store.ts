@@ -68,6 +68,7 @@ export class RollupStore {
    *     from <= lastSeq < to       some of it is here: refused, its sums cannot be taken apart
    *     from > lastSeq + 1         something is missing before it: refused
    *     it would be applied, but passed through older rules than the object knows: refused
+   *     it would be applied, but a later lease has fenced its own off: refused
    *
    * To be called in a transaction; if that fails, call `forget`. @param now milliseconds
    */
@@ -81,7 +82,8 @@ export class RollupStore {
       if (completeUntil > before.completeUntil) this.#position.write({ ...before, completeUntil });
       return { applied: follows, lastSeq: before.lastSeq, changed: [] };
     }
-    const { rules = 0 } = batch;
+    const { rules = 0, token = before.token } = batch;
+    if (token < before.token) return { applied: false, lastSeq: before.lastSeq, fenced: true, changed: [] };
     if (rules < before.rules) return { applied: false, lastSeq: before.lastSeq, rules: before.rules, changed: [] };
     let { events } = before;
     for (const { events: more } of batch.minutes) events += more;
@@ -94,6 +96,13 @@ export class RollupStore {
   raise(rules: number): void {
     const position = this.position();
     if (rules > position.rules) this.#position.write({ ...position, rules });
+  }
+
+  /** As `MinuteRollupApi.fence`. */
+  fence(token: number): { lastSeq: number } {
+    const position = this.position();
+    if (token > position.token) this.#position.write({ ...position, token });
+    return { lastSeq: position.lastSeq };
   }
 
   /** Drops what is held in memory: after a transaction that was rolled back it may be ahead of the rows. */

@@ -7,6 +7,8 @@
  *     crash after apply            the step is read again, from the old cursor: the object has all of it (done), or, where this
  *                                  step is cut elsewhere than that one was, some of it: the rest is summed from its rows alone
  *     two drains with one shard    the object takes each segment from whoever comes first; the cursor's token settles the rest
+ *     crash after apply, and then  before the segment is made a hole the object is asked, which from then on takes nothing of older
+ *     the segment goes bad         leases: what it has is no hole, whatever has become of the segment
  *     rule raised meanwhile        the object refuses the rows: they are read again, through the rule
  *     object wiped                 it is behind the cursor: every step fails, loudly, and none is passed over, because time and a rebuild cure it
  *                                  (rebuild.ts); what comes meanwhile waits in the log
@@ -22,12 +24,12 @@ import { type Sink, type SinkStep, sinkWithCursor } from "../sink.ts";
 
 export interface RollupsSinkDeps {
   readonly cursors: ObjectNamespace<SinkCursorApi>;
-  readonly rollups: ObjectNamespace<Pick<MinuteRollupApi, "apply">>;
+  readonly rollups: ObjectNamespace<Pick<MinuteRollupApi, "apply" | "fence">>;
 }
 
 export function createRollupsSink({ cursors, rollups }: RollupsSinkDeps): Sink {
   const rollup = (shard: number) => rollups.getByName(`core:${shardName(shard)}`);
-  return sinkWithCursor(
+  const sink = sinkWithCursor(
     "rollups",
     cursors,
     (step) => applyStep(rollup(step.shard), step),
@@ -35,23 +37,25 @@ export function createRollupsSink({ cursors, rollups }: RollupsSinkDeps): Sink {
       await rollup(shard).apply({ shard, from: cursor + 1, to: cursor, completeUntil, minutes: [] });
     },
   );
+  return { ...sink, has: async (shard, seq, token) => (await rollup(shard).fence(token)).lastSeq >= seq };
 }
 
 /**
  * @throws Error if the object is behind the cursor: it has lost what it had, and must be rebuilt from the log.
- * RangeError "rules: ..." if it knows a newer rule than the rows passed through.
+ * RangeError "rules: ..." if it knows a newer rule than the rows passed through. Error if a later lease has fenced this one off.
  */
 export async function applyStep(
   rollup: Pick<MinuteRollupApi, "apply">,
-  step: Pick<SinkStep, "shard" | "from" | "to" | "completeUntil" | "events" | "rules">,
+  step: Pick<SinkStep, "shard" | "from" | "to" | "completeUntil" | "events" | "rules"> & { readonly token?: number },
 ): Promise<void> {
-  const { shard, to, completeUntil } = step;
+  const { shard, to, completeUntil, token } = step;
   for (let after = step.from; after < to; ) {
     const rest = after === step.from ? step.events : step.events.filter(({ log_seq }) => log_seq > after);
-    const batch = { shard, from: after + 1, to, completeUntil, minutes: minuteDeltas(rest), rules: step.rules ?? 0 };
-    const { applied, lastSeq, rules } = await rollup.apply(batch);
+    const part = { shard, from: after + 1, to, completeUntil, minutes: minuteDeltas(rest), rules: step.rules ?? 0 };
+    const { applied, lastSeq, rules, fenced } = await rollup.apply({ ...part, ...(token !== undefined && { token }) });
     if (applied || lastSeq >= to) return;
-    if (rules !== undefined) throw new RangeError(`rules: version ${rules} is in force, the step has ${batch.rules}`);
+    if (fenced) throw new Error(`rollups of shard ${shard}: a later lease than ${token} has the shard`);
+    if (rules !== undefined) throw new RangeError(`rules: version ${rules} is in force, the step has ${part.rules}`);
     if (lastSeq <= after)
       throw new Error(`rollups of shard ${shard} are at seq ${lastSeq}, behind the cursor ${after}`);
     after = lastSeq;

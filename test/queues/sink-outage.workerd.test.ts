@@ -69,6 +69,7 @@ class Stores {
           rollups: {
             getByName: (id) => ({
               apply: this.#or(name, async (batch) => await env.MINUTE_ROLLUP.getByName(id).apply(batch)),
+              fence: this.#or(name, async (token) => await env.MINUTE_ROLLUP.getByName(id).fence(token)),
             }),
           },
         });

@@ -58,6 +58,7 @@ it("promise 2: counts each event once, however steps are cut, repeated, crashed 
               if (fault === "apply twice") await rollups.getByName(name).apply(batch);
               return answer;
             },
+            fence: async (token: number) => await rollups.getByName(name).fence(token),
           }),
         };
         const sink = createRollupsSink({ cursors, rollups: applies });
