@@ -188,8 +188,13 @@ export interface Build {
 export interface BuildsApi {
   /** The generation that readers are to see. */
   liveGeneration(): Promise<number>;
-  /** The generation that a cursor is to feed which has never moved: the one of a shard that a split has made. */
-  fedGeneration(): Promise<number>;
+  /**
+   * The generation that a cursor is to feed which has never moved: the one of a shard that a split has made.
+   * @param shard is remembered, so that whoever moves the cursors to another generation moves this one, too
+   */
+  fedGeneration(shard?: number): Promise<number>;
+  /** All shards that have asked `fedGeneration` are below this number. */
+  shardsFed(): Promise<number>;
   build(job: string): Promise<Build | null>;
   /** Safe to repeat: a job has one build. `inPlace`: it gets no generation of its own. */
   beginBuild(job: string, note: string, inPlace?: boolean): Promise<Build>;

@@ -3,6 +3,11 @@
  * the cursors switch shard by shard, and the readers follow when all have.
  *
  * A generation's number is never given twice: what a build that was let go has left behind can then not be found again.
+ *
+ * Cursors of shards that a split makes while a build is swapped in, by a Worker that may not know of the split:
+ *
+ *     the cursor asks, then the state becomes "swapping"     its shard is remembered: the swap finds it and moves its cursor
+ *     the state becomes "swapping", then the cursor asks     it is told the new generation
  */
 import type { Build, BuildState } from "./api.ts";
 
@@ -31,6 +36,7 @@ export class BuildTable {
       state TEXT NOT NULL,
       at INTEGER NOT NULL,
       note TEXT NOT NULL)`);
+    sql.exec("CREATE TABLE IF NOT EXISTS sink_build_shards (id INTEGER PRIMARY KEY, shards INTEGER NOT NULL)");
   }
 
   /** That of the build which came into the readers' sight last and is still there; 0 before the first. */
@@ -38,9 +44,17 @@ export class BuildTable {
     return this.#newest(["swapped", "reverting", "confirmed"]);
   }
 
-  /** That which a cursor feeds that has never moved: of a shard that a split has made. */
-  fed(): number {
+  /** That which a cursor feeds that has never moved: of a shard that a split has made, which is remembered. */
+  fed(shard?: number): number {
+    if (shard !== undefined && shard >= this.shardsFed()) {
+      this.#sql.exec("INSERT OR REPLACE INTO sink_build_shards VALUES (0, ?)", shard + 1);
+    }
     return this.#newest(["swapping", "swapped", "confirmed"]);
+  }
+
+  /** One more than the highest shard that has asked. */
+  shardsFed(): number {
+    return this.#sql.exec<{ shards: number }>("SELECT shards FROM sink_build_shards").toArray()[0]?.shards ?? 0;
   }
 
   #newest(states: readonly BuildState[]): number {

@@ -73,8 +73,12 @@ export class SinkCursor extends DurableObject implements SinkCursorApi, Generati
     return this.#builds.live();
   }
 
-  async fedGeneration(): Promise<number> {
-    return this.#builds.fed();
+  async fedGeneration(shard?: number): Promise<number> {
+    return this.ctx.storage.transactionSync(() => this.#builds.fed(shard));
+  }
+
+  async shardsFed(): Promise<number> {
+    return this.#builds.shardsFed();
   }
 
   async build(job: string): Promise<Build | null> {

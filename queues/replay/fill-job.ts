@@ -11,7 +11,7 @@ export async function advanceFill(slice: Slice, parts: ReplayParts): Promise<Adv
   const spec = slice.job.spec as ReplaySpec;
   if (slice.job.state === "cancelling") return { kind: "state", state: "cancelled", outcome: "cancelled" };
   let progress = replayProgress(slice);
-  const replay = targetJob(slice.job, 1, parts.shards);
+  const replay = targetJob(slice.job, progress, parts.shards);
   const targets = parts.targets(slice.calls);
   if (Object.values(progress.sinks).some(({ reads }) => reads === null)) {
     progress = await planned(slice, parts, progress, spec);

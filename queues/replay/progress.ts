@@ -23,6 +23,11 @@ export interface ReplayProgress {
   readonly attempt: number;
   /** The newest rule version when the build began. */
   readonly rules: number;
+  /**
+   * That the build covers: those that there were when it began. What a later shard has came live. Null before it begins;
+   * absent in one that began when this was not kept.
+   */
+  readonly shards?: number | null;
   readonly looks: Looks;
   readonly sinks: Readonly<Partial<Record<SinkName, SinkProgress>>>;
 }
@@ -46,8 +51,9 @@ export const withSink = (progress: ReplayProgress, sink: SinkName, change: Parti
   sinks: { ...progress.sinks, [sink]: { ...(progress.sinks[sink] ?? FRESH), ...change } },
 });
 
-/** The job as its targets know it. */
-export function targetJob(job: Job, attempt: number, shards: number): ReplayJob {
+/** The job as its targets know it. @param shardsNow how many there are, as far as this Worker knows */
+export function targetJob(job: Job, { attempt, shards }: ReplayProgress, shardsNow: number): ReplayJob {
   const { from, to, range } = job.spec as ReplaySpec;
-  return { id: attempt === 1 ? job.id : `${job.id}-${attempt}`, shards, from, to, range };
+  const id = attempt === 1 ? job.id : `${job.id}-${attempt}`;
+  return { id, shards: shards ?? shardsNow, from, to, range };
 }

@@ -5,6 +5,8 @@
  *     crash while building            the cut of the step under way is saved, the step is made again (reads.ts)
  *     crash between two swaps         `stage` says which have swapped; a swap that was done and not noted is done again (idempotent)
  *     a rule is raised while building the desk sends the job to `restart`: the build is let go, and begins anew with a name of its own
+ *     shards are split meanwhile      the build covers the shards that there were when it began: what a later one has came live.
+ *                                     All timelines built anew cover the later ones too, and find them by themselves (whole-build.ts)
  *     a live sink leaves out more     its swap is refused ("holes:"): where none has swapped yet, the build begins anew, too
  *     a swap that is refused for good the job fails, and can be reverted: what has swapped is taken back, the rest let go
  *     cancelled while building        `cancelling`: each target lets its build go, then it is `cancelled`
@@ -60,7 +62,8 @@ class Rebuild {
     if (phase !== PHASE.swap) {
       if (this.#isUntouched()) {
         // Noted before a target begins anything: whoever raises a rule must know that there is a build.
-        this.#progress = { ...this.#progress, rules: this.#slice.rules };
+        const shards = this.#progress.shards ?? this.#parts.shards;
+        this.#progress = { ...this.#progress, rules: this.#slice.rules, shards };
         await this.#slice.save({ holds: true, progress: this.#progress });
       }
       if (this.#progress.rules !== this.#slice.rules) return this.#restart();
@@ -137,7 +140,7 @@ class Rebuild {
   }
 
   #replay(): ReplayJob {
-    return targetJob(this.#slice.job, this.#progress.attempt, this.#parts.shards);
+    return targetJob(this.#slice.job, this.#progress, this.#parts.shards);
   }
 
   #stage(sink: SinkName): SinkProgress {

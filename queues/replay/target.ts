@@ -9,6 +9,7 @@ import type { EventRow, QuarantineRow } from "../../r2-layout/event-columns.ts";
 
 export interface ReplayJob {
   readonly id: string;
+  /** Shards 0 .. shards - 1 are covered: the same ones in every call, although there may be more by then. */
   readonly shards: number;
   /** Milliseconds, half open; null: without end. Rollups take it for event_time, on hours; lake and sessions for receipt. */
   readonly from: number | null;

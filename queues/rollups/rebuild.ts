@@ -49,15 +49,17 @@ export function createRollupsRebuild(
     await atOnce(shardsOf(job), (shard) => call(rollup(shard)));
   };
 
-  async function begin(job: ReplayJob, window: Pick<RebuildWindow, "from" | "to">, shard: number) {
-    const log = logs.getByName(shardName(shard));
+  /** The newest version that a log has: one of a shard that a split has just made learns of them with its first commit. */
+  async function rulesOf(job: ReplayJob): Promise<number> {
+    const all = await atOnce(shardsOf(job), (shard) => logs.getByName(shardName(shard)).rules());
+    return Math.max(0, ...all.map(({ version }) => version));
+  }
+
+  async function begin(job: ReplayJob, window: Pick<RebuildWindow, "from" | "to">, version: number, shard: number) {
     // First the cursor, then the object: it moves before its cursor does, so that it is behind only where it has lost something.
     const cursor = await cursorOf(shard);
-    const [{ version }, places] = await Promise.all([
-      log.rules(),
-      log.between(window.from - INGEST.futureSkewMs, ALL_TIME.to),
-    ]);
-    // The log's rules are raised everywhere: an object that was wiped has forgotten them.
+    const places = await logs.getByName(shardName(shard)).between(window.from - INGEST.futureSkewMs, ALL_TIME.to);
+    // An object that was wiped has forgotten it, one of a new shard would take it from its first batch: too late for a build begun without.
     await rollup(shard).raise(version);
     const begun = await rollup(shard).begin({
       job: job.id,
@@ -90,7 +92,8 @@ export function createRollupsRebuild(
 
     async plan(job) {
       const window = windowOf(job);
-      const begun = await atOnce(shardsOf(job), (shard) => begin(job, window, shard));
+      const version = await rulesOf(job);
+      const begun = await atOnce(shardsOf(job), (shard) => begin(job, window, version, shard));
       return begun
         .filter(({ after, upTo }) => after < upTo)
         .map(({ shard, after, upTo, step }): ReplayRead => ({ shard, after, to: upTo, steps: step, window }));

@@ -31,14 +31,21 @@ export function createSessionsSink(deps: SessionsDeps): Sink {
   return { ...sink, lease: (shard, owner) => leaseInBuild(sink, shard, owner, deps.builds) };
 }
 
-/** A cursor that has never moved, of a shard that a split has made, goes to the build that the others feed. */
+/**
+ * A cursor that has never moved, of a shard that a split has made, goes to the build that the others feed.
+ *
+ *     this asks, a swap moves the cursor, this lets go of the lease's answer     the swap has fenced the lease off
+ *     this asks, a swap moves the cursor, this moves it back                     it asks once more, and follows; cut off in between, the
+ *                                                                                next lease does: until its first step the cursor is at 0
+ */
 async function leaseInBuild(sink: Sink, shard: number, owner: string, builds: SessionsDeps["builds"]) {
-  const lease = await sink.lease(shard, owner);
-  if (!lease || lease.cursor > 0 || lease.generation !== undefined || !builds) return lease;
-  const generation = await builds.getByName(SESSIONS_BUILDS_NAME).fedGeneration();
-  if (generation === 0) return lease;
-  await builds.getByName(`sessions:${shardName(shard)}`).switchTo(generation, 0);
-  return sink.lease(shard, owner);
+  for (;;) {
+    const lease = await sink.lease(shard, owner);
+    if (!lease || lease.cursor > 0 || !builds) return lease;
+    const generation = await builds.getByName(SESSIONS_BUILDS_NAME).fedGeneration(shard);
+    if (generation === (lease.generation ?? 0)) return lease;
+    await builds.getByName(`sessions:${shardName(shard)}`).switchTo(generation, 0);
+  }
 }
 
 /** The names under which a build's cursors and progress stand; those of the first are the sink's own. */

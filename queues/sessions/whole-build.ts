@@ -14,7 +14,9 @@
  *     crash within swap or revert      the state says which it was; cursors that have switched stay as they are
  *     a drain while its cursor         what it wrote stays in the generation that it leased, its cursor does not move, and
  *     switches                         the other generation gets the same segments from its own place
- *     a split within swap              a cursor that has never moved asks which generation it is to feed (sink.ts)
+ *     a split at any time              the new shard's log is read, too; where the Worker that swaps does not know of it, its live cursor
+ *                                      has asked which generation it is to feed (sink.ts), and is found by that: it goes on
+ *                                      in the new generation from the beginning of its log
  *     a new hole of the live sink      what the live sink will get once more as a redrive, the build has already: the swap
  *     below the build's cursors        is refused, the build has to begin anew
  *
@@ -212,7 +214,7 @@ export class WholeBuild {
   /** @param ended wait for the age of this state first: readers and drains may still ask for the generation */
   async #letGo(generation: number, ended?: Build): Promise<"done" | More> {
     if (ended && this.#tooSoon(ended)) return "more";
-    for (let shard = 0; shard < this.#job.shards; shard++) {
+    for (let shard = 0, shards = await this.#shards(); shard < shards; shard++) {
       if ((await this.#listLive(shard, generation)) === "more") return "more";
     }
     return this.#erase(generation);
@@ -282,11 +284,17 @@ export class WholeBuild {
     });
   }
 
-  #eachShard(work: (shard: number) => Promise<void>): Promise<void> {
-    return boundedParallel(Array(this.#job.shards).keys(), SESSIONS.callsAtOnce, (shard) => {
+  async #eachShard(work: (shard: number) => Promise<void>): Promise<void> {
+    await boundedParallel(Array(await this.#shards()).keys(), SESSIONS.callsAtOnce, (shard) => {
       this.#deps.calls.left -= CALLS_PER_SHARD;
       return work(shard);
     });
+  }
+
+  /** Those that there were when the build began, and those that live drains have met since: asked anew for each walk, after the state that it is for. */
+  async #shards(): Promise<number> {
+    this.#deps.calls.left--;
+    return Math.max(this.#job.shards, await this.#builds().shardsFed());
   }
 
   #tooSoon({ at }: Build): boolean {

@@ -36,7 +36,7 @@ export const send = (shard: number, events: readonly TestEvent[], label?: string
   deliver(`events-${shard}`, [messageOf(shard, events, label)]);
 
 /** A message's ids are of `(source, id)`, or of `(source, id, label)`. */
-export function messageOf(shard: number, events: readonly TestEvent[], label?: string): string {
+export function messageOf(shard: number, events: readonly TestEvent[], label?: string, epoch = 0): string {
   const rows = events.map(
     (event): DerivedEvent => ({
       event_name: "bought",
@@ -54,7 +54,7 @@ export function messageOf(shard: number, events: readonly TestEvent[], label?: s
       edge: `edge-${edges++}`,
       n: 1,
       shard,
-      epoch: 0,
+      epoch,
       source: "shop",
       received_at: NOON * 1_000,
       events: rows.length,
