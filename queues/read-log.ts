@@ -5,7 +5,8 @@
  *     a rule (kind `rule`), a segment for other sinks     moved over: nothing is fetched, nothing counted
  *     lines that a redrive brings back (`skip`)           left out here, counted there
  *     rows below a rule's place                           pass through it; one that it retracts is counted, not given
- *     rows of a redrive                                   pass through the rules by the place that they came from
+ *     rows of a redrive                                   pass through the rules by the place that they came from; what they
+ *                                                         may have been there is given beside them (`former`)
  *     what is missing or damaged                          told to `onDamage`, which throws, or says what to leave out
  */
 import type { EventLogApi, EventLogRulesApi } from "../durable-objects/event-log/api.ts";
@@ -78,6 +79,11 @@ export interface LogStep {
   /** All lines that were not left out, retracted ones too. */
   readonly applied: AppliedCounts;
   readonly segments: readonly SegmentRef[];
+  /**
+   * Events of redrives as a store may have them where they stood before: it had taken them when nobody knew yet, and then
+   * their segment became a hole. In every form that rules gave them.
+   */
+  readonly former?: readonly EventRow[];
   /** Of a step of one segment, where it was asked for (`aloneUntil`): the line that a row stands in. */
   readonly lineOf?: ReadonlyMap<EventRow | QuarantineRow, number>;
 }
@@ -183,6 +189,7 @@ class GrowingStep {
   readonly #segments: SegmentRef[] = [];
   readonly #events: EventRow[] = [];
   readonly #quarantine: QuarantineRow[] = [];
+  readonly #former: EventRow[] = [];
   readonly #applied = { events: 0, quarantined: 0, retracted: 0, skipped: { events: 0, quarantined: 0 } };
   #lineOf: ReadonlyMap<EventRow | QuarantineRow, number> | undefined;
   /** Lines, by the log's word, and inflated bytes. */
@@ -220,6 +227,7 @@ class GrowingStep {
     this.#lineOf = part.lineOf;
     for (const row of part.events) this.#events.push(row);
     for (const row of part.quarantine) this.#quarantine.push(row);
+    for (const row of part.former ?? []) this.#former.push(row);
   }
 
   done(): LogStep {
@@ -238,6 +246,7 @@ class GrowingStep {
       quarantine: this.#quarantine,
       applied: { events, quarantined, ...(retracted > 0 && { retracted }), ...(hasSkipped && { skipped }) },
       segments: this.#segments,
+      ...(this.#former.length > 0 && { former: this.#former }),
       ...(this.#lineOf && { lineOf: this.#lineOf }),
     };
   }

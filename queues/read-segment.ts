@@ -35,6 +35,8 @@ export interface SegmentPart {
   readonly lineOf?: ReadonlyMap<EventRow | QuarantineRow, number>;
   /** Lines that were read, less those left out; those that a rule retracts are among them. */
   readonly applied: AppliedCounts;
+  /** Of a redrive: as `LogStep.former`. */
+  readonly former?: readonly EventRow[];
 }
 
 /**
@@ -121,12 +123,15 @@ const whole = (ref: SegmentRef, cause: "segment_missing" | "segment_damaged", de
 export class RowRules {
   readonly #ordinary: ((row: EventRow) => EventRow | null) | null;
   readonly #redriven: ((row: EventRow) => EventRow | null) | null;
+  /** One by one, in order. */
+  readonly #each: readonly ((row: EventRow) => EventRow | null)[];
 
   /** @param after the page's rows stand above it, so that rules below hold for none of them but redriven ones. */
   constructor(rules: readonly RuleAt[], after: number) {
     const above = rules.filter(({ seq }) => seq > after);
     this.#ordinary = above.length === 0 ? null : rulesReader(above);
     this.#redriven = rules.length === 0 ? null : rulesReader(rules);
+    this.#each = rules.toSorted((a, b) => a.version - b.version).map((rule) => rulesReader([rule]));
   }
 
   /** The part less the rows that are retracted. Rows of a redrive get their place only here. */
@@ -143,6 +148,27 @@ export class RowRules {
       lineOf?.set(row, part.lineOf!.get(read)!);
     }
     const retracted = part.events.length - events.length;
-    return { ...part, events, applied: { ...part.applied, retracted }, ...(lineOf && { lineOf }) };
+    const former = ref.kind === "redrive" ? part.events.flatMap((row) => this.#formsOf(row, ref)) : [];
+    return {
+      ...part,
+      events,
+      applied: { ...part.applied, retracted },
+      ...(lineOf && { lineOf }),
+      ...(former.length > 0 && { former }),
+    };
+  }
+
+  /** A redriven row as it may stand where it came from: as it was read, and as each rule after the other has left it. */
+  #formsOf(read: EventRow, { seq, origins = [] }: SegmentRef): EventRow[] {
+    const forms = [read];
+    for (const change of this.#each) {
+      const before = forms.at(-1)!;
+      const after = change(before);
+      if (after === null) break;
+      if (after !== before) forms.push(after);
+    }
+    // Its own place is where it is to be.
+    const places = new Set([read.log_seq, ...origins].filter((place) => place < seq));
+    return [...places].flatMap((place) => forms.map((form) => ({ ...form, log_seq: place })));
   }
 }

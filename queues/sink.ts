@@ -35,6 +35,8 @@ export interface SinkStep {
   readonly events: readonly EventRow[];
   readonly quarantine: readonly QuarantineRow[];
   readonly applied: AppliedCounts;
+  /** As `LogStep.former`; absent: none. */
+  readonly former?: readonly EventRow[];
   /** The lease's: which build of the store is live. */
   readonly generation?: number;
   /** The rule version that the rows passed through; absent: 0. A store that knows a newer one refuses the step. */

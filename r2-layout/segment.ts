@@ -23,6 +23,8 @@ export interface SegmentRef {
   readonly kind?: "redrive" | "rule";
   /** The sinks that it is for; absent: all of them. The others move over it. */
   readonly sinks?: readonly SinkName[];
+  /** Of a redrive: the segments that its lines stood in before, the last one first. */
+  readonly origins?: readonly number[];
   /** For the sink that asked: lines (from 0) that it gets, or got, from a redrive instead. */
   readonly skip?: readonly number[] | "all";
   /** Events in it whose sender sent them to replace earlier ones; absent: none. */

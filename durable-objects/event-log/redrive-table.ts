@@ -107,6 +107,17 @@ export class RedriveTable {
     }
   }
 
+  /** Segments that a redrive's lines stood in before, the last one first: a redrive may have become a hole itself. */
+  originsOf(seq: number): number[] {
+    const rows = this.#sql.exec<{ origin: number }>(
+      `WITH RECURSIVE before (origin) AS (SELECT origin FROM redriven WHERE seq = ?1
+         UNION SELECT redriven.origin FROM redriven JOIN before ON redriven.seq = before.origin)
+       SELECT origin FROM before ORDER BY origin DESC`,
+      seq,
+    );
+    return Array.from(rows, ({ origin }) => origin);
+  }
+
   /** Lines of segments from..to (both inclusive) that this sink gets, or got, from a redrive instead. */
   skips(from: number, to: number, sink: SinkName): Map<number, readonly number[] | "all"> {
     const rows = this.#sql.exec<LinesRow>("SELECT * FROM redriven WHERE origin >= ? AND origin <= ?", from, to);

@@ -136,7 +136,9 @@ export class SegmentLog {
 
   /** @param sink for whom `skip` is told. */
   after(seq: number, limit: number, sink?: SinkName): SegmentRef[] {
-    const refs = this.#segments.after(seq, Math.min(limit, LOG.segmentsPerRead));
+    const refs = this.#segments
+      .after(seq, Math.min(limit, LOG.segmentsPerRead))
+      .map((ref) => (ref.kind === "redrive" ? { ...ref, origins: this.#redrives.originsOf(ref.seq) } : ref));
     if (sink === undefined || refs.length === 0) return refs;
     const skips = this.#redrives.skips(refs[0]!.seq, refs.at(-1)!.seq, sink);
     if (skips.size === 0) return refs;

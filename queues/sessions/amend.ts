@@ -33,13 +33,16 @@ export interface AmendPair {
   readonly after: EventRow | null;
 }
 
-export interface AmendDeps {
-  readonly cursors: ObjectNamespace<Pick<BuildsApi, "liveGeneration">>;
+export type AmendDeps = {
   readonly timelines: ObjectNamespace<Pick<TimelineAmendApi, "amend">>;
   readonly identityKey: string;
   /** Of this invocation; absent: all of it. */
   readonly calls?: CallBudget;
-}
+} & (
+  | { readonly generation: number }
+  /** Asked for the generation that readers see. */
+  | { readonly cursors: ObjectNamespace<Pick<BuildsApi, "liveGeneration">> }
+);
 
 /** Summed over timelines: an event that goes from one to another is removed once and added once. */
 export type AmendOutcome = Pick<AmendAnswer, "added" | "replaced" | "removed" | "beyondReach">;
@@ -63,8 +66,7 @@ export async function amendTimelines(
   }
   const calls = deps.calls ?? { left: SINK.callsPerInvocation };
   if (calls.left < users.size + touched.size + 1) return "more";
-  calls.left--;
-  const generation = await deps.cursors.getByName(SESSIONS_BUILDS_NAME).liveGeneration();
+  const generation = "generation" in deps ? deps.generation : await liveGeneration(deps.cursors, calls);
   const amendments = new Amendments(rules, generation, calls, deps);
 
   const usersOf = new Map<string, { id: string; lastSeen: number }[]>();
@@ -82,6 +84,11 @@ export async function amendTimelines(
     await amendments.amend({ kind: "device", id }, { remove, put, users: usersOf.get(id), left: leftBy.get(id) });
   });
   return amendments.outcome();
+}
+
+function liveGeneration(cursors: ObjectNamespace<Pick<BuildsApi, "liveGeneration">>, calls: CallBudget) {
+  calls.left--;
+  return cursors.getByName(SESSIONS_BUILDS_NAME).liveGeneration();
 }
 
 interface SubjectPlan {

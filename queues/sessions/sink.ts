@@ -5,11 +5,14 @@
  */
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { BuildsApi, GenerationsApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
+import type { TimelineAmendApi, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
 import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
+import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
 import type { Sink, SinkStep } from "../sink.ts";
 import { sinkWithCursor } from "../sink.ts";
+import { callsToLeave, leaveFormerPlaces } from "./former-places.ts";
 import { leaseKeeper } from "./lease-keeper.ts";
 import { applyParts } from "./part-progress.ts";
 import type { SubjectGroups } from "./subjects.ts";
@@ -18,6 +21,7 @@ import type { TimelineWriterDeps } from "./timeline-writer.ts";
 import { writeTimelines } from "./timeline-writer.ts";
 
 export interface SessionsDeps extends TimelineWriterDeps {
+  readonly timelines: ObjectNamespace<Pick<UserTimelineApi, "append"> & Pick<TimelineAmendApi, "amend">>;
   readonly cursors: ObjectNamespace<SinkCursorApi>;
   /** The same objects, where the timelines may be built anew (rebuild.ts). */
   readonly builds?: ObjectNamespace<GenerationsApi & BuildsApi>;
@@ -63,21 +67,29 @@ export async function applySessions(
   const callsMax = deps.callsPerInvocation ?? SINK.callsPerInvocation;
   const calls = step.calls ?? { left: callsMax };
   const groups = groupBySubject(step.events);
-  const needed = callsNeeded(groups);
+  const { former = [] } = step;
+  const needed = callsNeeded(groups) + callsToLeave(former);
   const keepLease = leaseKeeper(deps.cursors, step, group);
-  const write = (some: SubjectGroups) => writeTimelines(some, step, { calls, keepLease }, deps);
+  const write = async (some: SubjectGroups, leaving: readonly EventRow[]) => {
+    const invocation = { calls, keepLease };
+    if (leaving.length > 0) await leaveFormerPlaces(leaving, step, invocation, deps);
+    await writeTimelines(some, step, invocation, deps);
+  };
   if (needed <= calls.left) {
-    await write(groups);
+    await write(groups, former);
     return undefined;
   }
   if (needed <= callsMax) return "unfinished";
 
-  const parts = Map.groupBy(step.events, (event) => partOf(subjectOf(event) ?? NOBODY));
+  const partOfEvent = (event: EventRow) => partOf(subjectOf(event) ?? NOBODY);
+  const parts = Map.groupBy(step.events, partOfEvent);
+  const leaving = Map.groupBy(former, partOfEvent);
   const done = await applyParts(deps.cursors, buildGroup(step.generation ?? 0), step, async (part) => {
     const some = groupBySubject(parts.get(part) ?? []);
-    if (callsNeeded(some) > calls.left) return null;
+    const gone = leaving.get(part) ?? [];
+    if (callsNeeded(some) + callsToLeave(gone) > calls.left) return null;
     const before = calls.left;
-    await write(some);
+    await write(some, gone);
     return { calls: before - calls.left };
   });
   return done ? undefined : "unfinished";

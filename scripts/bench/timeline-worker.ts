@@ -2,7 +2,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
-import type { TimelineAppend, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import type { TimelineAmendApi, TimelineAppend, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
 import { Timeline } from "../../durable-objects/user-timeline/timeline.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { boundedParallel } from "../../queues/sessions/bounded-parallel.ts";
@@ -42,7 +42,7 @@ export class CountedTimeline extends DurableObject {
 type Appends = ObjectNamespace<Pick<UserTimelineApi, "append">>;
 
 interface Env {
-  readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi>;
+  readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi & TimelineAmendApi>;
   readonly BARE: Appends;
   readonly COUNTED: ObjectNamespace<Pick<CountedTimeline, "play">>;
   readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi>;

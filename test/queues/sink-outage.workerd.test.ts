@@ -2,6 +2,7 @@ import { reset } from "cloudflare:test";
 import parquet from "parquet-wasm/esm/parquet_wasm_bg.wasm";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { readLedger } from "../../durable-objects/event-log/ledger.ts";
+import type { TimelineAmend } from "../../durable-objects/user-timeline/api.ts";
 import { drainBatch } from "../../queues/drain.ts";
 import { fanOut } from "../../queues/fan-out/fan-out.ts";
 import { createLakeSink } from "../../queues/lake/sink.ts";
@@ -58,6 +59,7 @@ class Stores {
           cursors: env.SINK_CURSOR,
           timelines: {
             getByName: (id) => ({
+              amend: async (amend: TimelineAmend) => await env.USER_TIMELINE.getByName(id).amend(amend),
               append: this.#or(name, async (append) => await env.USER_TIMELINE.getByName(id).append(append)),
             }),
           },

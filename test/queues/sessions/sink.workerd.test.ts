@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
 import type { SinkCursorApi } from "../../../durable-objects/sink-cursor/api.ts";
-import type { Subject, UserTimelineApi } from "../../../durable-objects/user-timeline/api.ts";
+import type { Subject, TimelineAmendApi, UserTimelineApi } from "../../../durable-objects/user-timeline/api.ts";
 import { readDeviceEvents } from "../../../durable-objects/user-timeline/device-view.ts";
 import { timelineName } from "../../../durable-objects/user-timeline/timeline-name.ts";
 import { readUserEvents } from "../../../durable-objects/user-timeline/user-view.ts";
@@ -16,7 +16,7 @@ import { plainEvent, START } from "../../durable-objects/user-timeline/events.ts
 
 const { SINK_CURSOR: cursors, USER_TIMELINE: timelines } = env as unknown as {
   SINK_CURSOR: ObjectNamespace<SinkCursorApi>;
-  USER_TIMELINE: ObjectNamespace<UserTimelineApi>;
+  USER_TIMELINE: ObjectNamespace<UserTimelineApi & TimelineAmendApi>;
 };
 const identityKey = "test-identity-key";
 const reader = { timelines, identityKey };
@@ -28,8 +28,9 @@ afterEach(() => reset());
 function failing(when: (subject: Subject, call: number) => "before" | "after" | null) {
   let calls = 0;
   const counted = { appends: 0, faults: 0, underWay: 0, most: 0 };
-  const flaky: ObjectNamespace<Pick<UserTimelineApi, "append">> = {
+  const flaky: ObjectNamespace<Pick<UserTimelineApi, "append"> & Pick<TimelineAmendApi, "amend">> = {
     getByName: (name) => ({
+      amend: (amend) => timelines.getByName(name).amend(amend),
       async append(append) {
         counted.appends++;
         counted.most = Math.max(counted.most, ++counted.underWay);
