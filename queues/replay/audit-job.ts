@@ -18,6 +18,7 @@ import { DAY_MS, REPLAY } from "../../r2-layout/limits.ts";
 import { dayOf, MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { copyOf, type EventCopy, idKey, repeatedCopies, retractions, settledCounts, withOrigins } from "./copies.ts";
 import { JobStore } from "./job-store.ts";
+import { logHeads } from "./log-heads.ts";
 import { beginRead, type ReadState } from "./reads.ts";
 import { beginRules, type Draft, RuleJob, type RuleProgress } from "./rule-job.ts";
 import type { RuleParts } from "./rule-parts.ts";
@@ -31,6 +32,8 @@ const ID_BYTES = 16;
 export interface AuditProgress {
   readonly looks: Looks;
   readonly stage: "ids" | "copies" | "rules";
+  /** Shards whose ids are compared: those of its beginning. Absent in an audit from before this was kept. */
+  readonly shards?: number;
   /** Where the comparing stands: the day and shard, and the last page's end, hexadecimal. */
   readonly at: { readonly day: number; readonly shard: number; readonly after: string | null };
   /** `<shard>/<day>` of segments to be read. */
@@ -86,8 +89,12 @@ class AuditJob {
   }
 
   async #ids(): Promise<StageEnd> {
+    if (this.#progress.shards === undefined) {
+      const { length: shards } = await logHeads(this.#parts);
+      await this.#save({ shards });
+    }
     // One shard has nobody to share an id with.
-    while (this.#parts.shards > 1 && this.#progress.at.day < this.#days.length) {
+    while (this.#progress.shards! > 1 && this.#progress.at.day < this.#days.length) {
       if (this.#slice.over) return MORE;
       await this.#comparePage();
     }
@@ -103,7 +110,7 @@ class AuditJob {
     const { ids, next } = await this.#parts.logs.getByName(shardName(at.shard)).idsOf(day, after);
     const found = new Set<string>();
     const days = new Set(this.#progress.days);
-    for (let other = 0; other < this.#parts.shards && ids.length > 0; other++) {
+    for (let other = 0; other < this.#progress.shards! && ids.length > 0; other++) {
       if (other === at.shard) continue;
       const owned = await this.#parts.logs.getByName(shardName(other)).ownedAt(ids);
       for (let i = 0; i < owned.length; i++) {
@@ -120,7 +127,7 @@ class AuditJob {
     const moved =
       next !== null
         ? { ...at, after: Buffer.from(next).toString("hex") }
-        : at.shard + 1 < this.#parts.shards
+        : at.shard + 1 < this.#progress.shards!
           ? { day: at.day, shard: at.shard + 1, after: null }
           : { day: at.day + 1, shard: 0, after: null };
     await this.#save({ at: moved, days: [...days], suspects: this.#progress.suspects + found.size });

@@ -17,6 +17,9 @@
  * A segment that cannot be read, though a store has read it before, holds nothing up: after a few attempts its rows are left
  * as they are in that store, a window of rollups in that shard whole, and the record names the place (uncorrected.ts).
  *
+ * Shards that are split meanwhile: the rule's places are those of all shards that there are when it is raised (log-heads.ts),
+ * and the job looks at these alone; a later shard has no row that the rule is about.
+ *
  * A row that comes in between: the log takes it above the rule's place, where the rule does not hold. A drain that read
  * below the rule before it was raised is refused by the store's fence and reads again.
  */
@@ -30,8 +33,10 @@ import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { SegmentDamaged } from "../read-log.ts";
 import type { Damage } from "../read-segment.ts";
 import { buildSink } from "./build-sink.ts";
+import { eachShard } from "./each-shard.ts";
 import { addHours, type HourRange, mergeRanges } from "./hour-ranges.ts";
 import { JobStore } from "./job-store.ts";
+import { logHeads } from "./log-heads.ts";
 import { FRESH, type SinkProgress } from "./progress.ts";
 import { beginRead, type ReadState } from "./reads.ts";
 import type { ChangedRow, LakeCorrection, RuleParts } from "./rule-parts.ts";
@@ -60,7 +65,7 @@ export interface RuleProgress {
   readonly stage: "raise" | "wait" | "lake" | "gap" | "timelines" | "rollups" | "record" | "recorded";
   readonly drafts: readonly Draft[];
   readonly versions: readonly number[];
-  /** By shard: the last rule's place. */
+  /** By shard: the last rule's place. These are the shards that have rows from before it, so all that the job looks at. */
   readonly places: readonly number[];
   /** As of before the first rule. */
   readonly lakeBefore: { readonly snapshot: number; readonly cursors: Readonly<Record<number, number>> } | null;
@@ -172,10 +177,12 @@ export class RuleJob {
     const { id, createdAt } = this.#slice.job;
     const rule: Rule = { version: turn.version, id, filter, change, createdAt, ...(note !== null && { note }) };
     await this.#parts.bucket.put(ruleKey(rule.version), JSON.stringify(rule));
-    const places = await this.#eachShard(async (shard) => {
+    const places = await eachShard(this.#parts.shards, async (shard) => {
       const { seq } = await this.#parts.logs.getByName(shardName(shard)).raise(rule, ruleKey(rule.version));
       return seq;
     });
+    // A shard that joins after this begins with the rule, below all its rows; one that has joined before has a place of its own.
+    await logHeads(this.#parts);
     await this.#slice.ruleRaised(rule.version);
     await this.#parts.fence(rule.version, filter);
     await this.#save({ versions: [...versions, rule.version], places });
@@ -208,7 +215,7 @@ export class RuleJob {
 
   /** Sinks that have not passed the rules everywhere; null where all have. */
   async #behind(): Promise<{ sinks: SinkName[]; words: string } | null> {
-    const cursors = await this.#parts.cursors();
+    const cursors = await this.#parts.cursors(this.#progress.places.length);
     const missing = SINKS.flatMap((sink) => {
       const shard = this.#progress.places.findIndex((seq, at) => (cursors[sink][at] ?? 0) < seq);
       return shard < 0 ? [] : [{ sink, shard, at: cursors[sink][shard] ?? 0, place: this.#progress.places[shard]! }];
@@ -442,13 +449,14 @@ export class RuleJob {
   /** In all shards but those that keep the window as it is. */
   #windowTarget(): ReplayTarget {
     const { without = [] } = this.#progress.window;
-    const shards = Array.from({ length: this.#parts.shards }, (_, shard) => shard);
-    return this.#parts.correctedRollups(shards.filter((shard) => !without.includes(shard)));
+    const shards = this.#progress.places.keys().filter((shard) => !without.includes(shard));
+    return this.#parts.correctedRollups([...shards]);
   }
 
   #windowJob(range: HourRange, attempt = 1): ReplayJob {
     const name = `${this.#slice.job.id}-w${this.#progress.window.n}`;
-    return { id: attempt === 1 ? name : `${name}-${attempt}`, shards: this.#parts.shards, ...range, range: null };
+    const id = attempt === 1 ? name : `${name}-${attempt}`;
+    return { id, shards: this.#progress.places.length, ...range, range: null };
   }
 
   async #ruleOf({ object }: Draft): Promise<{ filter: RuleFilter; change: RuleChange; note: string | null }> {
@@ -461,22 +469,11 @@ export class RuleJob {
 
   async #correction(): Promise<LakeCorrection> {
     const version = this.#progress.versions.at(-1)!;
-    const rules = await this.#eachShard(async (shard) => {
+    const rules = await eachShard(this.#progress.places.length, async (shard) => {
       const known = await this.#parts.logs.getByName(shardName(shard)).rules();
       return [shard, known.rules.filter((rule) => rule.version <= version)] as const;
     });
     return { job: this.#slice.job.id, version, rules: new Map(rules) };
-  }
-
-  async #eachShard<T>(ask: (shard: number) => Promise<T>): Promise<T[]> {
-    const answers: T[] = [];
-    for (let first = 0; first < this.#parts.shards; first += REPLAY.shardsAtOnce) {
-      const some = Array.from({ length: Math.min(REPLAY.shardsAtOnce, this.#parts.shards - first) }, (_, i) =>
-        ask(first + i),
-      );
-      answers.push(...(await Promise.all(some)));
-    }
-    return answers;
   }
 
   async #waitFor(waitsFor: string): Promise<Advance> {

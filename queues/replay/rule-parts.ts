@@ -24,6 +24,8 @@ export interface LakeCorrection {
 }
 
 export interface RuleParts extends ReplayParts {
+  /** Splits of shards that this Worker knows of. */
+  readonly epoch: number;
   readonly bucket: JobBucket;
   readonly logs: ObjectNamespace<
     Pick<EventLogApi, "segments" | "status"> & EventLogRulesApi & Pick<EventLogAuditApi, "idsOf" | "ownedAt">
@@ -34,7 +36,7 @@ export interface RuleParts extends ReplayParts {
   readonly rawSource: RowSource;
   lake(): Promise<{ readonly snapshot: number; readonly cursors: Readonly<Record<number, number>> }>;
   /** By sink and shard: the last seq applied. */
-  cursors(): Promise<Readonly<Record<SinkName, readonly number[]>>>;
+  cursors(shards: number): Promise<Readonly<Record<SinkName, readonly number[]>>>;
   /** From now on the stores refuse what knows only older rules. */
   fence(version: number, filter: RuleFilter): Promise<void>;
   /** Rewrites the files concerned, without a swap. Again until it is done; pages come again under the same name. */

@@ -26,6 +26,7 @@ import {
   withOrigins,
 } from "./copies.ts";
 import { JobStore } from "./job-store.ts";
+import { logHeads } from "./log-heads.ts";
 import { beginRead, type ReadState } from "./reads.ts";
 import { beginRules, type Draft, RuleJob, type RuleProgress } from "./rule-job.ts";
 import type { RuleParts } from "./rule-parts.ts";
@@ -63,12 +64,7 @@ export async function advanceSettlement(slice: Slice, parts: RuleParts): Promise
 
 async function begun(slice: Slice, parts: RuleParts): Promise<SettlementProgress> {
   if (slice.progress !== null) return slice.progress as SettlementProgress;
-  const heads = await Promise.all(
-    Array.from(
-      { length: parts.shards },
-      async (_, shard) => (await parts.logs.getByName(shardName(shard)).status()).head,
-    ),
-  );
+  const heads = await logHeads(parts);
   const reads = (slice.job.spec as SettlementSpec).reads.map((read) => beginRead({ ...read, steps: 0 }));
   const progress: SettlementProgress = {
     looks: NO_LOOKS,

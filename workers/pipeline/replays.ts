@@ -10,6 +10,7 @@ import { holePages } from "../../queues/quarantine/hole-pages.ts";
 import type { ReplayDeps } from "../../queues/replay/consume.ts";
 import { advanceJob, holdJob } from "../../queues/replay/driver.ts";
 import { createDueJobs } from "../../queues/replay/due-jobs.ts";
+import { eachShard } from "../../queues/replay/each-shard.ts";
 import { logRanges } from "../../queues/replay/log-ranges.ts";
 import type { RuleParts } from "../../queues/replay/rule-parts.ts";
 import { type RowSourceDeps, rowSource } from "../../queues/replay/source.ts";
@@ -18,6 +19,7 @@ import { amendTimelines } from "../../queues/sessions/amend.ts";
 import { createSessionsRebuild } from "../../queues/sessions/rebuild.ts";
 import type { CallBudget } from "../../queues/sink.ts";
 import { shardName } from "../../r2-layout/keys.ts";
+import { epochOf, parseShards } from "../../r2-layout/shards.ts";
 import { identityKey, type PipelineEnv, shardCount } from "./env.ts";
 
 /** For one invocation of the `replays` consumer. */
@@ -55,11 +57,10 @@ function ruleParts(env: PipelineEnv, shards: number): RuleParts {
   };
   const cursorOf = async (sink: SinkName, shard: number) =>
     (await cursors.getByName(`${sink}:${shardName(shard)}`).status()).cursor;
-  const everyShard = <T>(ask: (shard: number) => Promise<T>) =>
-    Promise.all(Array.from({ length: shards }, (_, shard) => ask(shard)));
   const rollupDeps = { rollups, cursors, logs };
   return {
     shards,
+    epoch: epochOf(parseShards(env.SHARDS)),
     bucket,
     logs,
     source: rowSource(sources),
@@ -80,17 +81,17 @@ function ruleParts(env: PipelineEnv, shards: number): RuleParts {
       const at = Object.entries(shardCursors).map(([shard, { cursor }]) => [shard, cursor] as const);
       return { snapshot, cursors: Object.fromEntries(at) };
     },
-    async cursors() {
+    async cursors(count) {
       const known = (await catalog.status()).cursors;
       return {
-        lake: Array.from({ length: shards }, (_, shard) => known[shard]?.cursor ?? 0),
-        sessions: await everyShard((shard) => cursorOf("sessions", shard)),
-        rollups: await everyShard((shard) => cursorOf("rollups", shard)),
+        lake: Array.from({ length: count }, (_, shard) => known[shard]?.cursor ?? 0),
+        sessions: await eachShard(count, (shard) => cursorOf("sessions", shard)),
+        rollups: await eachShard(count, (shard) => cursorOf("rollups", shard)),
       };
     },
     async fence(version, filter) {
       await catalog.raise(version, filter);
-      await everyShard((shard) => rollups.getByName(`core:${shardName(shard)}`).raise(version));
+      await eachShard(shards, (shard) => rollups.getByName(`core:${shardName(shard)}`).raise(version));
     },
     async correctLake(correction, onPage, untilMs) {
       return (await correctLake(lake, correction, onPage, untilMs)).kind;

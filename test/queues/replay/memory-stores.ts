@@ -106,6 +106,7 @@ export class MemoryStores {
     const rollups = crash.within(this.rollups, ["plan", "add", "swap", "confirm"]);
     const parts: RuleParts = {
       shards: 1,
+      epoch: 0,
       bucket: crash.within(bindings.BUCKET as RuleParts["bucket"], ["put"]),
       logs: { getByName: (name) => crash.within(plain.getByName(name) as never, ["raise" as never]) },
       source: rowSource(sources),
