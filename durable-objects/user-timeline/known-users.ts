@@ -41,7 +41,9 @@ export class KnownUsers {
   /** As `TimelineAmend.left` says. @returns whether anything changed. */
   leave({ id, until, lastSeen }: { id: string; until: number; lastSeen: number | null }): boolean {
     const known = this.#lastSeen.get(id);
-    if (known === undefined || known > until || known === lastSeen) return false;
+    // Seen here, and never told of: whoever had to tell was cut off, and what it had to tell of has gone since.
+    if (known === undefined) return lastSeen !== null && this.fold({ id, lastSeen });
+    if (known > until || known === lastSeen) return false;
     if (lastSeen === null) this.#lastSeen.delete(id);
     else this.#lastSeen.set(id, lastSeen);
     return true;

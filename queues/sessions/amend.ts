@@ -6,6 +6,8 @@
  *     crash anywhere                          all of it comes again; every call changes only what it has not changed yet
  *     crash between a user and a device       the user's timeline is asked again which of the devices it still has events
  *                                             on, and names every device of the events that it was to have
+ *     a drain had written to a user and was     the user believes that the device knows, and its later events there name it no
+ *     cut off before it told the device         more; so the device learns of a user that it does not know, but that is still seen there
  *     the sink has not come so far yet        who gains an event has it before its append, which leaves it out; who loses
  *                                             one is not given it, for the sink reads it through the rule
  *     the sink reads without the rule         its append is refused by every timeline that was amended

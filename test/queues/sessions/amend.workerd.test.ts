@@ -174,6 +174,33 @@ describe("promise 4: a correction of many timelines", () => {
     expect(await deviceEvents("right")).toEqual([row.event_id]);
   });
 
+  it("keeps the user on a device that a crash has told nothing, where other events of theirs stay there", async () => {
+    const [wrong, stays] = [event("ann", "d1"), event("ann", "d1", { log_seq: 2 })];
+    const cutOff = createSessionsSink({
+      ...deps,
+      timelines: {
+        getByName: (name) => ({
+          append: async (append) => {
+            if (append.subject.kind === "device") throw new Error("injected");
+            return timelines.getByName(name).append(append);
+          },
+          amend: async (amend) => timelines.getByName(name).amend(amend),
+        }),
+      },
+    });
+    const { token } = (await sink.lease(0, "test"))!;
+    const step = { shard: 0, token, from: 0, to: 1, completeUntil: 0, quarantine: [] };
+    const applied = { events: 1, quarantined: 0 };
+    await expect(cutOff.apply({ ...step, events: [wrong], applied })).rejects.toThrow("injected");
+    // The step comes again, through a rule that gives its event to another: it names the device for that one alone.
+    const right = { ...wrong, user_id: "eve" };
+    await drain([right, stays], 2, 1);
+    await amendTimelines([{ before: wrong, after: right }], 1, deps);
+    expect(await userEvents("ann")).toEqual([stays.event_id]);
+    expect(new Set(await usersOn("d1"))).toEqual(new Set(["ann", "eve"]));
+    expect(await deviceEvents("d1")).toEqual([stays.event_id, right.event_id]);
+  });
+
   it("amends the others where one timeline refuses, and says so", async () => {
     const rows = ["ann", "bob", "eve"].map((user) => event(user, null));
     await drain(rows, 1);
