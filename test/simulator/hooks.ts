@@ -11,7 +11,10 @@ import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const ROOT = resolve(import.meta.dirname, "../..");
+const REAL = pathToFileURL(`${ROOT}/`).href;
 const CODEC = pathToFileURL(join(import.meta.dirname, "codec/")).href;
+
+const ZLIB = new URL("zlib.ts", CODEC).href;
 
 /** Texts of one file that are replaced; each must occur exactly once. */
 export interface Mutation {
@@ -43,9 +46,9 @@ export const env = {};`;
 /** Module state, by what must be added to a file to put it back. */
 const STATEFUL: Readonly<Record<string, string>> = {
   "queues/lake/build-turn.ts": "globalThis.simulatorResets.push(() => { last = Promise.resolve(); });",
-  // Made of a limit when it is loaded: a patient run looks again after minutes.
+  // Made of a limit when it is loaded: a patient run looks again after 20 minutes.
   "queues/replay/slice.ts":
-    'globalThis.simulatorConstants.set("patience", (on) => { lookAgain.inMs = on ? 300_000 : REPLAY.lookAgainMs; });',
+    'globalThis.simulatorConstants.set("patience", (on) => { lookAgain.inMs = on ? 1_200_000 : REPLAY.lookAgainMs; });',
 };
 
 /** Constants inside of modules that some runs have smaller (tight-limits.ts): what needs a flood then happens in a few commits. */
@@ -75,6 +78,9 @@ export function installHooks(mutation: Mutation | null = null): void {
       if (specifier === "cloudflare:workers") return { url: "simulated:workers", format: "module", shortCircuit: true };
       if (specifier.endsWith(".wasm")) return { url: "simulated:wasm", format: "module", shortCircuit: true };
       if (specifier === "ulidx") return { url: "simulated:ulidx", format: "module", shortCircuit: true };
+      if (specifier === "node:zlib" && context.parentURL?.startsWith(REAL) && !context.parentURL.startsWith(CODEC)) {
+        return { url: ZLIB, shortCircuit: true };
+      }
       if (specifier === "itty-durable") return { url: "simulated:itty", format: "module", shortCircuit: true };
       if (specifier === "ulidx?real") return next("ulidx", { ...context, parentURL: import.meta.url });
       const resolved = next(specifier, context);

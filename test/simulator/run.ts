@@ -30,7 +30,7 @@ export interface RunResult {
 }
 
 /** One run in so many encodes the lake's files with the real encoder. */
-const REAL_PARQUET_EVERY = 40;
+const REAL_PARQUET_EVERY = 200;
 
 export async function runSeed(seed: number, trace: ((text: string) => void) | null = null): Promise<RunResult> {
   const random = new Random(seed ^ 0x5eed);

@@ -10,6 +10,7 @@ import type { AuditEnv } from "./audit.ts";
 import { ledgerOf } from "./audit-ledger.ts";
 import { planRedrives } from "./damage.ts";
 import type { Operations } from "./operations.ts";
+import type { Bindings } from "./platform/objects.ts";
 import type { Traffic } from "./traffic.ts";
 import type { World } from "./world.ts";
 
@@ -42,17 +43,16 @@ export async function settle(world: World, traffic: Traffic, operations: Operati
 
 /** No sink is behind, no job is open, and a turn of the cron finds nothing more to do. */
 async function caughtUp(world: World, untilMs: number): Promise<void> {
+  await untilQuiet(world, untilMs);
   /** The newest job when none was open; null where one was. */
-  for (let before: string | null = null; ; ) {
-    await untilQuiet(world, untilMs);
+  for (let before = await newestJob(world); ; ) {
     world.cron();
     await runFor(world, MINUTE_MS);
     await untilQuiet(world, untilMs);
     const { newest, open, behind } = await world.ask(async (env) => {
       const ledger = await ledgerOf(env as unknown as AuditEnv, world.shards);
-      const desk = (env.REPLAY_DESK as { getByName(name: string): ReplayDeskApi }).getByName(REPLAY_DESK_NAME);
-      const { jobs } = await desk.overview();
-      for (const { id, state } of jobs) if (state === "failed") await desk.act(id, "resume");
+      const { jobs } = await deskOf(env).overview();
+      for (const { id, state } of jobs) if (state === "failed") await deskOf(env).act(id, "resume");
       return {
         newest: jobs[0]?.id ?? "",
         open: jobs.some(({ endedAt }) => endedAt === null),
@@ -61,8 +61,19 @@ async function caughtUp(world: World, untilMs: number): Promise<void> {
     });
     if (!open && !behind && world.isQuiet && newest === before) return;
     before = open ? null : newest;
+    await untilQuiet(world, untilMs);
   }
 }
+
+function newestJob(world: World): Promise<string | null> {
+  return world.ask(async (env) => {
+    const { jobs } = await deskOf(env).overview();
+    return jobs.some(({ endedAt }) => endedAt === null) ? null : (jobs[0]?.id ?? "");
+  });
+}
+
+const deskOf = (env: Bindings) =>
+  (env.REPLAY_DESK as { getByName(name: string): ReplayDeskApi }).getByName(REPLAY_DESK_NAME);
 
 export async function runFor(world: World, ms: number): Promise<void> {
   let over = false;

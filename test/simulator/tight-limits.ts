@@ -29,7 +29,7 @@ const PATIENT_MS = [20 * 60_000, 3 * 3_600_000];
 /** @param rebuilds there are operations in this run. @returns what puts the real ones back. */
 export function tightenLimits(random: Random, weather: Weather, rebuilds: boolean): () => void {
   const undo: (() => void)[] = [];
-  if (random.chance(0.1)) weather.without("paused");
+  if (random.chance(0.05)) weather.without("paused");
   else {
     const { wakeIntervalMaxMs } = LOG;
     const { resendMs } = REPLAY;

@@ -190,7 +190,7 @@ export class World {
     const until = scheduler.now + eachMinuteForMs;
     let waitMs = MINUTE_MS;
     const next = () => {
-      if (scheduler.now > until) waitMs = Math.min(3 * HOUR_MS, waitMs * 2);
+      if (scheduler.now > until) waitMs = Math.min(6 * HOUR_MS, waitMs * 2);
       scheduler.after(waitMs, null, "cron is due", () => {
         if (turn !== this.#cronTurn) return;
         this.cron(waitMs > HOUR_MS);

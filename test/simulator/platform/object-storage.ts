@@ -20,7 +20,9 @@ export class ObjectStorage {
   readonly #scheduler: Scheduler;
   readonly #weather: Weather;
   #open = false;
+  /** Transactions that are under way, one within the other, and how many of them have written. */
   #savepoints = 0;
+  #begun = 0;
   #alarmChanged = false;
   #flushing = false;
   /** Flushes under way belong to an epoch: a crash begins a new one. */
@@ -50,20 +52,22 @@ export class ObjectStorage {
     else then();
   }
 
+  /** One that writes nothing costs nothing, and nobody waits for the disk because of it. */
   transactionSync<T>(work: () => T): T {
-    this.#wrote(true);
-    const savepoint = `s${this.#savepoints++}`;
-    this.#database.run(`SAVEPOINT ${savepoint}`);
+    const depth = this.#savepoints++;
     try {
       const result = work();
-      this.#database.run(`RELEASE ${savepoint}`);
+      if (this.#begun > depth) this.#database.run(`RELEASE s${depth}`);
       return result;
     } catch (error) {
-      this.#database.run(`ROLLBACK TO ${savepoint}`);
-      this.#database.run(`RELEASE ${savepoint}`);
+      if (this.#begun > depth) {
+        this.#database.run(`ROLLBACK TO s${depth}`);
+        this.#database.run(`RELEASE s${depth}`);
+      }
       throw error;
     } finally {
       this.#savepoints--;
+      this.#begun = Math.min(this.#begun, depth);
     }
   }
 
@@ -102,6 +106,7 @@ export class ObjectStorage {
     if (this.#open) this.#database.run("ROLLBACK");
     this.#open = false;
     this.#savepoints = 0;
+    this.#begun = 0;
     this.alarm = this.durableAlarm;
     this.#alarmChanged = false;
   }
@@ -117,6 +122,7 @@ export class ObjectStorage {
       this.#database.run("BEGIN");
       this.#open = true;
     }
+    if (sql) while (this.#begun < this.#savepoints) this.#database.run(`SAVEPOINT s${this.#begun++}`);
     if (this.#flushing) return;
     this.#flushing = true;
     const epoch = this.#epoch;

@@ -8,6 +8,7 @@ import type { CallTarget, Network } from "./network.ts";
 import { ObjectStorage } from "./object-storage.ts";
 import { Process } from "./scheduler.ts";
 import { SimulatedSql } from "./sql-storage.ts";
+import { cloned } from "./structured-clone.ts";
 
 export type Bindings = Readonly<Record<string, unknown>>;
 export type ObjectClass = new (state: never, env: never) => object;
@@ -109,7 +110,7 @@ export class SimulatedObjects {
   }
 
   #call(className: string, name: string, method: string, args: unknown[], from: Process, departs?: Departs) {
-    const cloned = structuredClone(args);
+    const copied = cloned(args);
     const target: CallTarget = {
       name: `${className}.${method}`,
       repeated: LATE_REPEATS.test(`${className}.${method}`) ? "late" : "at once",
@@ -117,7 +118,7 @@ export class SimulatedObjects {
       overloaded: () =>
         Object.assign(new Error("Durable Object is overloaded. Too many requests queued."), { overloaded: true }),
     };
-    return this.network.call(from, target, () => this.host(className, name).rpc(method, cloned), departs);
+    return this.network.call(from, target, () => this.host(className, name).rpc(method, copied), departs);
   }
 }
 
@@ -231,9 +232,9 @@ export class ObjectHost {
         }
         Promise.resolve(result).then(
           (value) => {
-            const cloned = structuredClone(value);
-            scheduler.remark(() => `${this.storage.name} ${target} -> ${brief(cloned)}`);
-            settle(() => resolve(cloned));
+            const copied = cloned(value);
+            scheduler.remark(() => `${this.storage.name} ${target} -> ${brief(copied)}`);
+            settle(() => resolve(copied));
           },
           (error) => settle(() => reject(remote(error))),
         );

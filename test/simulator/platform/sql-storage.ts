@@ -9,9 +9,13 @@ type Row = Record<string, SqlValue>;
 /** As the platform has it. */
 const BOUND_PARAMETERS = 100;
 
+type Stored = SqlValue | Uint8Array<ArrayBuffer>;
+
 interface Prepared {
   readonly statement: StatementSync;
   columns: readonly string[];
+  /** Compiled for its columns: each row of a statement has the same shape. */
+  rowOf: (values: readonly Stored[]) => Row;
   readonly reads: boolean;
 }
 
@@ -32,7 +36,8 @@ export class Database {
       else {
         const statement = this.raw.prepare(query);
         statement.setReturnArrays(true);
-        prepared = { statement, columns: columnsOf(statement), reads: /^\s*select/i.test(query) };
+        const columns = columnsOf(statement);
+        prepared = { statement, columns, rowOf: rowMaker(columns), reads: /^\s*select/i.test(query) };
       }
       this.#prepared.set(query, prepared);
     }
@@ -46,6 +51,13 @@ export class Database {
 }
 
 const columnsOf = (statement: StatementSync) => statement.columns().map(({ name }) => name);
+
+function rowMaker(columns: readonly string[]): Prepared["rowOf"] {
+  const members = columns.map((name, i) => `[${JSON.stringify(name)}]: valueOf(values[${i}])`);
+  return new Function("valueOf", `return (values) => ({ ${members.join(", ")} });`)(sqlValue) as Prepared["rowOf"];
+}
+
+const sqlValue = (value: Stored): SqlValue => (ArrayBuffer.isView(value) ? copied(value) : value);
 
 export class SimulatedSql {
   readonly #database: Database;
@@ -73,19 +85,16 @@ export class SimulatedSql {
     }
     if (!prepared.reads) this.#wrote();
     const { statement } = prepared;
-    const values = bindings.map(bound);
+    const values = bindings as (string | number | null | Uint8Array)[];
+    for (let i = 0; i < values.length; i++) values[i] = bound(values[i]);
     if (prepared.columns.length === 0) return new SimulatedCursor([], [], Number(statement.run(...values).changes));
-    const found = statement.all(...values) as unknown as (SqlValue | Uint8Array<ArrayBuffer>)[][];
-    if (found.length > 0 && found[0]!.length !== prepared.columns.length) prepared.columns = columnsOf(statement);
-    const { columns } = prepared;
-    const rows = found.map((values) => {
-      const row: Row = {};
-      for (let i = 0; i < columns.length; i++) {
-        const value = values[i]!;
-        row[columns[i]!] = ArrayBuffer.isView(value) ? copied(value) : value;
-      }
-      return row;
-    });
+    const found = statement.all(...values) as unknown as Stored[][];
+    if (found.length > 0 && found[0]!.length !== prepared.columns.length) {
+      prepared.columns = columnsOf(statement);
+      prepared.rowOf = rowMaker(prepared.columns);
+    }
+    const { columns, rowOf } = prepared;
+    const rows = found.map(rowOf);
     return new SimulatedCursor(rows, columns, prepared.reads ? 0 : rows.length);
   }
 }
