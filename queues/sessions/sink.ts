@@ -15,7 +15,6 @@ import { sinkWithCursor } from "../sink.ts";
 import { callsToLeave, leaveFormerPlaces } from "./former-places.ts";
 import { leaseKeeper } from "./lease-keeper.ts";
 import { applyParts } from "./part-progress.ts";
-import type { SubjectGroups } from "./subjects.ts";
 import { callsNeeded, groupBySubject, partOf, subjectOf } from "./subjects.ts";
 import type { TimelineWriterDeps } from "./timeline-writer.ts";
 import { writeTimelines } from "./timeline-writer.ts";
@@ -66,33 +65,36 @@ export async function applySessions(
 ): Promise<"unfinished" | undefined> {
   const callsMax = deps.callsPerInvocation ?? SINK.callsPerInvocation;
   const calls = step.calls ?? { left: callsMax };
-  const groups = groupBySubject(step.events);
-  const { former = [] } = step;
-  const needed = callsNeeded(groups) + callsToLeave(former);
-  const keepLease = leaseKeeper(deps.cursors, step, group);
-  const write = async (some: SubjectGroups, leaving: readonly EventRow[]) => {
-    const invocation = { calls, keepLease };
-    if (leaving.length > 0) await leaveFormerPlaces(leaving, step, invocation, deps);
-    await writeTimelines(some, step, invocation, deps);
-  };
+  const { events, former = [] } = step;
+  const needed = callsToLeave(former) + callsNeeded(groupBySubject(events));
+  const invocation = { calls, keepLease: leaseKeeper(deps.cursors, step, group) };
+  const leave = (some: readonly EventRow[]) => leaveFormerPlaces(some, step, invocation, deps);
+  const write = (some: readonly EventRow[]) => writeTimelines(groupBySubject(some), step, invocation, deps);
   if (needed <= calls.left) {
-    await write(groups, former);
+    await leave(former);
+    await write(events);
     return undefined;
   }
   if (needed <= callsMax) return "unfinished";
 
-  const partOfEvent = (event: EventRow) => partOf(subjectOf(event) ?? NOBODY);
-  const parts = Map.groupBy(step.events, partOfEvent);
-  const leaving = Map.groupBy(former, partOfEvent);
-  const done = await applyParts(deps.cursors, buildGroup(step.generation ?? 0), step, async (part) => {
-    const some = groupBySubject(parts.get(part) ?? []);
-    const gone = leaving.get(part) ?? [];
-    if (callsNeeded(some) + callsToLeave(gone) > calls.left) return null;
-    const before = calls.left;
-    await write(some, gone);
-    return { calls: before - calls.left };
-  });
-  return done ? undefined : "unfinished";
+  const inParts = async (
+    name: string,
+    rows: readonly EventRow[],
+    callsFor: (some: readonly EventRow[]) => number,
+    apply: (some: readonly EventRow[]) => Promise<void>,
+  ) => {
+    const parts = Map.groupBy(rows, (row) => partOf(subjectOf(row) ?? NOBODY));
+    return applyParts(deps.cursors, name, step, async (part) => {
+      const some = parts.get(part) ?? [];
+      if (callsFor(some) > calls.left) return null;
+      const before = calls.left;
+      await apply(some);
+      return { calls: before - calls.left };
+    });
+  };
+  const name = buildGroup(step.generation ?? 0);
+  if (former.length > 0 && !(await inParts(`${name}-former`, former, callsToLeave, leave))) return "unfinished";
+  return (await inParts(name, events, (some) => callsNeeded(groupBySubject(some)), write)) ? undefined : "unfinished";
 }
 
 const NOBODY = { kind: "device", id: "" } as const;
