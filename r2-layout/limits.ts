@@ -388,6 +388,12 @@ export const REPLAY = {
   settleIds: 20_000,
   /** Older copies of a republished event are looked for so far around its event_time: a clock corrected twice differs. */
   settleReachMs: HOUR_MS,
+  /**
+   * The audit looks once more for copies of what was republished up to so long before its days: an original may come late,
+   * as late as ids are known. In so many parts of the log; beyond, the nearest are joined.
+   */
+  republishedMs: 7 * DAY_MS,
+  republishedReads: 1_000,
   /** A settlement lets an open rebuild end, and people confirm it, for this long. */
   decisionWaitMs: wait(HOUR_MS),
   settledDays: 60,

@@ -394,6 +394,8 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     shardsAtOnce: noLimit("how many shards are asked side by side"),
     pairsAtOnce: noLimit("how many timelines one call amends; the others follow"),
     placesPerRule: queues("names REPLAY.placesPerRule places in one rule of a settlement, and further ones in another"),
+    republishedMs: noLimit("how far back an audit looks for copies of what was republished"),
+    republishedReads: noLimit("in how many parts it reads for that; more are joined"),
     settleIds: noLimit("how many ids are looked for in one pass over the lake; the others follow"),
     settleReachMs: noLimit("how far around an event its older copies are looked for"),
     decisionWaitMs: noLimit("how long a settlement lets people decide"),

@@ -27,6 +27,8 @@ export const copyOf = (row: EventRow): EventCopy => ({
 
 export const idKey = ({ source, event_id }: { source: string; event_id: string }): string => `${source}\n${event_id}`;
 
+export const placeKey = ({ shard, seq, ...id }: EventPlace): string => `${shard}/${seq}/${idKey(id)}`;
+
 /** Of republished events the newest republished copy stays, all others go. */
 export function supersededCopies(copies: readonly EventCopy[]): EventCopy[] {
   return allButOne(copies, (group) => {
@@ -51,7 +53,7 @@ export function repeatedCopies(copies: readonly (EventCopy & { readonly committe
 /** All but the one that stays of each event that has several. */
 function allButOne<Copy extends EventCopy>(copies: readonly Copy[], keeps: (group: Copy[]) => Copy | null): Copy[] {
   // A place may have been found twice: by two readings of the same segment.
-  const byPlace = new Map(copies.map((copy) => [`${copy.shard}/${copy.seq}/${idKey(copy)}`, copy]));
+  const byPlace = new Map(copies.map((copy) => [placeKey(copy), copy]));
   const groups = Map.groupBy(byPlace.values(), idKey);
   return [...groups.values()].flatMap((group) => {
     if (group.length < 2) return [];

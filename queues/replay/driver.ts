@@ -9,6 +9,7 @@ import type { ReplayProgress } from "./progress.ts";
 import { advanceRebuild } from "./rebuild-job.ts";
 import { beginRules, RuleJob, type RuleProgress } from "./rule-job.ts";
 import type { RuleParts } from "./rule-parts.ts";
+import { savedJob } from "./saved.ts";
 import { advanceSettlement } from "./settlement-job.ts";
 import type { Advance, Slice } from "./slice.ts";
 import { type Looks, NO_LOOKS, readTraffic, standBack } from "./stand-back.ts";
@@ -31,9 +32,7 @@ export function advanceJob(slice: Slice, parts: RuleParts): Promise<Advance> {
 async function advanceCorrection(slice: Slice, parts: RuleParts): Promise<Advance> {
   if (slice.job.state === "cancelling") return { kind: "state", state: "cancelled", outcome: "cancelled" };
   const progress = (slice.progress as RuleProgress | null) ?? beginRules([{ key: "rule", object: null }]);
-  return new RuleJob(slice, parts, progress, (next, settled) =>
-    slice.save({ progress: next, ...(settled && { settled }) }),
-  ).advance();
+  return new RuleJob(slice, parts, savedJob(slice, progress)).advance();
 }
 
 /**

@@ -8,6 +8,7 @@
  *
  * Pure: the driver changes a copy and saves it.
  */
+import { REPLAY } from "../../r2-layout/limits.ts";
 import type { ReplayRead } from "./target.ts";
 
 /** Where the rows of a cut come from. */
@@ -34,6 +35,17 @@ export const withCut = (read: ReadState, to: number, origin: RowOrigin): ReadSta
   ...read,
   pending: { step: read.steps + 1, to: Math.min(to, read.to), origin },
 });
+
+/** Parts of a log that hold these segments, those that lie between near ones among them. @param seqs in order */
+export function joinedSeqs(seqs: readonly number[]): { readonly after: number; readonly to: number }[] {
+  const parts: { after: number; to: number }[] = [];
+  for (const seq of seqs) {
+    const last = parts.at(-1);
+    if (last && seq - last.to <= REPLAY.readAlong) last.to = seq;
+    else parts.push({ after: seq - 1, to: seq });
+  }
+  return parts;
+}
 
 /** @throws RangeError where no step is pending. */
 export function stepDone(read: ReadState): ReadState {

@@ -30,16 +30,17 @@ import { ruleKey, shardName } from "../../r2-layout/keys.ts";
 import { HOUR_MS, REPLAY } from "../../r2-layout/limits.ts";
 import type { Rule, RuleChange, RuleFilter } from "../../r2-layout/rule.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
-import { SegmentDamaged } from "../read-log.ts";
 import type { Damage } from "../read-segment.ts";
 import { buildSink } from "./build-sink.ts";
 import { eachShard } from "./each-shard.ts";
 import { addHours, type HourRange, mergeRanges } from "./hour-ranges.ts";
 import { JobStore } from "./job-store.ts";
 import { logHeads } from "./log-heads.ts";
+import { endOfPatience } from "./patience.ts";
 import { FRESH, type SinkProgress } from "./progress.ts";
-import { beginRead, type ReadState } from "./reads.ts";
+import { beginRead, joinedSeqs, type ReadState } from "./reads.ts";
 import type { ChangedRow, LakeCorrection, RuleParts } from "./rule-parts.ts";
+import type { Saved } from "./saved.ts";
 import { type Advance, advanceStages, lookAgain, MORE, type Slice, type StageEnd } from "./slice.ts";
 import type { ReplayJob, ReplayTarget } from "./target.ts";
 import { pairsAsInTimelines, type TimelinePlaces, timelinePlaces } from "./timeline-places.ts";
@@ -111,26 +112,22 @@ export const beginRules = (drafts: readonly Draft[], settled: readonly Settled[]
   settled,
 });
 
-/** @param save puts the progress into the job's row, beside what else the job remembers. */
 export class RuleJob {
   readonly #slice: Slice;
   readonly #parts: RuleParts;
   readonly #store: JobStore;
-  readonly #persist: (progress: RuleProgress, settled?: readonly Settled[]) => Promise<void>;
-  #progress: RuleProgress;
+  readonly #saved: Saved<RuleProgress>;
   #places: Promise<ReadonlySet<string> | null> | null = null;
 
-  constructor(
-    slice: Slice,
-    parts: RuleParts,
-    progress: RuleProgress,
-    persist: (progress: RuleProgress, settled?: readonly Settled[]) => Promise<void>,
-  ) {
+  constructor(slice: Slice, parts: RuleParts, progress: Saved<RuleProgress>) {
     this.#slice = slice;
     this.#parts = parts;
     this.#store = new JobStore(parts.bucket, slice.job.id);
-    this.#persist = persist;
-    this.#progress = progress;
+    this.#saved = progress;
+  }
+
+  get #progress(): RuleProgress {
+    return this.#saved.now;
   }
 
   advance(): Promise<Advance> {
@@ -155,8 +152,7 @@ export class RuleJob {
       case "record":
         this.#slice.allRead();
         // The counts and that they were counted, in one: this stage may come again.
-        this.#progress = { ...this.#progress, stage: "recorded" };
-        await this.#persist(this.#progress, this.#progress.settled);
+        await this.#saved.save({ stage: "recorded" }, this.#progress.settled);
         return "next";
       case "recorded":
         return { kind: "state", state: "done", outcome: this.#outcome() };
@@ -293,7 +289,7 @@ export class RuleJob {
       const { segments } = await this.#parts.logs.getByName(shardName(shard)).segments(0, 1);
       const oldest = segments[0]?.seq ?? place;
       const seqs = here.read.filter((seq) => seq >= oldest && seq <= after && seq < place);
-      for (const part of joined(seqs)) reads.push(beginRead({ shard, ...part, steps: 0 }));
+      for (const part of joinedSeqs(seqs)) reads.push(beginRead({ shard, ...part, steps: 0 }));
       for (const hole of lake) {
         const isLost = hole.redrivenAs === null && hole.cause !== "step_refused";
         if (isLost && hole.seq >= oldest && hole.seq < place) await this.#leaveOut(shard, hole.seq, hole);
@@ -385,10 +381,8 @@ export class RuleJob {
 
   /** @throws SegmentDamaged while it may be that only this reading has failed: as often as a job fails before it gives up. */
   #losePatience(shard: number, damage: Damage): void {
-    if (this.#slice.job.attempts >= REPLAY.attempts - 1) return;
-    if (!isKnownUnreadable(this.#progress.uncorrected ?? ALL_CORRECTED, shard, damage.ref.seq)) {
-      throw new SegmentDamaged(damage);
-    }
+    const known = this.#progress.uncorrected ?? ALL_CORRECTED;
+    if (!isKnownUnreadable(known, shard, damage.ref.seq)) endOfPatience(this.#slice, damage);
   }
 
   /** Rows that nobody can read stay uncorrected in the stores that have read them before, if the rules may concern them. */
@@ -407,7 +401,7 @@ export class RuleJob {
     const known = this.#progress.uncorrected ?? ALL_CORRECTED;
     const uncorrected = withUncorrected(known, place);
     if (uncorrected === known) return;
-    this.#progress = { ...this.#progress, uncorrected };
+    this.#saved.note({ uncorrected });
     console.error(JSON.stringify({ at: "replay", job: this.#slice.job.id, reason: "uncorrected", ...place }));
   }
 
@@ -509,9 +503,8 @@ export class RuleJob {
     });
   }
 
-  async #save(change: Partial<RuleProgress>): Promise<void> {
-    this.#progress = { ...this.#progress, ...change };
-    await this.#persist(this.#progress);
+  #save(change: Partial<RuleProgress>): Promise<void> {
+    return this.#saved.save(change);
   }
 }
 
@@ -525,17 +518,6 @@ function abandonedIn(stage: RuleProgress["stage"]): string {
 
 /** Where timelines have what the lake has elsewhere, by shard. */
 const PLACES = "timeline-places.json.gz";
-
-/** Pure. @param seqs in order */
-function joined(seqs: readonly number[]): { readonly after: number; readonly to: number }[] {
-  const parts: { after: number; to: number }[] = [];
-  for (const seq of seqs) {
-    const last = parts.at(-1);
-    if (last && seq - last.to <= REPLAY.readAlong) last.to = seq;
-    else parts.push({ after: seq - 1, to: seq });
-  }
-  return parts;
-}
 
 /** Names sort, so that pages are walked in one order. */
 const pairName = (from: "lake" | "gap", of: number, page: number): string =>

@@ -1,5 +1,10 @@
 /** What the jobs with rules are handed, beside what replays are. */
-import type { EventLogApi, EventLogAuditApi, EventLogRulesApi } from "../../durable-objects/event-log/api.ts";
+import type {
+  EventLogApi,
+  EventLogAuditApi,
+  EventLogPlacesApi,
+  EventLogRulesApi,
+} from "../../durable-objects/event-log/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
@@ -28,7 +33,10 @@ export interface RuleParts extends ReplayParts {
   readonly epoch: number;
   readonly bucket: JobBucket;
   readonly logs: ObjectNamespace<
-    Pick<EventLogApi, "segments" | "status"> & EventLogRulesApi & Pick<EventLogAuditApi, "idsOf" | "ownedAt">
+    Pick<EventLogApi, "segments" | "status"> &
+      EventLogRulesApi &
+      Pick<EventLogAuditApi, "idsOf" | "ownedAt"> &
+      Pick<EventLogPlacesApi, "republishedAfter">
   >;
   /** Rows of a window by way of the lake, which finds them by their time. */
   readonly lakeSource: RowSource;

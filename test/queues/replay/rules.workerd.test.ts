@@ -229,6 +229,45 @@ describe("the audit", () => {
     expect(await runJob("again", clock)).toMatchObject({ outcome: "no id in two shards" });
   });
 
+  it.each([0, 1])(
+    "promise 2: finds an original that came after its replacement was settled, in shard %i",
+    async (shard) => {
+      const replaced = { event_id: "a", anonymous_id: "right", flags: ["republished"] };
+      await send(0, [replaced, { event_id: "b" }], "fix");
+      await send(1, [{ event_id: "c" }]);
+      await drain();
+      await cron();
+      const [settlement] = (await desk().overview(["settlement"])).jobs;
+      expect(await runJob(settlement!.id, clock)).toMatchObject({ outcome: "nothing to settle" });
+      await send(shard, [{ event_id: "a", anonymous_id: "wrong" }]);
+      await drain();
+      await cron();
+      expect((await desk().overview(["settlement"])).jobs.length).toBe(1);
+      await begin("audit", audit);
+      expect(await runJob("audit", clock)).toMatchObject({ outcome: "1 events", error: null });
+      expect(await lake()).toEqual({ "0:a": "right", "0:b": "phone", "1:c": "phone" });
+      expect([await timeline("device", "wrong"), await timeline("device", "right")]).toEqual([[], ["a"]]);
+      expect(await rollup()).toBe(3);
+      expect((await desk().overview()).settled).toMatchObject([{ shard, cause: "republished", events: 1 }]);
+      await begin("again", audit);
+      expect(await runJob("again", clock)).toMatchObject({ outcome: "no id in two shards" });
+    },
+  );
+
+  it("retracts and counts an original once that came late, and in two shards", async () => {
+    await send(0, [{ event_id: "a", anonymous_id: "right", flags: ["republished"] }], "fix");
+    await drain();
+    await send(0, [{ event_id: "a", anonymous_id: "wrong" }]);
+    await send(1, [{ event_id: "a", anonymous_id: "wrong" }]);
+    await drain();
+    await begin("audit", audit);
+    expect(await runJob("audit", clock)).toMatchObject({ outcome: "2 events", error: null });
+    expect(await lake()).toEqual({ "0:a": "right" });
+    expect(await timeline("device", "wrong")).toEqual([]);
+    const { settled } = await desk().overview();
+    expect(settled.reduce((sum, { events }) => sum + events, 0)).toBe(2);
+  });
+
   it("keeps an event of which a settlement has already retracted a copy", async () => {
     await send(0, [{ event_id: "a" }]);
     await send(1, [{ event_id: "a" }]);

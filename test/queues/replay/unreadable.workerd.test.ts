@@ -100,3 +100,17 @@ it("a segment that is lost between the lake's cursor and a rule's place is left 
   expect(await lake()).toEqual({ "0:a": "right", "0:b": "right", "0:c": "right" });
   expect([await timeline("device", "wrong"), await timeline("device", "right")]).toEqual([["a", "b"], ["c"]]);
 });
+
+it("a segment that no settlement can read holds up none: what the others have is settled", async () => {
+  const right = (id: string) => ({ event_id: id, anonymous_id: "right", flags: ["republished"] });
+  await send(0, wrong("a", "b"));
+  await send(0, [right("a")], "fix");
+  await send(0, [right("b")], "fix");
+  await drain();
+  await lose(2);
+  const reads = [{ shard: 0, after: 1, to: 3 }];
+  await begin("settlement", { kind: "settlement", reads, rate: 1_000_000 });
+  expect(await runJob("settlement", clock)).toMatchObject({ outcome: "1 events", error: null });
+  expect(await timeline("device", "wrong")).toEqual(["a"]);
+  expect(await timeline("device", "right")).toEqual(["a", "b"]);
+});
