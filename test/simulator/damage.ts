@@ -23,12 +23,12 @@ interface Env {
   readonly LAKE_CATALOG: ObjectNamespace<HolesApi>;
 }
 
-/**
- * The next segment that is written from some time on is bad from the beginning, and is mended after another. Not later: a
- * sink may have taken it by then, and made no hole of it if only its cursor had moved.
- */
+/** A segment goes bad some time, and is mended later: from its writing on, or when some sinks may have taken it. */
 export function planDamage(world: World, random: Random, spanMs: number): void {
-  later(world, random.next() * spanMs, () => {
+  const later = random.chance(0.5);
+  afterMs(world, random.next() * spanMs, () => {
+    const written = [...world.bucket.objects.keys()].filter((key) => key.startsWith("log/") && !world.damaged.has(key));
+    if (later && written.length > 0) return damage(world, random, random.pick(written));
     world.bucket.onPut = (key) => {
       if (!key.startsWith("log/")) return;
       world.bucket.onPut = null;
@@ -48,7 +48,7 @@ function damage(world: World, random: Random, key: string): void {
     const bytes = kind === "cut" ? cut(object.bytes) : withBadLine(object.bytes, random);
     world.bucket.objects.set(key, { ...object, bytes });
   }
-  later(world, random.pick([20 * SECOND_MS, 5 * MINUTE_MS, 40 * MINUTE_MS]), () => {
+  afterMs(world, random.pick([20 * SECOND_MS, 5 * MINUTE_MS, 40 * MINUTE_MS]), () => {
     world.bucket.objects.set(key, object);
   });
 }
@@ -63,7 +63,7 @@ function withBadLine(bytes: Uint8Array, random: Random): Uint8Array {
 
 /** Sends every open hole again, by a process that may fail or die; then it comes back. */
 export function planRedrives(world: World, random: Random, delayMs: number, rounds: number): void {
-  later(world, delayMs, () => {
+  afterMs(world, delayMs, () => {
     const process = new Process("redriver");
     world.pending++;
     let over = false;
@@ -106,7 +106,7 @@ async function redriveAll(world: World, env: Env): Promise<void> {
   }
 }
 
-function later(world: World, delayMs: number, run: () => void): void {
+function afterMs(world: World, delayMs: number, run: () => void): void {
   world.pending++;
   world.scheduler.after(delayMs, null, "damage", () => {
     world.pending--;

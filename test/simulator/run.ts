@@ -81,8 +81,7 @@ async function live(
   for (let stretch = 0; stretch < stretches; stretch++) {
     const spanMs = random.pick([3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS]);
     world.startCron(spanMs + MINUTE_MS);
-    // Not while somebody rebuilds: a split leaves a rebuild of before it without an end.
-    if (!operations && random.chance(0.3) && world.shards < 3) splitShards(world, traffic, random);
+    if (random.chance(operations ? 0.5 : 0.3) && world.shards < 3) splitShards(world, traffic, random);
     traffic.plan(Math.ceil(requests / stretches), spanMs);
     operations?.plan(random.int(1, 2), spanMs + MINUTE_MS);
     if (damages) {

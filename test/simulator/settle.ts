@@ -27,6 +27,8 @@ export async function settle(world: World, traffic: Traffic, operations: Operati
   weather.active = false;
   const until = scheduler.now + SETTLE_MS;
   await untilQuiet(world, until);
+  // A sink must come to the head without an event that happens to wake it.
+  if (random.chance(operations.jobs.size > 0 ? 0.5 : 0.1)) await caughtUp(world, until);
   traffic.sayLastWords();
   await caughtUp(world, until);
   if (world.damaged.size > 0 && random.chance(0.8)) {
@@ -45,9 +47,9 @@ export async function settle(world: World, traffic: Traffic, operations: Operati
 async function caughtUp(world: World, untilMs: number): Promise<void> {
   await untilQuiet(world, untilMs);
   /** The newest job when none was open; null where one was. */
-  for (let before = await newestJob(world); ; ) {
+  for (let before = await newestJob(world), waitMs = MINUTE_MS; ; waitMs = Math.min(HOUR_MS, waitMs * 1.5)) {
     world.cron();
-    await runFor(world, MINUTE_MS);
+    await runFor(world, waitMs);
     await untilQuiet(world, untilMs);
     const { newest, open, behind } = await world.ask(async (env) => {
       const ledger = await ledgerOf(env as unknown as AuditEnv, world.shards);

@@ -48,7 +48,7 @@ const ATTEMPTS = 8;
 
 export class Traffic {
   readonly sent = new Map<string, SentId>();
-  /** Ids were sent that may be in two shards: an audit has to look for them. */
+  /** Ids were sent that may be there twice: an audit has to look for them. */
   hasTwins = false;
   requests = 0;
   acknowledgements = 0;
@@ -218,20 +218,14 @@ export class Traffic {
     const anonymous_id = random.pick(["device-20", "device-21", "device-22", "device-23"]);
     const event = { ...sent.event, anonymous_id };
     const label = random.chance(0.5) ? random.pick(["fix-1", "fix-2"]) : undefined;
-    if (label === undefined) this.hasTwins = true;
+    this.hasTwins = true;
     const other: SentEvent = {
       ...sent,
       event: label === undefined ? event : { ...event, flags: ["republished"] },
       ...(label !== undefined && { republish: label }),
     };
     this.#world.weather.count("oddity", label === undefined ? "id under another identity" : "republished");
-    this.#later(random.int(0, 3 * MINUTE_MS), "sent otherwise", () => this.#sendOnceLogged(other));
-  }
-
-  /** A producer that republishes does so hours later; a copy that comes after the one that replaces it is not found. */
-  #sendOnceLogged(other: SentEvent): void {
-    if (other.republish === undefined || this.#world.isLogged) this.#send([other], 1);
-    else this.#later(5 * MINUTE_MS, "sent otherwise later", () => this.#sendOnceLogged(other));
+    this.#later(random.int(0, 3 * MINUTE_MS), "sent otherwise", () => this.#send([other], 1));
   }
 
   #acknowledge({ id }: SentEvent): void {

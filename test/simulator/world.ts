@@ -211,12 +211,6 @@ export class World {
     );
   }
 
-  /** Nothing that was sent to the log is still on its way there. */
-  get isLogged(): boolean {
-    const shards = Array.from({ length: this.shards }, (_, shard) => this.queues.queue(`events-${shard}`));
-    return this.network.travelling("queue.send events-k") === 0 && shards.every(({ isBusy }) => !isBusy);
-  }
-
   close(): void {
     this.#restore();
     this.objects.close();
