@@ -228,7 +228,10 @@ export interface EventLogPlacesApi {
     fromMs: number,
     toMs: number,
   ): Promise<{ oldest: number; head: number; range: { from: number; to: number } | null }>;
-  /** Segments with seq > after that hold republished events, in order; `LOG.segmentsPerRead` at most. */
+  /**
+   * Segments with seq > after that hold republished events for the lake, in order; `LOG.segmentsPerRead` at most. Its redrives
+   * are among them: who has looked at what they stood in has not seen them there.
+   */
   republishedAfter(after: number): Promise<{ seq: number; republished: number }[]>;
 }
 

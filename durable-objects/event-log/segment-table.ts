@@ -100,7 +100,8 @@ export class SegmentTable {
   republishedAfter(seq: number, limit: number): { seq: number; republished: number }[] {
     return this.#sql
       .exec<{ seq: number; republished: number }>(
-        "SELECT seq, republished FROM segments WHERE republished > 0 AND seq > ? ORDER BY seq LIMIT ?",
+        `SELECT seq, republished FROM segments WHERE republished > 0 AND seq > ? AND (sinks = '*' OR instr(sinks, 'lake') > 0)
+           ORDER BY seq LIMIT ?`,
         seq,
         limit,
       )

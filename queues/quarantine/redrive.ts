@@ -13,9 +13,11 @@ import { monotonicFactory } from "ulidx";
 import type { EventLogApi, EventLogRedriveApi } from "../../durable-objects/event-log/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { HolesApi, RecordedHole } from "../../durable-objects/sink-cursor/api.ts";
+import type { EventFlag } from "../../r2-layout/event-columns.ts";
 import { parseMessage } from "../../r2-layout/event-message.ts";
 import { segmentKey, shardName } from "../../r2-layout/keys.ts";
 import { PLATFORM } from "../../r2-layout/limits.ts";
+import { readLogLine } from "../../r2-layout/log-line.ts";
 import type { Result } from "../../r2-layout/result.ts";
 import { err, ok } from "../../r2-layout/result.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
@@ -122,11 +124,14 @@ async function commit(
   await deps.bucket.put(key, body, {});
   const { minReceivedAt, maxReceivedAt } = ref;
   const { quarantined } = hole;
+  const republished = lines.filter(isRepublished).length;
   const segment = {
     key,
     bytes: body.byteLength,
     events: lines.length,
     quarantined,
+    // Whoever settles them has read the hole without them: it has to look here.
+    ...(republished > 0 && { republished }),
     minReceivedAt,
     maxReceivedAt,
     writtenAt,
@@ -146,6 +151,10 @@ async function commit(
     throw error;
   }
 }
+
+/** @param text a line that a sink can read */
+const isRepublished = (text: string): boolean =>
+  readLogLine(text).row.flags?.includes("republished" satisfies EventFlag) ?? false;
 
 function textOf(bytes: Uint8Array): string | null {
   try {
