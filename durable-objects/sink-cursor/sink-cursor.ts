@@ -74,7 +74,9 @@ export class SinkCursor extends DurableObject implements SinkCursorApi, Generati
   }
 
   async fedGeneration(shard?: number): Promise<number> {
-    return this.ctx.storage.transactionSync(() => this.#builds.fed(shard));
+    // Made before: were its making rolled back with the rest, the tables would be gone and the field would stay.
+    const builds = this.#builds;
+    return this.ctx.storage.transactionSync(() => builds.fed(shard));
   }
 
   async shardsFed(): Promise<number> {

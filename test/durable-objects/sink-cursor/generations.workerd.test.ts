@@ -25,6 +25,15 @@ describe("a switch of generations", () => {
     });
   });
 
+  it("knows its builds although the first call that asked for them was rolled back", async () => {
+    const builds = bindings.SINK_CURSOR.getByName("sessions");
+    // What fails within the transaction is of no matter: a disk that is full would do.
+    const failing = 1n as unknown as number;
+    expect(await refusal(builds, (object) => object.fedGeneration(failing))).toContain("TypeError");
+    expect(await builds.fedGeneration(1)).toBe(0);
+    expect(await builds.shardsFed()).toBe(2);
+  });
+
   it("changes nothing the second time, and takes back what a generation had applied when it was left", async () => {
     const cursor = bindings.SINK_CURSOR.getByName("sessions:001");
     const first = (await cursor.lease("a", 0))!;
