@@ -4,7 +4,7 @@
  *
  *     npm run soak:simulator -- --from <seed> --seeds 1 --trace
  *
- *     npm run soak:simulator -- --seeds 100000 [--from n] [--jobs 2] [--mutation "<name>"] [--failures n]
+ *     npm run soak:simulator -- --seeds 100000 [--from n] [--jobs 2] [--scenario <name>] [--mutation "<name>"] [--failures n]
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     jobs: { type: "string", default: "1" },
     step: { type: "string", default: "1" },
     failures: { type: "string", default: "5" },
+    scenario: { type: "string", default: "" },
     mutation: { type: "string" },
     trace: { type: "boolean", default: false },
     hashes: { type: "boolean", default: false },
@@ -31,6 +32,7 @@ const options: SoakOptions = {
   step: Number(values.step),
   trace: values.trace,
   hashes: values.hashes,
+  scenario: values.scenario,
   failuresMax: Number(values.failures),
 };
 

@@ -1,5 +1,6 @@
 /** The command line of the simulator: see scripts/soak-simulator.ts. */
 import { type RunResult, runSeed } from "./run.ts";
+import { SCENARIOS, scenarioOf } from "./scenarios.ts";
 
 export interface SoakOptions {
   readonly from: number;
@@ -9,6 +10,8 @@ export interface SoakOptions {
   readonly trace: boolean;
   /** A line for each seed with its hash. */
   readonly hashes: boolean;
+  /** Only seeds of this scenario; "" for all. Then `seeds` counts those. */
+  readonly scenario: string;
   /** Runs that fail before it stops. */
   readonly failuresMax: number;
 }
@@ -23,13 +26,25 @@ export interface SoakSummary {
   readonly faults: Readonly<Record<string, number>>;
 }
 
+function* seedsOf({ from, seeds, step, scenario }: SoakOptions): Iterable<number> {
+  if (scenario === "") for (let seed = from; seed < from + seeds; seed += step) yield seed;
+  else if (!SCENARIOS.some(({ name }) => name === scenario)) throw new Error(`no scenario is named ${scenario}`);
+  else {
+    for (let [seed, left] = [from, seeds]; left > 0; seed++) {
+      if (scenarioOf(seed).name !== scenario) continue;
+      yield seed;
+      left--;
+    }
+  }
+}
+
 export async function soak(options: SoakOptions): Promise<SoakSummary> {
   const say = options.trace ? console.log.bind(console) : null;
   const began = performance.now();
   const faults: Record<string, number> = {};
   const failed: RunResult[] = [];
   let [seeds, events, acknowledged, realParquet] = [0, 0, 0, 0];
-  for (let seed = options.from; seed < options.from + options.seeds; seed += options.step) {
+  for (const seed of seedsOf(options)) {
     const result = await runSeed(seed, say);
     seeds++;
     events += result.events;

@@ -15,6 +15,7 @@ import type { RuleChange, RuleFilter } from "../../r2-layout/rule.ts";
 import { dayOf } from "../../r2-layout/time.ts";
 import type { Random } from "../../scripts/demo/random.ts";
 import { Process } from "./platform/scheduler.ts";
+import type { Scenario } from "./scenarios.ts";
 import type { World } from "./world.ts";
 
 const SECOND_MS = 1_000;
@@ -31,10 +32,12 @@ export class Operations {
   readonly jobs = new Set<string>();
   readonly #world: World;
   readonly #random: Random;
+  readonly #kinds: Scenario["kinds"];
   #numbers = 0;
 
-  constructor(world: World) {
+  constructor(world: World, kinds: Scenario["kinds"]) {
     this.#world = world;
+    this.#kinds = kinds;
     this.#random = world.random;
   }
 
@@ -57,13 +60,9 @@ export class Operations {
     const from = bounded ? Math.floor((now - random.int(0, 3) * HOUR_MS) / HOUR_MS) * HOUR_MS : null;
     const to = bounded && random.chance(0.5) ? from! + random.int(1, 5) * HOUR_MS : null;
     const range = { sinks: some, from, to, range: null, rate: RATE };
-    const kind = random.weighted([
-      { weight: 5, kind: "correction" },
-      { weight: 4, kind: "rebuild" },
-      { weight: 1, kind: "fill" },
-      { weight: 1, kind: "audit" },
-    ] as const);
-    switch (kind.kind) {
+    const kinds = Object.entries(this.#kinds) as [keyof Scenario["kinds"], number][];
+    const { kind } = random.weighted(kinds.map(([kind, weight]) => ({ kind, weight })));
+    switch (kind) {
       case "correction":
         return { kind: "correction", filter: this.#filter(), change: this.#change(), note: null, rate: RATE };
       case "rebuild":

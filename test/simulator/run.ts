@@ -8,6 +8,7 @@ import { loadRealReader } from "./codec/parquet-reader.ts";
 import { loadRealWriter } from "./codec/parquet-writer.ts";
 import { planDamage, planRedrives } from "./damage.ts";
 import { Operations } from "./operations.ts";
+import { type Scenario, scenarioOf } from "./scenarios.ts";
 import { runFor, settle } from "./settle.ts";
 import { tightenLimits } from "./tight-limits.ts";
 import { Traffic } from "./traffic.ts";
@@ -29,6 +30,9 @@ export interface RunResult {
   readonly realParquet: boolean;
 }
 
+/** In a long span they are enough for what they are to race with. */
+const TIMES_MAX = 12;
+
 /** One run in so many encodes the lake's files with the real encoder. */
 const REAL_PARQUET_EVERY = 200;
 
@@ -37,15 +41,18 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
   const realParquet = seed % REAL_PARQUET_EVERY === 0;
   if (realParquet) await loadRealParquet();
   const world = new World({ seed, shards: random.pick([[1], [1], [2], [1, 2]]), realParquet, trace });
+  const scenario = scenarioOf(seed);
+  world.weather.count("scenario", scenario.name);
+  world.weather.aim(scenario.hangs);
   // Not both: what replaces an event and stands in a hole is not settled when it comes back.
-  const damages = random.chance(0.15);
-  const traffic = new Traffic(world, !damages && random.chance(0.35));
-  const operates = random.chance(0.35);
-  const restoreLimits = tightenLimits(random, world.weather, operates);
-  const operations = new Operations(world);
+  const damages = random.chance(scenario.damage);
+  const traffic = new Traffic(world, !damages && random.chance(scenario.oddities), scenario);
+  const operates = random.chance(scenario.operations);
+  const restoreLimits = tightenLimits(random, world.weather, operates, scenario.tight);
+  const operations = new Operations(world, scenario.kinds);
   const failures: string[] = [];
   try {
-    await live(world, traffic, operates ? operations : null, damages, random);
+    await live(world, traffic, operates ? operations : null, damages, scenario, random);
     await settle(world, traffic, operations, random);
     world.objects.evictAll();
     failures.push(...operations.stuck, ...(await audit(world, traffic)));
@@ -73,6 +80,7 @@ async function live(
   traffic: Traffic,
   operations: Operations | null,
   damages: boolean,
+  scenario: Scenario,
   random: Random,
 ): Promise<void> {
   world.weather.active = true;
@@ -81,9 +89,11 @@ async function live(
   for (let stretch = 0; stretch < stretches; stretch++) {
     const spanMs = random.pick([3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS]);
     world.startCron(spanMs + MINUTE_MS);
-    if (random.chance(operations ? 0.5 : 0.3) && world.shards < 3) splitShards(world, traffic, random);
+    if (random.chance(scenario.splits) && world.shards < 3) splitShards(world, traffic, random);
     traffic.plan(Math.ceil(requests / stretches), spanMs);
-    operations?.plan(random.int(1, 2), spanMs + MINUTE_MS);
+    operations?.plan(random.int(1, scenario.operationsMax), spanMs + MINUTE_MS);
+    if (scenario.sweepEveryMs) repeatedly(world, spanMs, scenario.sweepEveryMs, () => world.sweep());
+    if (scenario.compactEveryMs) repeatedly(world, spanMs, scenario.compactEveryMs, () => world.cron(false, true));
     if (damages) {
       for (let i = random.int(1, 2); i > 0; i--) planDamage(world, random, spanMs + 20 * SECOND_MS);
       if (random.chance(0.5)) planRedrives(world, random, random.int(1, 20) * MINUTE_MS, 3);
@@ -94,6 +104,18 @@ async function live(
     }
   }
   await runFor(world, random.int(1, 60) * SECOND_MS);
+}
+
+/** At times drawn around their distance, for a span. */
+function repeatedly(world: World, spanMs: number, everyMs: number, run: () => void): void {
+  const random = world.random;
+  for (
+    let at = random.wait(everyMs), times = 0;
+    at < spanMs && times < TIMES_MAX;
+    at += random.wait(everyMs), times++
+  ) {
+    world.scheduler.after(at, null, "it is time", run);
+  }
 }
 
 /** One more number of shards while traffic runs: the objects first, then the pipeline, then the edge, as shards.ts says. */

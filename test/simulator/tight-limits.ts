@@ -6,6 +6,7 @@
 import { LAKE, LOG, REPLAY, SESSIONS, SINK, TIMELINE } from "../../r2-layout/limits.ts";
 import type { Random } from "../../scripts/demo/random.ts";
 import type { Weather } from "./platform/weather.ts";
+import type { Scenario } from "./scenarios.ts";
 
 /** Each drawn for itself: the real limit, or one of these. */
 const TIGHT = [
@@ -21,13 +22,18 @@ const TIGHT = [
 ] as const;
 
 /** Only where nobody rebuilds: a build moves in slices that need more calls than this. */
-const FEW_CALLS = [6, 20];
+const FEW_CALLS = [16, 40];
 
 /** Wake-ups of a sink, or a replay, that stands still. The real seconds over a day of standing still are most of a run's work. */
 const PATIENT_MS = [20 * 60_000, 3 * 3_600_000];
 
-/** @param rebuilds there are operations in this run. @returns what puts the real ones back. */
-export function tightenLimits(random: Random, weather: Weather, rebuilds: boolean): () => void {
+/** @param rebuilds there are operations in this run. @param certain tight in any case. @returns what puts the real ones back. */
+export function tightenLimits(
+  random: Random,
+  weather: Weather,
+  rebuilds: boolean,
+  certain: Scenario["tight"],
+): () => void {
   const undo: (() => void)[] = [];
   if (random.chance(0.05)) weather.without("paused");
   else {
@@ -45,10 +51,11 @@ export function tightenLimits(random: Random, weather: Weather, rebuilds: boolea
   }
   const few = rebuilds ? [] : ([[SINK, "callsPerInvocation", FEW_CALLS]] as const);
   for (const [group, name, values] of [...TIGHT, ...few]) {
-    if (!random.chance(0.25)) continue;
+    const sure = certain[name];
+    if (sure === undefined && !random.chance(0.25)) continue;
     const limits = group as unknown as Record<string, number>;
     const real = limits[name]!;
-    limits[name] = random.pick<number>(values);
+    limits[name] = sure ?? random.pick<number>(values);
     weather.count("tight", `${name} ${limits[name]}`);
     undo.push(() => {
       limits[name] = real;

@@ -11,6 +11,7 @@ import type { Random } from "../../scripts/demo/random.ts";
 import { EventSender } from "../../workers/edge/event-sender.ts";
 import type { KeptEvent } from "../../workers/edge/parse-events.ts";
 import { Process } from "./platform/scheduler.ts";
+import type { Scenario } from "./scenarios.ts";
 import type { World } from "./world.ts";
 
 const SECOND_MS = 1_000;
@@ -61,9 +62,11 @@ export class Traffic {
   readonly #devices: readonly string[];
   /** Chance that an acknowledged event is sent once more in another shape. */
   readonly #oddity: number;
+  readonly #scenario: Pick<Scenario, "repeats" | "repeatWithinMs">;
 
   /** @param oddities ids are also sent in another shape. */
-  constructor(world: World, oddities: boolean) {
+  constructor(world: World, oddities: boolean, scenario: Pick<Scenario, "repeats" | "repeatWithinMs">) {
+    this.#scenario = scenario;
     this.#world = world;
     this.#random = world.random;
     const names = (kind: string, from: number, to: number) =>
@@ -176,7 +179,7 @@ export class Traffic {
               const rest = some.filter((_, index) => failed.has(index));
               if (rest.length > 0 && attempt < ATTEMPTS) {
                 this.#later(random.wait(4 * SECOND_MS), "request again", () => this.#send(rest, attempt + 1));
-              } else if (random.chance(0.12)) this.#repeat(some);
+              } else if (random.chance(this.#scenario.repeats)) this.#repeat(some);
               else if (random.chance(this.#oddity)) this.#sendOtherwise(random.pick(some));
             })();
           });
@@ -202,7 +205,7 @@ export class Traffic {
     const random = this.#random;
     const some = events.filter(() => random.chance(0.8));
     const delayMs = random.chance(0.7)
-      ? random.int(0, MINUTE_MS)
+      ? random.int(0, this.#scenario.repeatWithinMs)
       : random.chance(0.7)
         ? random.int(0, 5 * HOUR_MS)
         : random.int(0, 30 * HOUR_MS);

@@ -154,15 +154,15 @@ export class World {
     return (answer as { value: T }).value;
   }
 
-  /** One turn of the pipeline's cron. @param seldom hours after the last */
-  cron(seldom = false): void {
+  /** One turn of the pipeline's cron. @param seldom hours after the last. @param compacts for certain */
+  cron(seldom = false, compacts = false): void {
     if (this.weather.strikes("cron_lost", "cron")) return;
     const process = new Process(`cron#${++this.#crons}`);
     this.#cronsRunning++;
     const over = () => this.#cronsRunning--;
     // Small lakes need no compaction, and a seldom turn would miss the minutes of the sweeps.
-    const cron = this.random.chance(seldom ? 0.3 : 0.03) ? MAINTENANCE_NOW_CRON : "* * * * *";
-    if (this.random.chance(seldom ? 0.8 : 0.1)) this.#sweep();
+    const cron = compacts || this.random.chance(seldom ? 0.3 : 0.03) ? MAINTENANCE_NOW_CRON : "* * * * *";
+    if (this.random.chance(seldom ? 0.8 : 0.1)) this.sweep();
     const controller = { scheduledTime: Math.floor(this.scheduler.now), cron, noRetry: () => {} };
     const env = this.bindings("pipeline", process) as never;
     this.scheduler.after(0, process, "cron", () => {
@@ -176,7 +176,8 @@ export class World {
     });
   }
 
-  #sweep(): void {
+  /** As the cron of some hours has it. */
+  sweep(): void {
     const day = (daysAgo: number) => dayOf((this.scheduler.now - daysAgo * 24 * HOUR_MS) * 1_000);
     const kinds: MaintenanceMessage[] = [{ kind: "sweep-lake" }];
     for (const ago of [0, 1]) kinds.push({ kind: "sweep-log", day: day(ago) });

@@ -27,8 +27,6 @@ export interface CallTarget {
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** Longer than objects that nobody names are left alone. */
-const FROZEN_MS = 28 * HOUR_MS;
 
 export class Network {
   readonly scheduler: Scheduler;
@@ -98,10 +96,10 @@ export class Network {
       };
       departs(() => {
         this.#count(name, 1);
-        if (weather.freezes(name)) {
-          const frozenMs = FROZEN_MS + this.random.int(0, HOUR_MS);
-          from.onStuck?.(frozenMs, true);
-          scheduler.after(frozenMs, null, `call ${name} from the ice`, arrive);
+        const hang = weather.hangs(name);
+        if (hang) {
+          from.onStuck?.(hang.ms, hang.withAll);
+          scheduler.after(hang.ms, null, `call ${name} that hung`, arrive);
           return;
         }
         const legMs = this.#legMs(from, name);

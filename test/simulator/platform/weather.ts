@@ -82,6 +82,19 @@ const RATES: Record<Fault, readonly [number, number]> = {
   skew: [0.05, 0.5],
 };
 
+/** Calls to some targets that hang although the run's weather may be fine: what a scenario is made for. */
+export interface Hang {
+  readonly target: RegExp;
+  readonly chance: number;
+  /** So often at most; absent: as often as the chance has it. */
+  readonly times?: number;
+  /** Milliseconds. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Chance that the caller's queue stands still for as long. */
+  readonly withAll: number;
+}
+
 export class Weather {
   readonly random: Random;
   /** Off before the run and once it is to settle. */
@@ -89,20 +102,13 @@ export class Weather {
   /** How often each fault fired, by `fault target`. */
   readonly fired = new Map<string, number>();
   readonly #rates: Partial<Record<Fault, number>> = {};
-  /** One call of a run hangs for more than a day, and its consumer's queue with it: what it had written is swept meanwhile. */
-  #freeze: { readonly target: string; left: number } | null = null;
+  #hangs: (Hang & { left: number })[] = [];
   readonly #focus: number;
   readonly #targets = new Map<string, number>();
 
   constructor(seed: number) {
     this.random = new Random(seed);
     const calm = this.random.chance(0.05);
-    if (this.random.chance(0.08)) {
-      this.#freeze = {
-        target: this.random.pick(["EventLog.commit", "LakeCatalog.append"]),
-        left: this.random.int(1, 8),
-      };
-    }
     this.#focus = this.random.chance(0.6) ? this.random.int(0, FOCI - 1) : -1;
     for (const fault of FAULTS) {
       const [from, to] = RATES[fault];
@@ -120,12 +126,21 @@ export class Weather {
     return true;
   }
 
-  /** Whether this is the call that hangs for more than a day. */
-  freezes(target: string): boolean {
-    if (!this.active || this.#freeze?.target !== target || --this.#freeze.left > 0) return false;
-    this.#freeze = null;
-    this.count("freeze", target);
-    return true;
+  /** From now on. */
+  aim(hangs: readonly Hang[]): void {
+    this.#hangs = hangs.map((hang) => ({ ...hang, left: hang.times ?? Number.POSITIVE_INFINITY }));
+  }
+
+  /** Whether this call hangs because the run is about that. */
+  hangs(target: string): { readonly ms: number; readonly withAll: boolean } | null {
+    if (!this.active) return null;
+    for (const hang of this.#hangs) {
+      if (hang.left <= 0 || !hang.target.test(target) || !this.random.chance(hang.chance)) continue;
+      hang.left--;
+      this.count("hang", target);
+      return { ms: this.random.int(hang.fromMs, hang.toMs), withAll: this.random.chance(hang.withAll) };
+    }
+    return null;
   }
 
   count(fault: string, target: string): void {
@@ -136,7 +151,7 @@ export class Weather {
   /** Turns one kind off for this run: where the world could not settle with it. */
   without(fault: Fault): void {
     delete this.#rates[fault];
-    if (fault === "paused") this.#freeze = null;
+    if (fault === "paused") this.#hangs = this.#hangs.filter(({ toMs }) => toMs < HOUR_MS);
   }
 
   #weight(target: string): number {
@@ -153,3 +168,4 @@ export class Weather {
 }
 
 const FOCI = 5;
+const HOUR_MS = 3_600_000;

@@ -1,0 +1,183 @@
+/**
+ * What a run is about, drawn from its seed. Most runs mix everything; the others are made so that one kind of race, which
+ * a mixture meets once in thousands of runs, comes in every few: a call hangs just where it hurts while the rest goes on.
+ * Mutations name the scenario that is to notice them.
+ */
+import { Random } from "../../scripts/demo/random.ts";
+import type { Hang } from "./platform/weather.ts";
+
+export interface Scenario {
+  readonly name: string;
+  readonly weight: number;
+  /** Chances that the run has segments that go bad, ids in another shape, operators, splits. */
+  readonly damage: number;
+  readonly oddities: number;
+  readonly operations: number;
+  readonly splits: number;
+  /** Operations begun, and of which kinds, by weight. */
+  readonly operationsMax: number;
+  readonly kinds: {
+    readonly correction: number;
+    readonly rebuild: number;
+    readonly fill: number;
+    readonly audit: number;
+  };
+  /** Chance that an acknowledged request is sent once more, and within what time mostly, ms. */
+  readonly repeats: number;
+  readonly repeatWithinMs: number;
+  /** Milliseconds from one sweep, or one compaction, to the next while requests come; null: as the cron likes. */
+  readonly sweepEveryMs: number | null;
+  readonly compactEveryMs: number | null;
+  /** Limits that are tight for certain. */
+  readonly tight: Readonly<Record<string, number>>;
+  readonly hangs: readonly Hang[];
+}
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+
+const MIXED: Scenario = {
+  name: "mixed",
+  weight: 60,
+  damage: 0.15,
+  oddities: 0.3,
+  operations: 0.35,
+  splits: 0.3,
+  operationsMax: 2,
+  kinds: { correction: 5, rebuild: 4, fill: 1, audit: 1 },
+  repeats: 0.12,
+  repeatWithinMs: MINUTE_MS,
+  sweepEveryMs: null,
+  compactEveryMs: null,
+  tight: {},
+  hangs: [],
+};
+
+/** Longer than objects that nobody names are left alone. */
+const FROZEN = { fromMs: 28 * HOUR_MS, toMs: 29 * HOUR_MS, withAll: 1 } as const;
+
+export const SCENARIOS: readonly Scenario[] = [
+  MIXED,
+  {
+    // Old and new edges, pipelines and objects side by side, and the same events by both.
+    ...MIXED,
+    name: "split",
+    weight: 6,
+    damage: 0,
+    splits: 1,
+    operations: 0.1,
+    repeats: 0.6,
+    repeatWithinMs: 15 * SECOND_MS,
+    hangs: [
+      { target: /^EventLog\.(commit|filter|partWith)$/, chance: 0.15, fromMs: SECOND_MS, toMs: MINUTE_MS, withAll: 0 },
+    ],
+  },
+  {
+    // Objects that are written, and named only when a sweep has come by.
+    ...MIXED,
+    name: "sweep",
+    weight: 5,
+    operations: 0.2,
+    sweepEveryMs: 8 * SECOND_MS,
+    hangs: [
+      {
+        target: /^(EventLog\.commit|LakeCatalog\.(append|replace|stage))$/,
+        chance: 0.3,
+        fromMs: SECOND_MS,
+        toMs: 40 * SECOND_MS,
+        withAll: 0.5,
+      },
+    ],
+  },
+  {
+    // One call hangs for more than a day, and its consumer's queue with it.
+    ...MIXED,
+    name: "freeze",
+    weight: 5,
+    damage: 0,
+    operations: 0.1,
+    splits: 0.1,
+    hangs: [{ target: /^(EventLog\.commit|LakeCatalog\.append)$/, chance: 0.2, times: 1, ...FROZEN }],
+  },
+  {
+    ...MIXED,
+    name: "compaction",
+    weight: 4,
+    damage: 0.05,
+    compactEveryMs: 6 * SECOND_MS,
+    tight: { compactAboveFiles: 2, compactInputs: 3 },
+    hangs: [
+      {
+        target: /^LakeCatalog\.(replace|append|swap)$/,
+        chance: 0.3,
+        fromMs: SECOND_MS,
+        toMs: 30 * SECOND_MS,
+        withAll: 0.2,
+      },
+    ],
+  },
+  {
+    // A sink took a segment, or is about to, and it goes bad; what was left out comes back.
+    ...MIXED,
+    name: "holes",
+    weight: 7,
+    damage: 1,
+    oddities: 0,
+    operations: 0.25,
+    hangs: [
+      {
+        target:
+          /^(SinkCursor\.advance|LakeCatalog\.append|MinuteRollup\.apply|UserTimeline\.append|EventLog\.redrive)$/,
+        chance: 0.1,
+        fromMs: 20 * SECOND_MS,
+        toMs: 6 * MINUTE_MS,
+        withAll: 0.2,
+      },
+    ],
+  },
+  {
+    // A rule is raised between the reading of a step and its effect.
+    ...MIXED,
+    name: "rules",
+    weight: 7,
+    damage: 0,
+    operations: 1,
+    operationsMax: 4,
+    kinds: { correction: 8, rebuild: 1, fill: 0, audit: 1 },
+    compactEveryMs: 20 * SECOND_MS,
+    tight: { compactAboveFiles: 2 },
+    hangs: [
+      {
+        target: /^(LakeCatalog\.(append|replace|swap)|MinuteRollup\.apply|UserTimeline\.append|EventLog\.raise)$/,
+        chance: 0.12,
+        fromMs: 5 * SECOND_MS,
+        toMs: 3 * MINUTE_MS,
+        withAll: 0.7,
+      },
+    ],
+  },
+  {
+    ...MIXED,
+    name: "rebuilds",
+    weight: 6,
+    damage: 0.05,
+    operations: 1,
+    operationsMax: 4,
+    kinds: { correction: 1, rebuild: 8, fill: 1, audit: 0 },
+    hangs: [
+      {
+        target:
+          /^(LakeCatalog\.stage|MinuteRollup\.(add|apply|swap)|SinkCursor\.(advance|switchTo)|EventLog\.(turned|reached)|ReplayDesk\.save)$/,
+        chance: 0.1,
+        fromMs: SECOND_MS,
+        toMs: 2 * MINUTE_MS,
+        withAll: 0.3,
+      },
+    ],
+  },
+];
+
+export function scenarioOf(seed: number): Scenario {
+  return new Random(seed ^ 0x0dd5_0f_1e).weighted(SCENARIOS);
+}
