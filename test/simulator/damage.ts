@@ -83,8 +83,35 @@ export function planRedrives(world: World, random: Random, delayMs: number, roun
   });
 }
 
+/** What was left out and has not come back, in all sinks. */
+export function openHoles(world: World): Promise<number> {
+  return world.ask(async (bindings) => {
+    let open = 0;
+    for await (const _ of holesOf(world, depsOf(world, bindings as unknown as Env))) open++;
+    return open;
+  });
+}
+
 async function redriveAll(world: World, env: Env): Promise<void> {
-  const deps: RedriveDeps = {
+  const deps = depsOf(world, env);
+  for await (const hole of holesOf(world, deps)) {
+    const answer = await redriveHole(hole, null, deps);
+    world.weather.count("redrive", answer?.ok ? "done" : `refused: ${answer?.error.cause}`);
+  }
+}
+
+async function* holesOf(world: World, deps: RedriveDeps) {
+  for (let shard = 0; shard < world.shards; shard++) {
+    for (const sink of SINKS satisfies readonly SinkName[]) {
+      for (const { seq, redrivenAs } of await holeKeeper(deps, sink, shard).holes(shard)) {
+        if (redrivenAs === null) yield { sink, shard, seq };
+      }
+    }
+  }
+}
+
+function depsOf(world: World, env: Env): RedriveDeps {
+  return {
     bucket: env.BUCKET,
     logs: env.EVENT_LOG,
     cursors: env.SINK_CURSOR,
@@ -95,15 +122,6 @@ async function redriveAll(world: World, env: Env): Promise<void> {
     shards: world.shards,
     now: () => Date.now(),
   };
-  for (let shard = 0; shard < world.shards; shard++) {
-    for (const sink of SINKS satisfies readonly SinkName[]) {
-      for (const { seq, redrivenAs } of await holeKeeper(deps, sink, shard).holes(shard)) {
-        if (redrivenAs !== null) continue;
-        const answer = await redriveHole({ sink, shard, seq }, null, deps);
-        world.weather.count("redrive", answer?.ok ? "done" : `refused: ${answer?.error.cause}`);
-      }
-    }
-  }
 }
 
 function afterMs(world: World, delayMs: number, run: () => void): void {

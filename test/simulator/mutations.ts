@@ -7,6 +7,8 @@ import type { Mutation } from "./hooks.ts";
 export interface NamedMutation extends Mutation {
   /** What is gone. */
   readonly name: string;
+  /** The scenario that is to notice it, tried before all others. */
+  readonly scenario?: string;
 }
 
 const SHARD_LOG = "durable-objects/event-log/shard-log.ts";

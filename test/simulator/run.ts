@@ -44,9 +44,8 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
   const scenario = scenarioOf(seed);
   world.weather.count("scenario", scenario.name);
   world.weather.aim(scenario.hangs);
-  // Not both: what replaces an event and stands in a hole is not settled when it comes back.
   const damages = random.chance(scenario.damage);
-  const traffic = new Traffic(world, !damages && random.chance(scenario.oddities), scenario);
+  const traffic = new Traffic(world, random.chance(scenario.oddities), scenario);
   const operates = random.chance(scenario.operations);
   const restoreLimits = tightenLimits(random, world.weather, operates, scenario.tight);
   const operations = new Operations(world, scenario.kinds);

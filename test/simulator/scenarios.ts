@@ -123,7 +123,6 @@ export const SCENARIOS: readonly Scenario[] = [
     name: "holes",
     weight: 7,
     damage: 1,
-    oddities: 0,
     operations: 0.25,
     hangs: [
       {

@@ -8,7 +8,7 @@ import { dayOf } from "../../r2-layout/time.ts";
 import type { Random } from "../../scripts/demo/random.ts";
 import type { AuditEnv } from "./audit.ts";
 import { ledgerOf } from "./audit-ledger.ts";
-import { planRedrives } from "./damage.ts";
+import { openHoles, planRedrives } from "./damage.ts";
 import type { Operations } from "./operations.ts";
 import type { Bindings } from "./platform/objects.ts";
 import type { Traffic } from "./traffic.ts";
@@ -19,6 +19,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 /** A world that moves for longer than this without faults does not settle. */
 const SETTLE_MS = 4 * DAY_MS;
+const REDRIVE_ROUNDS = 4;
 const EVENTS_MAX = 400_000;
 
 /** @throws Error where it never comes to rest */
@@ -31,9 +32,12 @@ export async function settle(world: World, traffic: Traffic, operations: Operati
   if (random.chance(operations.jobs.size > 0 ? 0.5 : 0.1)) await caughtUp(world, until);
   traffic.sayLastWords();
   await caughtUp(world, until);
-  if (world.damaged.size > 0 && random.chance(0.8)) {
-    planRedrives(world, random, 0, 1);
-    await caughtUp(world, until);
+  if (world.damaged.size > 0 && random.chance(0.85)) {
+    // What came back may have gone bad itself.
+    for (let round = 0; round < REDRIVE_ROUNDS && (await openHoles(world)) > 0; round++) {
+      planRedrives(world, random, 0, 1);
+      await caughtUp(world, until);
+    }
   }
   if (traffic.hasTwins) {
     const days = new Set<string>();
