@@ -145,7 +145,8 @@ export class CursorTable {
     const stood = { generation: live, cursor: left.cursor };
     if (live === generation) return stood;
     if (cursor > left.cursor) this.#holes.forget(shard, left.cursor, cursor);
-    const counts = cursor === left.cursor ? left.counts : this.#countsAt(shard, generation, cursor, met);
+    const counts =
+      this.#leftCounts(shard, generation, cursor) ?? countsHere(left, cursor) ?? this.#countsOf(shard, cursor, met);
     this.#generations.switch(shard, generation, left);
     this.#sql.exec(
       `INSERT OR IGNORE INTO sink_cursor (shard, cursor, token, owner, ttl_ms, expires_at, events, quarantined, moved_at)
@@ -167,13 +168,17 @@ export class CursorTable {
     return stood;
   }
 
-  #countsAt(shard: number, generation: number, cursor: number, met: AppliedCounts | undefined): PassedCounts {
+  /** As the generation was left at this cursor; null where it was not. */
+  #leftCounts(shard: number, generation: number, cursor: number): PassedCounts | null {
     const known = this.#generations.leftAt(shard, generation, cursor);
+    if (!known) return null;
     const holes = this.#leftOut(shard, cursor);
-    if (known) {
-      if (known.holes.events === holes.events && known.holes.quarantined === holes.quarantined) return known.counts;
-      throw new RangeError(`holes: below ${cursor} of shard ${shard} lines were left out that this generation has`);
-    }
+    if (known.holes.events === holes.events && known.holes.quarantined === holes.quarantined) return known.counts;
+    throw new RangeError(`holes: below ${cursor} of shard ${shard} lines were left out that this generation has`);
+  }
+
+  #countsOf(shard: number, cursor: number, met: AppliedCounts | undefined): PassedCounts {
+    const holes = this.#leftOut(shard, cursor);
     if (!met) throw new RangeError(`what was met up to ${cursor} of shard ${shard} is not known`);
     const counts = { events: met.events - holes.events, quarantined: met.quarantined - holes.quarantined };
     return { ...counts, skipped_events: 0, skipped_quarantined: 0, retracted: 0 };
@@ -246,6 +251,9 @@ export class CursorTable {
     };
   }
 }
+
+const countsHere = (left: { cursor: number; counts: PassedCounts }, cursor: number): PassedCounts | null =>
+  cursor === left.cursor ? left.counts : null;
 
 const countsOf = (row: CursorRow | undefined): PassedCounts => ({
   events: row?.events ?? 0,
