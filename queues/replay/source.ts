@@ -1,6 +1,7 @@
 /**
  * Where a job's rows come from: the log while it has them, the lake for what is older. Rows passed through the rules in
- * force. What the live sink has left out as a hole is left out here too: it comes back as a redrive, or not at all.
+ * force. What the live sink has left out as a hole is left out here too: it comes back as a redrive, or not at all. What the
+ * lake has elsewhere is given where the sink has it (lake-places.ts).
  */
 import type { EventLogApi, EventLogPlacesApi, EventLogRulesApi } from "../../durable-objects/event-log/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
@@ -8,9 +9,18 @@ import type { RecordedHole, SinkName } from "../../durable-objects/sink-cursor/a
 import type { EventRow, QuarantineRow } from "../../r2-layout/event-columns.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
+import { rulesReader } from "../../r2-layout/rule.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
-import { type LogPage, LogReader, type LogStep, type SegmentReader, type ShardRules } from "../read-log.ts";
-import type { Damage, LeftOutPart } from "../read-segment.ts";
+import {
+  type LogPage,
+  LogReader,
+  type LogStep,
+  SegmentDamaged,
+  type SegmentReader,
+  type ShardRules,
+} from "../read-log.ts";
+import { type Damage, type LeftOutPart, readSegment } from "../read-segment.ts";
+import { asTheSinkHasThem, type RedrivenRow } from "./lake-places.ts";
 import type { ReadState, RowOrigin } from "./reads.ts";
 
 export interface SourceRows {
@@ -76,6 +86,7 @@ class LogThenLake implements RowSource {
   readonly #readers = new Map<number, LogReader>();
   readonly #oldest = new Map<number, number>();
   readonly #holes = new Map<string, readonly RecordedHole[]>();
+  readonly #redrives = new Map<string, readonly RedrivenRow[]>();
   #page: { readonly of: string; readonly page: LogPage } | null = null;
   #lakeStep: { readonly of: string; readonly rows: SourceRows } | null = null;
 
@@ -85,7 +96,7 @@ class LogThenLake implements RowSource {
 
   async cut(read: ReadState, sink: SinkName, maxEvents: number): Promise<{ to: number; origin: RowOrigin }> {
     const lakeUntil = await this.#lakeUntil(read, sink);
-    if (read.after < lakeUntil) return { to: await this.#lakeCut(read, lakeUntil, maxEvents), origin: "lake" };
+    if (read.after < lakeUntil) return { to: await this.#lakeCut(read, lakeUntil, maxEvents, sink), origin: "lake" };
     // Before the log is asked: what comes back in between is then left out twice, and not given twice.
     await this.holes(sink, read.shard);
     const { segments, head } = await this.#pageOf(read, sink);
@@ -94,7 +105,7 @@ class LogThenLake implements RowSource {
   }
 
   async rows(read: ReadState, to: number, origin: RowOrigin, sink: SinkName, onDamage?: OnDamage): Promise<SourceRows> {
-    return origin === "lake" ? this.#fromLake(read, to) : this.#fromLog(read, to, sink, onDamage);
+    return origin === "lake" ? this.#fromLake(read, to, sink) : this.#fromLog(read, to, sink, onDamage);
   }
 
   async count(shard: number, after: number, to: number): Promise<number> {
@@ -125,39 +136,77 @@ class LogThenLake implements RowSource {
   }
 
   /** The first page that the lake gives is the cut; its rows are kept for the call that follows. */
-  async #lakeCut(read: ReadState, until: number, maxEvents: number): Promise<number> {
-    const first = await this.#lake(read, Math.min(until, read.to), maxEvents).next();
+  async #lakeCut(read: ReadState, until: number, maxEvents: number, sink: SinkName): Promise<number> {
+    const first = await this.#lake(read, Math.min(until, read.to), maxEvents, sink).next();
     if (first.done) throw new Error(`the lake gave nothing of shard ${read.shard} after ${read.after}`);
     const { to, rules, events } = first.value;
     this.#lakeStep = { of: cutName(read, to), rows: { rules, events, quarantine: [] } };
     return to;
   }
 
-  async #fromLake(read: ReadState, to: number): Promise<SourceRows> {
+  async #fromLake(read: ReadState, to: number, sink: SinkName): Promise<SourceRows> {
     const kept = this.#lakeStep;
     this.#lakeStep = null;
     if (kept?.of === cutName(read, to)) return kept.rows;
     const events: EventRow[] = [];
     let rules = 0;
-    for await (const step of this.#lake(read, to, REPLAY.stepEvents)) {
+    for await (const step of this.#lake(read, to, REPLAY.stepEvents, sink)) {
       for (const row of step.events) events.push(row);
       rules = step.rules;
     }
     return { rules, events, quarantine: [] };
   }
 
-  async *#lake({ shard, after, window }: ReadState, to: number, maxEvents: number) {
+  async *#lake({ shard, after, window }: ReadState, to: number, maxEvents: number, sink: SinkName) {
     const rules = await this.#deps.logs.getByName(shardName(shard)).rules();
-    yield* this.#deps.lakeRows({ shard, after, to, rules, maxEvents, ...(window && { window }) });
+    const steps = this.#deps.lakeRows({ shard, after, to, rules, maxEvents, ...(window && { window }) });
+    if (sink === "lake") return yield* steps;
+    const [own, lake] = [await this.holes(sink, shard), await this.holes("lake", shard)];
+    const holes = { own, lake, oldest: await this.#oldestOf(shard) };
+    const rowsOf = (seq: number) => this.#redriven(shard, seq, rules, own);
+    for await (const step of steps) {
+      yield { ...step, events: await asTheSinkHasThem({ ...step, ...(window && { window }) }, holes, rowsOf) };
+    }
   }
 
-  /** The last seq that is to be read from the lake. */
-  async #lakeUntil({ shard, to, window }: ReadState, sink: SinkName): Promise<number> {
+  /** Less what is an open hole of the sink: it gets that from nowhere. @throws SegmentDamaged */
+  async #redriven(
+    shard: number,
+    seq: number,
+    rules: ShardRules,
+    own: readonly RecordedHole[],
+  ): Promise<readonly RedrivenRow[]> {
+    const hole = own.find((one) => one.seq === seq && one.redrivenAs === null);
+    if (hole?.lines === "all") return [];
+    const of = `${shard}/${seq}/${rules.version}/${hole?.lines ?? ""}`;
+    let rows = this.#redrives.get(of);
+    if (!rows) {
+      const { segments } = await this.#deps.logs.getByName(shardName(shard)).segments(seq - 1, 1);
+      if (segments[0]?.seq !== seq) throw new Error(`the log does not have ${seq} of shard ${shard} any more`);
+      const object = await this.#deps.bucket.get(segments[0].key);
+      const body = object && new Uint8Array(await object.arrayBuffer());
+      const part = readSegment(segments[0], body, shard, hole?.lines ?? [], false);
+      if ("cause" in part) throw new SegmentDamaged(part);
+      const through = rulesReader(rules.rules);
+      rows = part.events.map((was) => ({ was, is: through(was) }));
+      this.#redrives.set(of, rows);
+    }
+    return rows;
+  }
+
+  /** The first seq that the log has. */
+  async #oldestOf(shard: number): Promise<number> {
     let oldest = this.#oldest.get(shard);
     if (oldest === undefined) {
       oldest = (await this.#deps.logs.getByName(shardName(shard)).between(0, 0)).oldest;
       this.#oldest.set(shard, oldest);
     }
+    return oldest;
+  }
+
+  /** The last seq that is to be read from the lake. */
+  async #lakeUntil({ shard, to, window }: ReadState, sink: SinkName): Promise<number> {
+    const oldest = await this.#oldestOf(shard);
     const { lakeCursor } = this.#deps;
     if (!window || !lakeCursor || (await this.#differ(sink, shard, to))) return Math.min(to, oldest - 1);
     return Math.min(to, Math.max(oldest - 1, await lakeCursor(shard)));
