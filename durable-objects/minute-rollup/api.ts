@@ -226,6 +226,8 @@ export interface MinuteRebuildApi {
   revert(job: string): Promise<void>;
   confirm(job: string): Promise<void>;
   discard(job: string): Promise<void>;
+  /** Drops what the job keeps, and leaves the live rows as they are. @returns whether they are those that it has built */
+  abandon(job: string): Promise<boolean>;
   /** Of minutes that start in from..to (ms, half open); newest first, from the place `before` (exclusive) on. */
   changes(
     from: number,

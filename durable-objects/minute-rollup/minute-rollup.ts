@@ -103,6 +103,10 @@ export class MinuteRollup extends DurableObject<MinuteRollupEnv> implements Minu
     this.#tell(this.#transact(() => this.#store.rebuilds.discard(job, Date.now())));
   }
 
+  async abandon(job: string): Promise<boolean> {
+    return this.#transact(() => this.#store.rebuilds.abandon(job, Date.now()));
+  }
+
   async changes(
     from: number,
     to: number,

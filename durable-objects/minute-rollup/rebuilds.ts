@@ -8,6 +8,7 @@
  *     batches   still go to both, so that the old rows stay what they would be
  *     revert    rows that differ change places again; what the job kept is dropped
  *     confirm   the old rows are dropped            discard   the shadow is dropped; after a swap that not all shards made, as revert
+ *     abandon   what is kept is dropped, the live rows stay as they are: confirm or discard, whichever can be
  *
  *     crash anywhere                     each call is one transaction, and says the same when it comes again
  *     live batch between any two calls   in both sides once: it is above u, the job adds what is at or below
@@ -235,6 +236,13 @@ export class Rebuilds {
     }
     this.#end(rebuild ?? neverBegun(job), "discarded", now);
     return null;
+  }
+
+  /** As `MinuteRebuildApi.abandon`. */
+  abandon(job: string, now: number): boolean {
+    const rebuild = this.#find(job) ?? neverBegun(job);
+    if (!isEnded(rebuild)) this.#end(rebuild, rebuild.state === "swapped" ? "confirmed" : "discarded", now);
+    return rebuild.state === "swapped" || rebuild.state === "confirmed";
   }
 
   /** Lets go of builds that nobody has added to for long, and forgets the oldest of those that ended. */

@@ -75,12 +75,13 @@ export type JobState =
   | "cancelled"
   /** What it has half built is let go, then it gives back the rules' turn. */
   | "abandoning"
-  /** Set aside with its rule in force; may be resumed while no later rule is. */
+  /** Set aside. One with a rule leaves it in force, and may be resumed while no later rule is. */
   | "abandoned"
   /** Gave up after `REPLAY.attempts` without progress; may be resumed. */
   | "failed";
 
-export type JobAction = "confirm" | "revert" | "cancel" | "swap" | "resume" | "abandon";
+export const JOB_ACTIONS = ["confirm", "revert", "cancel", "swap", "resume", "leave_out", "abandon"] as const;
+export type JobAction = (typeof JOB_ACTIONS)[number];
 
 /** How much was read, for people. */
 export interface JobMeter {
@@ -111,6 +112,10 @@ export interface Job {
   readonly error: string | null;
   /** Failures since it last moved. */
   readonly attempts: number;
+  /** A replay that came to a segment that nobody can read; whether it was told to go on without such ones. */
+  readonly unreadable: "met" | "left_out" | null;
+  /** What can be asked for, as it is now. */
+  readonly actions: readonly JobAction[];
   /** How it ended, in a word. */
   readonly outcome: string | null;
   /** Milliseconds; null before. */
@@ -170,7 +175,13 @@ export type SaveAnswer =
 export type SliceEnd =
   /** There is more to do, after a pause. */
   | { readonly kind: "more"; readonly inMs: number }
-  | { readonly kind: "failed"; readonly error: string; readonly lasting: boolean }
+  | {
+      readonly kind: "failed";
+      readonly error: string;
+      readonly lasting: boolean;
+      /** A segment of the log cannot be read. */
+      readonly unreadable?: boolean;
+    }
   /** Taken only where the job is still in the state `from`: somebody may have cancelled it. */
   | { readonly kind: "state"; readonly from: JobState; readonly state: JobState; readonly outcome?: string };
 

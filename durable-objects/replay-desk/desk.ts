@@ -42,6 +42,9 @@ import {
 } from "./job-rules.ts";
 import { type DeskJob, type JobPatch, JobTable } from "./job-table.ts";
 
+/** Actions after which failures are counted anew. */
+const ANEW: readonly JobAction[] = ["resume", "leave_out", "abandon"];
+
 const TURN = "turn";
 /** JSON: the sinks that whose turn it is waits for. */
 const ASIDE = "aside";
@@ -106,7 +109,8 @@ export class Desk {
           ...(next.phase !== undefined && { phase: next.phase }),
           ...(next.outcome !== undefined && { outcome: next.outcome }),
           ...(begins && { startedAt: nowMs }),
-          ...((action === "resume" || action === "abandon") && { attempts: 0, failedIn: null }),
+          ...(ANEW.includes(action) && { attempts: 0, failedIn: null }),
+          ...(action === "leave_out" && { unreadable: "left_out" }),
           ...(takesTurn && { endedAt: null }),
           nextAt: isWorking(next.state) ? nowMs : null,
         },
@@ -273,7 +277,11 @@ export class Desk {
     return found?.job.id ?? null;
   }
 
-  #failed({ job }: DeskJob, { error, lasting }: Extract<SliceEnd, { kind: "failed" }>, nowMs: number): void {
+  #failed(
+    { job }: DeskJob,
+    { error, lasting, unreadable }: Extract<SliceEnd, { kind: "failed" }>,
+    nowMs: number,
+  ): void {
     const attempts = job.attempts + 1;
     const free: JobPatch = { owner: null, leaseUntil: 0, attempts, error: error.slice(0, REPLAY.errorChars) };
     if (job.state === "abandoning" && attempts >= REPLAY.attempts) {
@@ -283,7 +291,8 @@ export class Desk {
       return;
     }
     if (lasting && attempts >= REPLAY.attempts) {
-      this.#jobs.patch(job.id, { ...free, state: "failed", failedIn: job.state, nextAt: null }, nowMs);
+      const met = job.unreadable ?? (unreadable ? "met" : null);
+      this.#jobs.patch(job.id, { ...free, state: "failed", failedIn: job.state, unreadable: met, nextAt: null }, nowMs);
       return;
     }
     const waitMs = Math.min(REPLAY.retryMaxMs, REPLAY.retryMs * 2 ** Math.min(attempts - 1, 16));

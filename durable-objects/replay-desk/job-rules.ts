@@ -10,7 +10,11 @@
  *     * only where the swap is to be asked for. Before a swap or a rule any job can be cancelled: cancelling ─> cancelled.
  *       A job that failed can be resumed where it stood, or cancelled where it could have been before. One that failed
  *       between the swaps of two sinks, when nobody can cancel it any more, can be reverted. One with a rule that failed, or
- *       does not move, can be set aside, so that it holds up no other: abandoning ─> abandoned. Its rule stays in force.
+ *       does not move, can be set aside, so that it holds up no other: abandoning ─> abandoned. Its rule stays in force. So can
+ *       a replay that cannot be confirmed, reverted or cancelled: what readers see stays, the rest is let go.
+ *
+ *     A replay that comes to a segment that nobody can read fails, for it would build less than there was. Where the store has
+ *     lost its rows that is better than nothing: `leave_out` has it go on without such segments, and its swap is asked for.
  */
 import type { SinkName } from "../sink-cursor/api.ts";
 import type { Job, JobAction, JobState } from "./api.ts";
@@ -41,6 +45,7 @@ export type JobFacts = Pick<Job, "kind" | "state" | "phase"> & {
   readonly holds: boolean;
   /** The state in which it failed. */
   readonly failedIn: JobState | null;
+  readonly unreadable: Job["unreadable"];
   /** A rule was given out after its swap. */
   readonly overruled: boolean;
   /** Its newest rule is not in every log yet. */
@@ -75,11 +80,19 @@ export function afterAction(job: JobFacts, action: JobAction): Next {
       return refused(`there is nothing to revert: the job is ${job.state}`);
     case "resume":
       return afterResume(job);
+    case "leave_out":
+      return afterLeaveOut(job);
     case "abandon":
       return afterAbandon(job);
     case "cancel":
       return afterCancel(job);
   }
+}
+
+/** Whether an action would be accepted and change something. */
+export function isOffered(job: JobFacts, action: JobAction): boolean {
+  const next = afterAction(job, action);
+  return next.ok && (next.state !== job.state || (next.phase !== undefined && next.phase !== job.phase));
 }
 
 /** Whose turn it is to have rules. */
@@ -96,18 +109,37 @@ const hasFailedInSwap = (job: JobFacts): boolean =>
 
 function afterResume(job: JobFacts): Next {
   if (job.state === "failed") return to(job.failedIn ?? "running");
-  if (job.state !== "abandoned") return refused(`it has not failed: it is ${job.state}`);
+  if (job.state !== "abandoned" || isReplay(job)) return refused(`it has not failed: it is ${job.state}`);
   return job.outruled
     ? refused(`a later rule is in force, and this one was not carried through before it: ${RULE_STAYS}`)
     : { ok: true, state: "running", outcome: null };
 }
 
+function afterLeaveOut(job: JobFacts): Next {
+  if (job.unreadable === "left_out" && job.state === "running") return to("running");
+  if (job.unreadable !== "met" || job.state !== "failed" || job.failedIn !== "running") {
+    return refused("it has not failed because of a segment that cannot be read");
+  }
+  return to("running");
+}
+
 const RULE_STAYS =
   "its rule stays in force: a rebuild of a sink that it has not come to brings that store into the rule's state";
 
+/** States that lead a replay out of its build. */
+const LEAVING: readonly (JobState | null)[] = ["confirming", "reverting", "cancelling"];
+
+const isReplay = ({ kind }: JobFacts): boolean => kind === "fill" || kind === "rebuild";
+
 function afterAbandon(job: JobFacts): Next {
   if (job.state === "abandoning" || job.state === "abandoned") return to(job.state);
-  if (!job.ruled) return refused("it has no rule in the log: cancel it, or revert it where it has swapped");
+  if (isReplay(job)) {
+    const leaving = job.state === "failed" ? job.failedIn : job.state;
+    if (!LEAVING.includes(leaving)) return refused("cancel it, or revert it where it has swapped");
+    if (job.state !== "failed" && !job.halts) return refused(`it moves: it is ${job.state}`);
+    return { ok: true, state: "abandoning", outcome: `abandoned while ${leaving}` };
+  }
+  if (!job.ruled) return refused("it has no rule in the log: cancel it");
   if (job.raising)
     return refused("its rule is not in every shard's log yet, and no later one may be before it: resume it");
   if (job.state !== "failed" && !(job.state === "running" && job.halts)) return refused(`it moves: it is ${job.state}`);
@@ -133,7 +165,7 @@ function afterCancel(job: JobFacts): Next {
  * under the rule, it would no longer tell which rows the rule has changed.
  */
 export function blockedBy(job: JobFacts, turn: Turn | null): string | null {
-  if (turn === null || turn.id === job.id || (job.kind !== "fill" && job.kind !== "rebuild")) return null;
+  if (turn === null || turn.id === job.id || !isReplay(job)) return null;
   const leavesBuild = job.state !== "running" || job.phase === PHASE.restart || job.phase === PHASE.swap;
   if (leavesBuild && (!turn.ruled || turn.aside !== null)) return null;
   const isLetIn = turn.aside?.some((sink) => job.sinks.includes(sink)) && !job.sinks.includes("lake");

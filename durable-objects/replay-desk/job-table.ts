@@ -1,7 +1,8 @@
 /** The desk's tables: jobs, the rule versions given out, what was settled, and marks. Synchronous, one transaction a call. */
 import { REPLAY } from "../../r2-layout/limits.ts";
 import type { Job, JobChange, JobKind, JobMeter, JobSpec, JobState, NewJob, ReplaySpec, Settled } from "./api.ts";
-import type { JobFacts } from "./job-rules.ts";
+import { JOB_ACTIONS } from "./api.ts";
+import { isOffered, type JobFacts } from "./job-rules.ts";
 
 type JobRow = {
   n: number;
@@ -18,6 +19,7 @@ type JobRow = {
   attempts: number;
   outcome: string | null;
   failed_in: JobState | null;
+  unreadable: Job["unreadable"];
   holds: number;
   rules: number;
   key: string | null;
@@ -54,6 +56,7 @@ export interface JobPatch {
   readonly attempts?: number;
   readonly outcome?: string | null;
   readonly failedIn?: JobState | null;
+  readonly unreadable?: Job["unreadable"];
   readonly holds?: boolean;
   readonly token?: number;
   readonly owner?: string | null;
@@ -73,6 +76,7 @@ const COLUMN: Record<keyof JobPatch, string> = {
   attempts: "attempts",
   outcome: "outcome",
   failedIn: "failed_in",
+  unreadable: "unreadable",
   holds: "holds",
   token: "token",
   owner: "owner",
@@ -114,6 +118,9 @@ export class JobTable {
       started_at INTEGER,
       updated_at INTEGER NOT NULL,
       ended_at INTEGER)`);
+    // Added later.
+    const columns = sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('job')").toArray();
+    if (!columns.some(({ name }) => name === "unreadable")) sql.exec("ALTER TABLE job ADD COLUMN unreadable TEXT");
     sql.exec(`CREATE TABLE IF NOT EXISTS rule_version (
       version INTEGER PRIMARY KEY,
       job TEXT NOT NULL,
@@ -298,7 +305,22 @@ export class JobTable {
 const parsed = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
 
 function deskJob(row: JobRow, rules: number, raising: string | null): DeskJob {
-  const ruled = row.kind !== "rebuild" && row.rules > 0;
+  const facts = {
+    id: row.id,
+    kind: row.kind,
+    state: row.state,
+    phase: row.phase,
+    ruled: row.kind !== "rebuild" && row.rules > 0,
+    sinks: (parsed(row.spec) as Partial<ReplaySpec>).sinks ?? [],
+    holds: row.holds === 1,
+    failedIn: row.failed_in,
+    unreadable: row.unreadable,
+    overruled: row.kind === "rebuild" && row.state === "waiting_for_confirmation" && row.rules < rules,
+    raising: raising === row.id,
+    outruled: row.rules < rules,
+    halts: row.waits_for !== null || row.attempts > 0,
+    updatedAt: row.updated_at,
+  };
   return {
     job: {
       id: row.id,
@@ -313,27 +335,15 @@ function deskJob(row: JobRow, rules: number, raising: string | null): DeskJob {
       waitsFor: row.waits_for,
       error: row.error,
       attempts: row.attempts,
+      unreadable: row.unreadable,
+      actions: JOB_ACTIONS.filter((action) => isOffered(facts, action)),
       outcome: row.outcome,
       createdAt: row.created_at,
       startedAt: row.started_at,
       updatedAt: row.updated_at,
       endedAt: row.ended_at,
     },
-    facts: {
-      id: row.id,
-      kind: row.kind,
-      state: row.state,
-      phase: row.phase,
-      ruled,
-      sinks: (parsed(row.spec) as Partial<ReplaySpec>).sinks ?? [],
-      holds: row.holds === 1,
-      failedIn: row.failed_in,
-      overruled: row.kind === "rebuild" && row.state === "waiting_for_confirmation" && row.rules < rules,
-      raising: raising === row.id,
-      outruled: row.rules < rules,
-      halts: row.waits_for !== null || row.attempts > 0,
-      updatedAt: row.updated_at,
-    },
+    facts,
     fingerprint: row.fingerprint ?? "",
     token: row.token,
     owner: row.owner,

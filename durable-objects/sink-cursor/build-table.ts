@@ -17,7 +17,7 @@ type BuildRow = { job: string; generation: number; previous: number; state: Buil
 const FROM: Readonly<Record<BuildState, readonly BuildState[]>> = {
   building: [],
   swapping: ["building"],
-  swapped: ["swapping"],
+  swapped: ["swapping", "reverting"],
   reverting: ["swapped"],
   reverted: ["reverting"],
   confirmed: ["swapped"],

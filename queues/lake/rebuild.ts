@@ -106,6 +106,13 @@ export function createLakeRebuild(deps: LakeRebuildDeps): ReplayTarget {
       else await catalog.discard(id);
       return "done";
     },
+
+    async abandon({ id }) {
+      const { state } = await catalog.staged(id);
+      if (state === "swapped") await catalog.confirm(id);
+      else if (state === "open" || state === "none") await catalog.discard(id);
+      return state === "swapped" || state === "confirmed" ? "built" : "before";
+    },
   };
 }
 

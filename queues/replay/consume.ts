@@ -5,6 +5,7 @@
  */
 import type { Job, JobLease, ReplayDeskApi, SliceEnd } from "../../durable-objects/replay-desk/api.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
+import { SegmentDamaged } from "../read-log.ts";
 import { isLasting } from "./lasting-error.ts";
 import { type Advance, Slice, SliceOver } from "./slice.ts";
 
@@ -60,7 +61,8 @@ async function sliceEnd(lease: JobLease, deps: ReplayDeps): Promise<SliceEnd> {
     if (error instanceof SliceOver) return { kind: "more", inMs: 0 };
     const lasting = isLasting(error);
     console.error(JSON.stringify({ at: "replay", job: job.id, phase: job.phase, lasting, error: String(error) }));
-    return { kind: "failed", error: words(error), lasting };
+    const unreadable = error instanceof SegmentDamaged;
+    return { kind: "failed", error: words(error), lasting, ...(unreadable && { unreadable }) };
   }
 }
 

@@ -1,8 +1,16 @@
 /** `fill`: every sink is handed the range once more, and applies what it lacks. Nothing is built, nothing to swap. */
 import type { ReplaySpec } from "../../durable-objects/replay-desk/api.ts";
+import type { Damage } from "../read-segment.ts";
 import { stepEvents } from "./build-sink.ts";
 import type { ReplayParts } from "./parts.ts";
-import { type ReplayProgress, replayProgress, targetJob, withSink } from "./progress.ts";
+import {
+  type ReplayProgress,
+  replayProgress,
+  targetJob,
+  unreadablePlace,
+  withSink,
+  withUnreadable,
+} from "./progress.ts";
 import { beginRead, type ReadState } from "./reads.ts";
 import { type Advance, MORE, type Slice } from "./slice.ts";
 import { walkReads } from "./walk-reads.ts";
@@ -10,6 +18,7 @@ import { walkReads } from "./walk-reads.ts";
 export async function advanceFill(slice: Slice, parts: ReplayParts): Promise<Advance> {
   const spec = slice.job.spec as ReplaySpec;
   if (slice.job.state === "cancelling") return { kind: "state", state: "cancelled", outcome: "cancelled" };
+  if (slice.job.state === "abandoning") return { kind: "state", state: "abandoned" };
   let progress = replayProgress(slice);
   const replay = targetJob(slice.job, progress, parts.shards);
   const targets = parts.targets(slice.calls);
@@ -21,6 +30,12 @@ export async function advanceFill(slice: Slice, parts: ReplayParts): Promise<Adv
     const { done } = await walkReads(slice, parts.source, progress.sinks[sink]!.reads!, {
       sink,
       maxEvents: stepEvents(target),
+      ...(slice.job.unreadable === "left_out" && {
+        onDamage: async (shard: number, damage: Damage) => {
+          progress = withUnreadable(progress, unreadablePlace(sink, shard, damage));
+          return damage;
+        },
+      }),
       apply: async (step) => {
         const missing = await target.fill(replay, step);
         if (missing === "more") return missing;
@@ -35,7 +50,9 @@ export async function advanceFill(slice: Slice, parts: ReplayParts): Promise<Adv
     if (!done) return MORE;
   }
   const missing = spec.sinks.reduce((sum, sink) => sum + progress.sinks[sink]!.missing, 0);
-  return { kind: "state", state: "done", outcome: missing === 0 ? "nothing was missing" : `${missing} events applied` };
+  const outcome = missing === 0 ? "nothing was missing" : `${missing} events applied`;
+  const lost = progress.unreadable ? `, ${progress.unreadable.events} in segments that cannot be read left out` : "";
+  return { kind: "state", state: "done", outcome: `${outcome}${lost}` };
 }
 
 /** The range as it is now: what comes later comes live. */

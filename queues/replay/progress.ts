@@ -1,6 +1,8 @@
 /** What a fill or a rebuild remembers between slices: plain JSON in the job's row. */
 import type { Job, ReplaySpec } from "../../durable-objects/replay-desk/api.ts";
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import { REPLAY } from "../../r2-layout/limits.ts";
+import type { Damage } from "../read-segment.ts";
 import type { ReadState } from "./reads.ts";
 import type { Slice } from "./slice.ts";
 import { type Looks, NO_LOOKS } from "./stand-back.ts";
@@ -16,6 +18,24 @@ export interface SinkProgress {
   /** `fill`: events that the store lacked. */
   readonly missing: number;
   readonly comparison: ReplayComparison | null;
+  /** What readers have been left with by a job that was abandoned. */
+  readonly left?: "built" | "before";
+}
+
+/** A segment that nobody can read: it was left out, because somebody asked for that. */
+export interface UnreadablePlace {
+  readonly sink: SinkName;
+  readonly shard: number;
+  readonly seq: number;
+  /** With the quarantined. */
+  readonly events: number;
+}
+
+export interface Unreadable {
+  readonly events: number;
+  /** At most `REPLAY.uncorrectedListed`. */
+  readonly places: readonly UnreadablePlace[];
+  readonly more: number;
 }
 
 export interface ReplayProgress {
@@ -28,6 +48,8 @@ export interface ReplayProgress {
    * absent in one that began when this was not kept.
    */
   readonly shards?: number | null;
+  /** Absent: everything could be read. */
+  readonly unreadable?: Unreadable;
   readonly looks: Looks;
   readonly sinks: Readonly<Partial<Record<SinkName, SinkProgress>>>;
 }
@@ -45,6 +67,33 @@ export const freshProgress = (sinks: readonly SinkName[], attempt: number, rules
   looks: NO_LOOKS,
   sinks: Object.fromEntries(sinks.map((sink) => [sink, FRESH])),
 });
+
+export const unreadablePlace = (
+  sink: SinkName,
+  shard: number,
+  { ref, events, quarantined }: Damage,
+): UnreadablePlace => ({
+  ...{ sink, shard, seq: ref.seq },
+  events: events + quarantined,
+});
+
+/** Twice is once. */
+export function withUnreadable<Progress extends Pick<ReplayProgress, "unreadable">>(
+  progress: Progress,
+  place: UnreadablePlace,
+): Progress {
+  const { events, places, more } = progress.unreadable ?? { events: 0, places: [], more: 0 };
+  const isKnown = places.some(
+    ({ sink, shard, seq }) => sink === place.sink && shard === place.shard && seq === place.seq,
+  );
+  if (isKnown) return progress;
+  const sum = events + place.events;
+  const unreadable =
+    places.length < REPLAY.uncorrectedListed
+      ? { events: sum, places: [...places, place], more }
+      : { events: sum, places, more: more + 1 };
+  return { ...progress, unreadable };
+}
 
 export const withSink = (progress: ReplayProgress, sink: SinkName, change: Partial<SinkProgress>): ReplayProgress => ({
   ...progress,

@@ -10,10 +10,15 @@
  *     a live sink leaves out more     its swap is refused ("holes:"): where none has swapped yet, the build begins anew, too
  *     a swap that is refused for good the job fails, and can be reverted: what has swapped is taken back, the rest let go
  *     cancelled while building        `cancelling`: each target lets its build go, then it is `cancelled`
+ *     a segment that cannot be read   the job fails: the build would have less than the live store. Told to leave such segments out
+ *                                     it goes on, names them, and waits for its swap to be asked for
+ *     a target that refuses to        the job fails, and can be abandoned: every target ends it with what its readers see, those that
+ *     confirm, to revert, to let go   refuse even that after the others
  */
 import type { RebuildSpec } from "../../durable-objects/replay-desk/api.ts";
 import { PHASE } from "../../durable-objects/replay-desk/job-rules.ts";
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import type { Damage } from "../read-segment.ts";
 import { buildSink } from "./build-sink.ts";
 import type { ReplayParts } from "./parts.ts";
 import {
@@ -22,7 +27,9 @@ import {
   replayProgress,
   type SinkProgress,
   targetJob,
+  unreadablePlace,
   withSink,
+  withUnreadable,
 } from "./progress.ts";
 import { type Advance, MORE, type Slice } from "./slice.ts";
 import type { More, ReplayJob, ReplayTarget } from "./target.ts";
@@ -36,6 +43,8 @@ export async function advanceRebuild(slice: Slice, parts: ReplayParts): Promise<
       return rebuild.letGo("confirm", { kind: "state", state: "done", outcome: "confirmed" });
     case "reverting":
       return rebuild.letGo("revert", { kind: "state", state: "done", outcome: "reverted" });
+    case "abandoning":
+      return rebuild.abandon();
     default:
       return rebuild.advance();
   }
@@ -68,7 +77,8 @@ class Rebuild {
       }
       if (this.#progress.rules !== this.#slice.rules) return this.#restart();
       for (const sink of this.#spec.sinks) if (!(await this.#build(sink))) return MORE;
-      if (this.#spec.swap === "manual") return { kind: "state", state: "waiting_for_swap" };
+      if (this.#spec.swap === "manual" || this.#progress.unreadable)
+        return { kind: "state", state: "waiting_for_swap" };
       await this.#slice.save({ phase: PHASE.swap, progress: this.#progress });
     }
     for (const sink of this.#spec.sinks) {
@@ -90,6 +100,34 @@ class Rebuild {
     return end;
   }
 
+  /** Sinks that were let go before stay as they are. */
+  async abandon(): Promise<Advance> {
+    const failures: unknown[] = [];
+    for (const sink of this.#spec.sinks.toReversed()) {
+      if (this.#stage(sink).stage === "let_go") continue;
+      let left: "built" | "before" | More;
+      try {
+        left = await this.#targets[sink].abandon(this.#replay());
+      } catch (error) {
+        failures.push(error);
+        continue;
+      }
+      if (left === "more") return MORE;
+      await this.#save(sink, { stage: "let_go", left });
+    }
+    if (failures.length > 0) throw failures[0];
+    await this.#slice.save({ holds: false });
+    const kept = this.#spec.sinks.flatMap((sink) => {
+      const { left } = this.#stage(sink);
+      return left ? `${sink} ${left === "built" ? "stays as it was built" : "stays as it was before"}` : [];
+    });
+    return {
+      kind: "state",
+      state: "abandoned",
+      outcome: [this.#slice.job.outcome, ...kept].filter(Boolean).join(", "),
+    };
+  }
+
   async #leave(sink: SinkName, how: "discard" | "confirm" | "revert"): Promise<unknown | More> {
     const target = this.#targets[sink];
     const replay = this.#replay();
@@ -106,6 +144,13 @@ class Rebuild {
       target: this.#targets[sink],
       replay: this.#replay(),
       source: this.#parts.source,
+      ...(this.#slice.job.unreadable === "left_out" && {
+        onDamage: async (shard: number, damage: Damage) => {
+          // Saved with what is saved next.
+          this.#progress = withUnreadable(this.#progress, unreadablePlace(sink, shard, damage));
+          return damage;
+        },
+      }),
       state: () => this.#stage(sink),
       save: (change) => this.#save(sink, change),
     });

@@ -78,4 +78,9 @@ export interface ReplayTarget {
   confirm(job: ReplayJob): Promise<"done" | "more">;
   /** The build is let go, before its swap, or after one that was made and not noted: then as `revert`. */
   discard(job: ReplayJob): Promise<"done" | "more">;
+  /**
+   * Ends what is left of the job, whatever of it refuses to be confirmed or taken back, so that others can have the store:
+   * readers go on with what they see. @returns what that is
+   */
+  abandon(job: ReplayJob): Promise<"built" | "before" | More>;
 }

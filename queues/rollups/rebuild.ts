@@ -121,6 +121,10 @@ export function createRollupsRebuild(
       await everywhere(job, (target) => target.discard(job.id));
       return "done";
     },
+    async abandon(job) {
+      const swapped = await atOnce(shardsOf(job), (shard) => rollup(shard).abandon(job.id));
+      return swapped.some(Boolean) ? "built" : "before";
+    },
   };
 }
 

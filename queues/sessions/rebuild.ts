@@ -24,5 +24,6 @@ export function createSessionsRebuild(deps: BuildDeps): ReplayTarget {
     revert: (job) => buildOf(job).revert(),
     confirm: (job) => buildOf(job).confirm(),
     discard: (job) => buildOf(job).discard(),
+    abandon: (job) => buildOf(job).abandon(),
   };
 }

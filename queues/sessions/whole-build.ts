@@ -142,11 +142,7 @@ export class WholeBuild {
       throw new RangeError("holes: the live sink has left out more since the build began: begin it anew");
     }
     await this.#move("swapping");
-    await this.#eachShard(async (shard) => {
-      const { cursor } = await this.#cursor(buildGroup(build.generation), shard).status();
-      const met = await this.#deps.logs.getByName(shardName(shard)).count(0, cursor, "sessions");
-      await this.#cursor("sessions", shard).switchTo(build.generation, cursor, met);
-    });
+    await this.#eachShard((shard) => this.#switchForward(shard, build.generation));
     await this.#turnAll();
     await this.#move("swapped");
   }
@@ -186,8 +182,47 @@ export class WholeBuild {
     return this.#letGo(build.generation);
   }
 
+  /**
+   * Where some cursors feed one build and some the other all go back; and where one of them refuses, because lines were left
+   * out since that the old build has, all go forward.
+   * @throws RangeError (`holes:`) where one refuses that, too: then a build of everything is what brings them together
+   */
+  async abandon(): Promise<"built" | "before" | More> {
+    const build = await this.#build();
+    const isBuilt = build?.state === "swapped" || build?.state === "confirmed";
+    if (!isBuilt) {
+      try {
+        return (await this.discard()) === "more" ? "more" : "before";
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.startsWith("holes:")) throw error;
+        await this.#goForward(build!);
+      }
+    }
+    return (await this.confirm()) === "more" ? "more" : "built";
+  }
+
+  async #goForward({ generation }: Build): Promise<void> {
+    await this.#eachShard(async (shard) => {
+      const live = this.#cursor("sessions", shard);
+      const { generation: fed = 0, left = [] } = await live.status();
+      const place = left.find((one) => one.generation === generation);
+      if (fed === generation) return;
+      if (place) await live.switchTo(generation, place.cursor);
+      else await this.#switchForward(shard, generation);
+    });
+    await this.#turnAll();
+    await this.#move("swapped");
+  }
+
   async #begin(): Promise<Build> {
     return this.#builds().beginBuild(this.#job.id, await this.#leftOut());
+  }
+
+  /** To where the build has come. */
+  async #switchForward(shard: number, generation: number): Promise<void> {
+    const { cursor } = await this.#cursor(buildGroup(generation), shard).status();
+    const met = await this.#deps.logs.getByName(shardName(shard)).count(0, cursor, "sessions");
+    await this.#cursor("sessions", shard).switchTo(generation, cursor, met);
   }
 
   /** Whatever the live sink has left out: it is the same as long as nothing is added. */

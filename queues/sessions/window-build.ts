@@ -131,6 +131,13 @@ export class WindowBuild {
     return this.#forgetAll(await this.#move("discarded"));
   }
 
+  async abandon(): Promise<"built" | "before" | More> {
+    const build = await this.#build();
+    const isBuilt = build?.state === "swapped" || build?.state === "confirmed";
+    const ended = await (isBuilt ? this.confirm() : this.discard());
+    return ended === "more" ? "more" : isBuilt ? "built" : "before";
+  }
+
   async #begin(): Promise<Build> {
     const { shards, from, to, range } = this.#job;
     const ranges: Range[] = [];

@@ -367,6 +367,71 @@ it("a job that was set aside is not resumed once the lake was built under its ru
   expect(await desk().act("c", "resume")).toMatchObject({ detail: expect.stringContaining("r has built the lake") });
 });
 
+describe("a replay that cannot be ended", () => {
+  const fail = async (id: string, attempts: number = REPLAY.attempts, unreadable = false) => {
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      const { token } = await leased(id);
+      await desk().release(id, token, {
+        kind: "failed",
+        error: "no",
+        lasting: true,
+        ...(unreadable && { unreadable }),
+      });
+    }
+  };
+  const offered = async (id: string) => (await desk().job(id))!.actions;
+
+  it("is abandoned once it has failed while it was confirmed, reverted or cancelled, and its sinks are free", async () => {
+    for (const kind of ["fill", "rebuild"] as const) {
+      await created(kind, replay({ kind } as never));
+      expect(await offered(kind)).toEqual(["cancel"]);
+      await desk().act(kind, "cancel");
+      expect(await offered(kind)).toEqual([]);
+      await fail(kind, 1);
+      expect(await offered(kind)).toEqual(["abandon"]);
+      await fail(kind, REPLAY.attempts - 1);
+      expect(await offered(kind)).toEqual(["cancel", "resume", "abandon"]);
+      expect((await desk().create({ id: "next", spec: replay() })).kind).toBe("busy");
+      expect(await desk().act(kind, "abandon")).toMatchObject({ job: { outcome: "abandoned while cancelling" } });
+      const { token } = await leased(kind);
+      await desk().release(kind, token, { kind: "state", from: "abandoning", state: "abandoned" });
+      expect(await desk().job(kind)).toMatchObject({ state: "abandoned", actions: [], endedAt: expect.any(Number) });
+    }
+    await created("next", replay());
+  });
+
+  it("keeps no rule waiting: neither while it lets go nor afterwards", async () => {
+    await created("r", replay());
+    const { token } = await leased("r");
+    await desk().save("r", token, { holds: true });
+    await desk().release("r", token, { kind: "state", from: "running", state: "waiting_for_confirmation" });
+    await desk().act("r", "confirm");
+    await fail("r");
+    await created("c", correction);
+    await desk().act("c", "confirm");
+    const rule = await leased("c");
+    await desk().act("r", "abandon");
+    expect(await desk().takeRule("c", rule.token, "a")).toEqual({ waitsFor: "job r" });
+    const letsGo = await leased("r");
+    await desk().release("r", letsGo.token, { kind: "state", from: "abandoning", state: "abandoned" });
+    expect(await desk().takeRule("c", rule.token, "a")).toEqual({ version: 1 });
+  });
+
+  it("because it has come to a segment that nobody can read goes on without it, if that is asked for, and only then", async () => {
+    await created("r", replay());
+    await fail("r");
+    expect(await offered("r")).toEqual(["cancel", "resume"]);
+    expect(await desk().act("r", "leave_out")).toMatchObject({ kind: "refused", detail: expect.any(String) });
+    await desk().act("r", "resume");
+    await fail("r", REPLAY.attempts, true);
+    expect(await offered("r")).toEqual(["cancel", "resume", "leave_out"]);
+    expect(await desk().act("r", "leave_out")).toMatchObject({ job: { state: "running", unreadable: "left_out" } });
+    // Asked twice, it is asked once.
+    expect((await desk().act("r", "leave_out")).kind).toBe("accepted");
+    expect((await leased("r")).job.attempts).toBe(0);
+  });
+});
+
 it("counts what was settled once, with the change that says so", async () => {
   await created("s", settlement);
   const { token } = await leased("s");

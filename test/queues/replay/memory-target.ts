@@ -111,6 +111,15 @@ export class MemoryTarget implements ReplayTarget {
     return "done";
   }
 
+  async abandon(job: ReplayJob): Promise<"built" | "before" | "more"> {
+    if (this.#more-- > 0) return "more";
+    const isBuilt = this.old !== null || this.confirmed.includes(job.id);
+    this.old = null;
+    this.builds.delete(job.id);
+    this.ended.add(job.id);
+    return isBuilt ? "built" : "before";
+  }
+
   async discard(job: ReplayJob): Promise<"done" | "more"> {
     if (this.#more-- > 0) return "more";
     this.builds.delete(job.id);

@@ -324,6 +324,26 @@ describe("a rebuild", () => {
     await expectFolded(log);
   });
 
+  it.each([true, false])(
+    "abandoned leaves the live rows as they are, swapped or not (%s), and its minutes to others",
+    async (swapped) => {
+      const log = new TestLog(0);
+      log.append([at(HOUR)], HOUR);
+      await drainLive(log, undefined, FINAL);
+      const target = targetOf([log]);
+      const [job, other] = [jobOf("job", [log]), jobOf("other", [log])];
+      await build(target, job, [log], 1);
+      if (swapped) await target.swap(job);
+      const before = await statesOf(0);
+      for (let twice = 0; twice < 2; twice++) expect(await target.abandon(job)).toBe(swapped ? "built" : "before");
+      expect(await statesOf(0)).toEqual(before);
+      await build(target, other, [log], 1);
+      await target.swap(other);
+      await expect(target.plan(job)).rejects.toThrow("has been");
+      await expectFolded(log);
+    },
+  );
+
   it("puts back what was swapped in some shards only, where its job is cancelled then", async () => {
     const log = new TestLog(0);
     log.append([at(HOUR)], HOUR);

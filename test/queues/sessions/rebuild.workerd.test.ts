@@ -221,6 +221,40 @@ describe("promise 4: timelines that are built anew", () => {
     expect((await cursor.status()).generation).toBeUndefined();
   });
 
+  it.each([
+    ["in all shards", 2],
+    ["in one shard, and the other has gone back", 1],
+  ])("that can no longer be taken back %s stay as they were built, once they are abandoned", async (_, holes) => {
+    const log = new TestLog(2);
+    for (const shard of [0, 1]) await log.commit(shard, [{ user_id: "ann" }]);
+    for (const shard of [0, 1]) await drain(log, shard);
+    const job = jobOf("job", log);
+    await buildAll(job, log, () => target(log));
+    for (const shard of [0, 1]) await log.commit(shard, [{ user_id: "ann" }]);
+    for (const shard of [0, 1]) await drain(log, shard);
+    // The live sinks are ahead of the build, and pass in it over what they have passed before.
+    await target(log).swap(job);
+    for (let shard = 0; shard < holes; shard++) {
+      const cursor = cursorOf(shard);
+      const { token } = (await cursor.lease("sink", 1_000))!;
+      const counts = { events: 1, quarantined: 0 };
+      const hole = { seq: 2, lines: "all", of: 1, ...counts, cause: "step_refused", detail: "", key: "" } as const;
+      await cursor.decide(shard, token, 1, hole);
+      await cursor.advance(token, 1, 2, { events: 0, quarantined: 0 });
+      await cursor.release(token);
+    }
+    await expect(untilDone(() => target(log).revert(job))).rejects.toThrow(/holes:/);
+    expect(await untilDone(() => target(log).abandon(job))).toBe("built");
+    expect(await liveGeneration()).toBe(1);
+    for (const shard of [0, 1]) {
+      await drain(log, shard);
+      expect(await cursorOf(shard).status()).toMatchObject({ generation: 1, cursor: 2 });
+    }
+    expect((await timelineOf({ kind: "user", id: "ann" }, 1).profile()).events).toBe(4 - holes);
+    expect((await timelineOf({ kind: "user", id: "ann" }).profile()).events).toBe(0);
+    expect(await listsLeft()).toBe(0);
+  });
+
   it("take the events of a shard that a split made after their swap", async () => {
     const log = new TestLog(2);
     await log.commit(0, [{ user_id: "ann" }]);
