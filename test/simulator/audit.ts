@@ -17,7 +17,7 @@ import { REPLAY } from "../../r2-layout/limits.ts";
 import type { SinkName } from "../../r2-layout/sinks.ts";
 import { auditLedger } from "./audit-ledger.ts";
 import { auditLake, auditRollups, auditTimelines } from "./audit-stores.ts";
-import { type LogModel, readLogModel, rowsOf } from "./log-model.ts";
+import { type LoggedLine, type LogModel, readLogModel, rowsOf } from "./log-model.ts";
 import type { Traffic } from "./traffic.ts";
 import type { World } from "./world.ts";
 
@@ -50,9 +50,9 @@ export async function audit(world: World, traffic: Traffic): Promise<string[]> {
     const env = bindings as unknown as AuditEnv;
     const bytesOf = (key: string) => world.originals.get(key) ?? world.bucket.objects.get(key)?.bytes ?? null;
     const model = await readLogModel(world, env.EVENT_LOG, bytesOf, fail);
-    auditLog(model, traffic, fail);
     const leftOut = {} as Record<SinkName, LeftOut>;
     for (const sink of SINKS) leftOut[sink] = await holesOf(world, env, model, sink, fail);
+    auditLog(model, traffic, leftOut, fail);
     const rows = (sink: SinkName) => rowsOf(model, sink, leftOut[sink].lines);
     await auditLake(world, env, rows("lake"), fail);
     // What a rule could not reach, because a segment was bad just then, a store keeps as it was; the job says so.
@@ -78,7 +78,7 @@ async function uncorrectedIn(env: AuditEnv): Promise<Set<SinkName>> {
 }
 
 /** What was acknowledged is in the log, what is in the log was sent, and one copy of each event is in force. */
-function auditLog(model: LogModel, traffic: Traffic, fail: Fail): void {
+function auditLog(model: LogModel, traffic: Traffic, leftOut: Readonly<Record<SinkName, LeftOut>>, fail: Fail): void {
   /** By shard, id and label: a dedup window has each once. */
   const owners = new Map<string, string>();
   const logged = new Set<string>();
@@ -102,9 +102,12 @@ function auditLog(model: LogModel, traffic: Traffic, fail: Fail): void {
     if (acknowledged && !logged.has(key)) fail(`acknowledged and not in the log: ${key.split("\n").at(-1)}`);
     const copies = inForce.get(key) ?? 0;
     if (copies <= 1 && (settled.has(key) || !logged.has(key))) continue;
-    const places = model.lines
-      .filter(({ text }) => lines.has(text))
-      .map(({ shard, seq, text }) => `${shard}/${seq} ${lines.get(text) || "unlabelled"}`);
+    const all = model.lines.filter(({ text }) => lines.has(text));
+    // What is in a hole is looked for once it has come back.
+    const isOut = ({ shard, seq, line }: LoggedLine) =>
+      SINKS.some((sink) => leftOut[sink].lines.has(`${shard}/${seq}/${line}`));
+    if (all.some(isOut)) continue;
+    const places = all.map(({ shard, seq, text }) => `${shard}/${seq} ${lines.get(text) || "unlabelled"}`);
     fail(`${copies} copies in force of ${key.split("\n").at(-1)}: ${places.join(", ")}`);
   }
 }

@@ -16,10 +16,10 @@ const CODEC = pathToFileURL(join(import.meta.dirname, "codec/")).href;
 
 const ZLIB = new URL("zlib.ts", CODEC).href;
 
-/** Texts of one file that are replaced; each must occur exactly once. */
+/** Texts that are replaced, in this file where none is named; each must occur there exactly once. */
 export interface Mutation {
   readonly file: string;
-  readonly edits: readonly (readonly [find: string, replace: string])[];
+  readonly edits: readonly (readonly [find: string, replace: string, file?: string])[];
 }
 
 declare global {
@@ -69,7 +69,8 @@ export function monotonicFactory(prng) {
 const ITTY = "export const createDurable = () => class {};";
 
 export function installHooks(mutation: Mutation | null = null): void {
-  const mutated = mutation && pathToFileURL(join(ROOT, mutation.file)).href;
+  const editsOf = (url: string) =>
+    mutation?.edits.filter(([, , file = mutation.file]) => pathToFileURL(join(ROOT, file)).href === url) ?? [];
   const byUrl = <T>(files: Readonly<Record<string, T>>) =>
     new Map(Object.entries(files).map(([file, value]) => [pathToFileURL(join(ROOT, file)).href, value]));
   const [stateful, tightened] = [byUrl(STATEFUL), byUrl(TIGHTENED)];
@@ -93,9 +94,10 @@ export function installHooks(mutation: Mutation | null = null): void {
       if (url === "simulated:wasm") return { format: "module", source: "export default null;", shortCircuit: true };
       if (url === "simulated:itty") return { format: "module", source: ITTY, shortCircuit: true };
       if (url === "simulated:ulidx") return { format: "module", source: ULIDX, shortCircuit: true };
-      if (url !== mutated && !stateful.has(url) && !tightened.has(url)) return next(url, context);
+      const edits = editsOf(url);
+      if (edits.length === 0 && !stateful.has(url) && !tightened.has(url)) return next(url, context);
       let source = `${readFileSync(fileURLToPath(url), "utf8")}\n${stateful.get(url) ?? ""}`;
-      if (url === mutated) for (const [find, replace] of mutation!.edits) source = replacedOnce(source, find, replace);
+      for (const [find, replace] of edits) source = replacedOnce(source, find, replace);
       for (const [name, tight] of Object.entries(tightened.get(url) ?? {})) {
         source = `${replacedOnce(source, `const ${name} = `, `let ${name} = `)}
 const real_${name} = ${name};

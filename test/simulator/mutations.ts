@@ -21,6 +21,10 @@ const CATALOG = "durable-objects/lake-catalog/lake-catalog.ts";
 const ROLLUPS = "durable-objects/minute-rollup/rollup-store.ts";
 const TIMELINE = "durable-objects/user-timeline/timeline.ts";
 const SENDER = "workers/edge/event-sender.ts";
+const WHOLE_BUILD = "queues/sessions/whole-build.ts";
+const STAGED = "durable-objects/lake-catalog/staged-changes.ts";
+const REBUILDS = "durable-objects/minute-rollup/rebuilds.ts";
+const DESK = "durable-objects/replay-desk/desk.ts";
 
 export const MUTATIONS: readonly NamedMutation[] = [
   {
@@ -30,6 +34,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "log: an old segment is refused as stale",
+    scenario: "freeze",
     file: SHARD_LOG,
     edits: [['if (segment && segment.writtenAt + LOG.staleSegmentMs <= nowMs) return { kind: "stale" };', ""]],
   },
@@ -60,6 +65,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "window: inputs stay live until the merged run is",
+    scenario: "split",
     file: RUNS,
     edits: [
       [
@@ -125,6 +131,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "cursor: a move has the newest token",
+    scenario: "holes",
     file: CURSORS,
     edits: [
       [
@@ -141,6 +148,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   {
     // Both: without the first alone, the second refuses.
     name: "catalog: a replacement is refused where an input is gone, or its rows are others",
+    scenario: "compaction",
     file: CATALOG,
     edits: [
       [
@@ -155,22 +163,26 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "catalog: a file with an old key is refused",
+    scenario: "freeze",
     file: CATALOG,
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code.
     edits: [["throw new RangeError(`${file.key} is too old to be added`);", "return;"]],
   },
   {
     name: "sweep: young objects are left alone",
+    scenario: "sweep",
     file: "queues/maintenance/sweep.ts",
     edits: [["nowMs - uploaded.getTime() > LOG.orphanGraceMs", "nowMs - uploaded.getTime() > 0"]],
   },
   {
     name: "sweep: the log is asked before an object goes",
+    scenario: "sweep",
     file: "durable-objects/event-log/segment-table.ts",
     edits: [["return this.#nowhere(keys.filter((key) => !named.has(key)));", "return [...keys];"]],
   },
   {
     name: "sweep: the catalog is asked before a file goes",
+    scenario: "sweep",
     file: CATALOG,
     edits: [["return keys.filter((key) => !this.#files.has(key) && !this.#staging.has(key));", "return [...keys];"]],
   },
@@ -221,6 +233,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "edge: a void is said until a message with it is on the queue",
+    scenario: "split",
     file: SENDER,
     edits: [
       [
@@ -236,11 +249,13 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "split: the parent refuses what is grouped by an older number",
+    scenario: "split",
     file: SHARD_LOG,
     edits: [["if (commit.epoch !== epoch || (epoch > 0 && !commit.shards))", "if (commit.epoch > epoch)"]],
   },
   {
     name: "split: a child asks its parent for ids of before",
+    scenario: "split",
     file: "durable-objects/event-log/inheritance.ts",
     edits: [
       [
@@ -251,26 +266,35 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "split: the parent is told before the child takes its first event",
+    scenario: "split",
     file: "durable-objects/event-log/inheritance.ts",
     edits: [["if (parent === null || settled) return;", "if (parent !== 1e9 || settled) return;"]],
   },
   {
     name: "split: a part names the ids that it had before",
+    scenario: "split",
     file: "queues/fan-out/route.ts",
     edits: [["const earlier = shards.slice(header.epoch, -1).map(idUnder);", "const earlier: Uint8Array[] = [];"]],
   },
   {
-    name: "rules: an append that knows an older rule is refused",
+    // Both: a file that says by itself which rules it has passed is found by the correction, however it came in.
+    name: "rules: an append that knows an older rule is refused, and its files say which they passed",
+    scenario: "rules",
     file: CATALOG,
     edits: [
       [
         'if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };\n      const moved',
         "const moved",
       ],
+      [
+        "for (const file of add) this.#files.add(file, snapshot, rules);",
+        "for (const file of add) this.#files.add(file, snapshot, this.#rules.newest);",
+      ],
     ],
   },
   {
     name: "rules: a compaction that knows an older rule is refused",
+    scenario: "rules",
     file: CATALOG,
     edits: [
       [
@@ -282,32 +306,38 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rules: a batch that knows an older rule is refused by the rollups",
+    scenario: "rules",
     file: ROLLUPS,
     edits: [["if (rules < before.rules) return", "if (rules < 0) return"]],
   },
   {
     name: "rules: an append that knows an older rule is refused by a timeline",
+    scenario: "rules",
     file: "durable-objects/user-timeline/subject-state.ts",
     edits: [["if (rules >= this.#rules) return;", "if (rules >= 0) return;"]],
   },
   {
     name: "rules: the stores' fences come before their rewriting",
+    scenario: "rules",
     file: "workers/pipeline/replays.ts",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code.
-    edits: [["await everyShard((shard) => rollups.getByName(`core:${shardName(shard)}`).raise(version));", ""]],
+    edits: [["await eachShard(shards, (shard) => rollups.getByName(`core:${shardName(shard)}`).raise(version));", ""]],
   },
   {
     name: "rules: one that a shard has keeps its place",
+    scenario: "rules",
     file: SHARD_LOG,
     edits: [["const known = this.places.seqOfRule(rule);\n    if (known !== null) return known;", ""]],
   },
   {
     name: "redrive: what was committed once keeps its seq",
+    scenario: "holes",
     file: SHARD_LOG,
     edits: [['if (known !== null) return { kind: "committed", seq: known };', "void known;"]],
   },
   {
     name: "redrive: lines that came back before are refused",
+    scenario: "holes",
     file: SHARD_LOG,
     edits: [
       ['if (known !== null) return { kind: "committed", seq: known };', "void known;"],
@@ -316,16 +346,19 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "redrive: whoever reads the log later leaves the original lines out",
+    scenario: "holes",
     file: "durable-objects/event-log/segment-log.ts",
     edits: [["if (skips.size === 0) return refs;", "if (skips.size >= 0) return refs;"]],
   },
   {
     name: "holes: a lease names what was decided",
+    scenario: "holes",
     file: CURSORS,
     edits: [["...(holes.length > 0 && { holes })", "...(holes.length > 1e9 && { holes })"]],
   },
   {
     name: "holes: an outage is no refusal",
+    scenario: "holes",
     file: "queues/refusal.ts",
     edits: [
       ["if (flags.retryable || flags.overloaded || flags.durableObjectReset) return false;", ""],
@@ -334,6 +367,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the lake: a step that was staged is not staged again",
+    scenario: "rebuilds",
     file: "durable-objects/lake-catalog/staging.ts",
     edits: [
       [
@@ -348,16 +382,19 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "correction of the lake: a file that came meanwhile is looked at",
+    scenario: "rules",
     file: "durable-objects/lake-catalog/staged-changes.ts",
     edits: [['if (this.#overlooked(job, operation, rules, looked)) return { kind: "conflict", missing: [] };', ""]],
   },
   {
     name: "correction of the lake: a swap is made once",
+    scenario: "rules",
     file: "durable-objects/lake-catalog/staged-changes.ts",
     edits: [['if (known?.state === "swapped" || known?.state === "confirmed") return known.swapped!;', ""]],
   },
   {
     name: "rebuild of the rollups: a step that was added is not added again",
+    scenario: "rebuilds",
     file: "durable-objects/minute-rollup/rebuilds.ts",
     edits: [
       ["if (step <= rebuild.step) return { step: rebuild.step };", ""],
@@ -366,16 +403,19 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the rollups: live batches go to the build, too",
+    scenario: "rebuilds",
     file: "durable-objects/minute-rollup/rebuilds.ts",
     edits: [["this.#fold(rebuild, deltas, keptFrom);\n    }\n  }", "}\n  }"]],
   },
   {
     name: "rebuild of the sessions: leases of before a switch are fenced off",
+    scenario: "rebuilds",
     file: CURSORS,
     edits: [["cursor = ?, moved_at = ?, token = token + 1, owner = NULL", "cursor = ?, moved_at = ?, owner = NULL"]],
   },
   {
     name: "replays: what an older lease saves is refused",
+    scenario: "rebuilds",
     file: "durable-objects/replay-desk/desk.ts",
     edits: [
       [
@@ -383,5 +423,276 @@ export const MUTATIONS: readonly NamedMutation[] = [
         'if (!found) return { kind: "lost" };',
       ],
     ],
+  },
+  {
+    // Both: the fan-out leaves it out before it writes, the log would refuse what it has written.
+    name: "log: an id that stands in one commit twice counts once",
+    file: SHARD_LOG,
+    edits: [
+      ["if (owned[i] === 1 || !seen.add(words, i)) refused.push(i);", "if (owned[i] === 1) refused.push(i);"],
+      [
+        "if (!seen.add(words, first + line) || owned.ids[first + line] === 1) continue;",
+        "if (owned.ids[first + line] === 1) continue;",
+        PLAN,
+      ],
+    ],
+  },
+  {
+    name: "log: what a drain of before a turn has reached is passed over",
+    scenario: "rebuilds",
+    file: "durable-objects/event-log/reached-table.ts",
+    edits: [["(token !== undefined && token < turn)", "(token !== undefined && token < 0)"]],
+  },
+  {
+    name: "rebuild of the sessions: the logs are told that the cursors went back",
+    scenario: "rebuilds",
+    file: WHOLE_BUILD,
+    edits: [
+      ['await this.#turnAll();\n    await this.#move("swapped");', 'await this.#move("swapped");'],
+      ['await this.#turnAll();\n      await this.#move("reverted");', 'await this.#move("reverted");'],
+      [
+        "await this.#switchBack(build);\n      await this.#turnAll();\n    }\n    await this.#move",
+        "await this.#switchBack(build);\n    }\n    await this.#move",
+      ],
+    ],
+  },
+  {
+    name: "rebuild of the sessions: a build that lacks new holes is not swapped in",
+    scenario: "rebuilt-holes",
+    file: WHOLE_BUILD,
+    edits: [
+      ['if (build.state === "building" && (await this.#leftOut()) !== build.note) {', 'if (build.note === "never") {'],
+    ],
+  },
+  {
+    name: "rebuild of the sessions: a switch that comes twice changes nothing",
+    scenario: "rebuilds",
+    file: CURSORS,
+    edits: [["if (live === generation) return stood;", ""]],
+  },
+  {
+    name: "rebuild of the sessions: the shard of a split feeds the build that is live",
+    scenario: "rebuilt-splits",
+    file: "queues/sessions/sink.ts",
+    edits: [["if (generation === (lease.generation ?? 0)) return lease;", "if (generation >= 0) return lease;"]],
+  },
+  {
+    name: "rebuild of the sessions: a build's states come one after the other",
+    scenario: "rebuilds",
+    file: "durable-objects/sink-cursor/build-table.ts",
+    edits: [["if (!FROM[state].includes(build.state)) {", "if (!FROM[state]) {"]],
+  },
+  {
+    name: "holes: a straggler decides nothing",
+    scenario: "holes",
+    file: CURSORS,
+    edits: [
+      [
+        "if (!row || row.token !== token || row.cursor !== from || hole.seq !== from + 1) return false;",
+        "if (!row) return false;",
+      ],
+    ],
+  },
+  {
+    name: "holes: what the rollups have is no hole",
+    scenario: "holes",
+    file: "queues/rollups/sink.ts",
+    edits: [
+      [
+        "return { ...sink, has: async (shard, seq, token) => (await rollup(shard).fence(token)).lastSeq >= seq };",
+        "return sink;",
+      ],
+    ],
+  },
+  {
+    name: "holes: the rollups take nothing of a lease that was fenced off",
+    scenario: "holes",
+    file: ROLLUPS,
+    edits: [["if (token < before.token) return", "if (token < 0) return"]],
+  },
+  {
+    name: "redrive: a timeline's event leaves its former place",
+    scenario: "holes",
+    file: "queues/sessions/sink.ts",
+    edits: [
+      [
+        "=> leaveFormerPlaces(some, step, invocation, deps);",
+        "=> leaveFormerPlaces(some.slice(0, 0), step, invocation, deps);",
+      ],
+    ],
+  },
+  {
+    name: "redrive: a former place is looked for in each form that rules have left it",
+    scenario: "ruled-holes",
+    file: "queues/read-segment.ts",
+    edits: [["if (after !== before) forms.push(after);", "void before;"]],
+  },
+  {
+    name: "catalog: there is no compaction beside a rebuild",
+    scenario: "rebuilt-compaction",
+    file: CATALOG,
+    edits: [
+      [
+        'if (operation === "compact" && this.#staging.rebuilding().length > 0) return { kind: "conflict", missing: [] };',
+        "",
+      ],
+      ["if (this.#staging.rebuilding().length > 0) return null;", ""],
+    ],
+  },
+  {
+    name: "sweep: files that a job has staged are spared",
+    scenario: "freeze",
+    file: CATALOG,
+    edits: [["!this.#files.has(key) && !this.#staging.has(key)", "!this.#files.has(key)"]],
+  },
+  {
+    name: "rebuild of the lake: rows that know an older rule are not swapped in",
+    scenario: "rebuilt-rules",
+    file: STAGED,
+    edits: [
+      ['if (operation === "rebuild" && oldest < this.#rules.newest)', 'if (operation === "rebuild" && oldest < 0)'],
+    ],
+  },
+  {
+    name: "rebuild of the lake: a job that has ended takes no more steps",
+    scenario: "rebuilds",
+    file: "durable-objects/lake-catalog/staging.ts",
+    edits: [['if (known && known.state !== "open") throw', 'if (known && known.state === "swapped") throw']],
+  },
+  {
+    name: "rebuild of the lake: a revert is made once",
+    scenario: "rebuilds",
+    file: STAGED,
+    edits: [['if (known?.state === "reverted") return known.reverted!;', ""]],
+  },
+  {
+    name: "rebuild of the lake: what was replaced since is not reverted",
+    scenario: "rebuilt-compaction",
+    file: STAGED,
+    edits: [['if (gone.length > 0) return { kind: "conflict", missing: gone };', ""]],
+  },
+  {
+    name: "rebuild of the lake: what has not passed a rule does not come back",
+    scenario: "rebuilt-rules",
+    file: STAGED,
+    edits: [['if (restored.some((file) => mayTouch(file))) return { kind: "rules", version: newest };', ""]],
+  },
+  {
+    name: "rebuild of the rollups: what has passed older rules is neither added nor swapped in",
+    scenario: "rebuilt-rules",
+    file: REBUILDS,
+    edits: [
+      ["if (rules < newest || rebuild.rules < newest) {", "if (newest < 0) {"],
+      [
+        "if (rebuild.rules < position.rules) {\n      throw new RangeError(`",
+        "if (rebuild.rules < 0) {\n      throw new RangeError(`",
+      ],
+    ],
+  },
+  {
+    name: "rebuild of the rollups: what has not passed a rule does not come back",
+    scenario: "rebuilt-rules",
+    file: REBUILDS,
+    edits: [
+      [
+        "if (rebuild.rules < position.rules) {\n      throw new RangeError(\n",
+        "if (rebuild.rules < 0) {\n      throw new RangeError(\n",
+      ],
+    ],
+  },
+  {
+    name: "rebuild of the rollups: a job that has ended begins nothing",
+    scenario: "rebuilds",
+    file: REBUILDS,
+    edits: [["if (known && isEnded(known)) throw", "if (known && known.up_to < 0) throw"]],
+  },
+  {
+    name: "rebuild of the rollups: a swap is made once",
+    scenario: "rebuilds",
+    file: REBUILDS,
+    edits: [
+      [
+        'if (rebuild.state === "swapped") return null;\n    if (rebuild.state !== "building") throw',
+        "if (isEnded(rebuild)) throw",
+      ],
+    ],
+  },
+  {
+    name: "timeline: an event that an amendment has brought is not appended again",
+    scenario: "rules",
+    file: TIMELINE,
+    edits: [["if (!state.mayBeAhead(shard, seq) || !this.#has(entry.position)) {", "if (seq > 0) {"]],
+  },
+  {
+    name: "split: a child begins with its parent's rules",
+    scenario: "ruled-splits",
+    file: "durable-objects/event-log/inheritance.ts",
+    edits: [["log.places.inheritRules(rules, log.shard);", "void rules;"]],
+  },
+  {
+    name: "split: a shard that joins while a rule is raised gets it",
+    scenario: "ruled-splits",
+    file: "durable-objects/event-log/event-log.ts",
+    edits: [
+      [
+        "await Promise.all(lineage.children.map((child) => this.#logOf(child).raise(rule, key, lineage.shards!)));",
+        "void lineage;",
+      ],
+      [
+        "await logHeads(this.#parts);\n    await this.#slice.ruleRaised",
+        "await this.#slice.ruleRaised",
+        "queues/replay/rule-job.ts",
+      ],
+    ],
+  },
+  {
+    name: "replays: a rule's number is given once",
+    scenario: "rules",
+    file: DESK,
+    edits: [["if (had !== null) return { version: had };", ""]],
+  },
+  {
+    name: "replays: a rule is raised everywhere before the next one has a number",
+    scenario: "rules",
+    file: DESK,
+    edits: [
+      ["if (raising !== null) return", "if (raising !== null && raising.version < 0) return"],
+      ["if (turn !== null && turn.id !== id) return", 'if (turn !== null && turn.id === "") return'],
+    ],
+  },
+  {
+    name: "replays: what an older lease releases is refused",
+    scenario: "rebuilds",
+    file: DESK,
+    edits: [["if (!found || found.token !== token || found.owner === null) return;", "if (!found) return;"]],
+  },
+  {
+    name: "replays: a rule waits until builds are out of its way",
+    scenario: "rebuilt-rules",
+    file: DESK,
+    edits: [
+      [
+        "return inTheWay === null ? { version: this.#jobs.takeRule(id, key) }",
+        'return inTheWay !== "" ? { version: this.#jobs.takeRule(id, key) }',
+      ],
+    ],
+  },
+  {
+    name: "replays: a correction waits until the sinks have passed its rule",
+    scenario: "rules",
+    file: "queues/replay/rule-job.ts",
+    edits: [["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));"]],
+  },
+  {
+    name: "audit: what was republished is looked for once more",
+    scenario: "twins",
+    file: "queues/replay/audit-job.ts",
+    edits: [["return reads.flat();", "return reads.flat().slice(0, 0);"]],
+  },
+  {
+    name: "rebuild: the shards are those that there were when it began",
+    scenario: "rebuilt-splits",
+    file: "queues/replay/rebuild-job.ts",
+    edits: [["const shards = this.#progress.shards ?? this.#parts.shards;", "const shards = undefined;"]],
   },
 ];

@@ -91,8 +91,13 @@ export class Operations {
   #change(): RuleChange {
     const random = this.#random;
     if (random.chance(0.25)) return { kind: "retract" };
-    if (random.chance(0.4)) {
-      return { kind: "map", field: "anonymous_id", values: { "device-0": "device-1", "device-2": "device-9" } };
+    if (random.chance(0.5)) {
+      // The second is seen where it is applied twice.
+      const values = random.pick<Readonly<Record<string, string>>>([
+        { "device-0": "device-1", "device-2": "device-9" },
+        { "device-0": "device-1", "device-1": "device-0" },
+      ]);
+      return { kind: "map", field: "anonymous_id", values };
     }
     const values = random.pick([
       { anonymous_id: "device-7" },

@@ -39,7 +39,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 const MIXED: Scenario = {
   name: "mixed",
-  weight: 60,
+  weight: 70,
   damage: 0.15,
   oddities: 0.3,
   operations: 0.35,
@@ -57,7 +57,7 @@ const MIXED: Scenario = {
 /** Longer than objects that nobody names are left alone. */
 const FROZEN = { fromMs: 28 * HOUR_MS, toMs: 29 * HOUR_MS, withAll: 1 } as const;
 
-export const SCENARIOS: readonly Scenario[] = [
+const ALONE: readonly Scenario[] = [
   MIXED,
   {
     // Old and new edges, pipelines and objects side by side, and the same events by both.
@@ -96,9 +96,9 @@ export const SCENARIOS: readonly Scenario[] = [
     name: "freeze",
     weight: 5,
     damage: 0,
-    operations: 0.1,
+    operations: 0.3,
     splits: 0.1,
-    hangs: [{ target: /^(EventLog\.commit|LakeCatalog\.append)$/, chance: 0.2, times: 1, ...FROZEN }],
+    hangs: [{ target: /^(EventLog\.commit|LakeCatalog\.(append|swap))$/, chance: 0.2, times: 1, ...FROZEN }],
   },
   {
     ...MIXED,
@@ -174,6 +174,63 @@ export const SCENARIOS: readonly Scenario[] = [
         withAll: 0.3,
       },
     ],
+  },
+];
+
+const alone = (name: string) => ALONE.find((scenario) => scenario.name === name)!;
+const hangsOf = (...names: readonly string[]) => names.flatMap((name) => alone(name).hangs);
+
+/** What is rare in two ways at once. */
+export const SCENARIOS: readonly Scenario[] = [
+  ...ALONE,
+  {
+    ...alone("rebuilds"),
+    name: "rebuilt-holes",
+    weight: 3,
+    damage: 1,
+    hangs: hangsOf("rebuilds", "holes"),
+  },
+  { ...alone("rebuilds"), name: "rebuilt-splits", weight: 3, splits: 1 },
+  {
+    ...alone("rebuilds"),
+    name: "rebuilt-rules",
+    weight: 3,
+    kinds: { correction: 4, rebuild: 6, fill: 1, audit: 0 },
+    hangs: hangsOf("rebuilds", "rules"),
+  },
+  {
+    ...alone("compaction"),
+    name: "rebuilt-compaction",
+    weight: 3,
+    operations: 1,
+    operationsMax: 4,
+    kinds: { correction: 1, rebuild: 8, fill: 0, audit: 0 },
+  },
+  { ...alone("holes"), name: "ruled-holes", weight: 3, operations: 1, operationsMax: 3, kinds: alone("rules").kinds },
+  {
+    ...alone("split"),
+    name: "ruled-splits",
+    weight: 3,
+    operations: 1,
+    operationsMax: 4,
+    kinds: alone("rules").kinds,
+    hangs: [
+      {
+        target: /^EventLog\.(raise|partWith|commit)$/,
+        chance: 0.2,
+        fromMs: SECOND_MS,
+        toMs: 40 * SECOND_MS,
+        withAll: 0.3,
+      },
+    ],
+  },
+  {
+    // The same ids by other identities and labels, while shards are split.
+    ...alone("split"),
+    name: "twins",
+    weight: 3,
+    splits: 0.5,
+    oddities: 1,
   },
 ];
 
