@@ -141,12 +141,18 @@ export class CursorTable {
   ): GenerationPlace {
     const live = this.#generations.live(shard);
     const row = this.#row(shard);
-    const left = { cursor: row?.cursor ?? 0, counts: countsOf(row), holes: this.#leftOut(shard, row?.cursor ?? 0) };
+    const at = row?.cursor ?? 0;
+    const ahead = this.#holes.ahead(shard, at);
+    const left = {
+      ...{ cursor: at, counts: countsOf(row), holes: this.#leftOut(shard, at) },
+      ...(ahead.length > 0 && { ahead }),
+    };
     const stood = { generation: live, cursor: left.cursor };
     if (live === generation) return stood;
     if (cursor > left.cursor) this.#holes.forget(shard, left.cursor, cursor);
     const counts =
       this.#leftCounts(shard, generation, cursor) ?? countsHere(left, cursor) ?? this.#countsOf(shard, cursor, met);
+    this.#holes.restore(shard, this.#generations.leftAt(shard, generation, cursor)?.ahead ?? [], nowMs);
     this.#generations.switch(shard, generation, left);
     this.#sql.exec(
       `INSERT OR IGNORE INTO sink_cursor (shard, cursor, token, owner, ttl_ms, expires_at, events, quarantined, moved_at)

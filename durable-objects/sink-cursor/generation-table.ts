@@ -13,9 +13,11 @@
  *     one comes back, and holes were made below   refused: what it has there would come once more with their redrives
  *     where it stood
  *     the new one stands ahead, over a hole that  the hole was decided for the other generation and never passed: it is
- *     was decided and not passed                  forgotten, for the build has applied these lines
+ *     was decided and not passed                  forgotten, for the build has applied these lines; one that came back is the
+ *                                                 build's, too: it has left them to the redrive
+ *     that one is left and comes back             the hole is decided again: what is there may have been written without it
  */
-import type { GenerationPlace } from "./api.ts";
+import type { GenerationPlace, Hole } from "./api.ts";
 
 /** What passed under a cursor, as its row counts it. */
 export type PassedCounts = {
@@ -31,6 +33,8 @@ interface Left {
   readonly counts: PassedCounts;
   /** Of the holes at or below its cursor. Were others made there meanwhile, its counts would not be true any more. */
   readonly holes: Pick<PassedCounts, "events" | "quarantined">;
+  /** Holes that were decided and not passed; absent: none. */
+  readonly ahead?: readonly Hole[];
 }
 
 type GenerationRow = { generation: number; live: number; cursor: number; passed: string };

@@ -100,9 +100,19 @@ export class HoleTable {
       .map(holeOf);
   }
 
-  /** Those after..until (exclusive, inclusive), which were decided and never passed. */
+  /** Those after..until (exclusive, inclusive), which were decided and never passed; one that has come back was. */
   forget(shard: number, after: number, until: number): void {
-    this.#sql.exec("DELETE FROM sink_hole WHERE shard = ? AND seq > ? AND seq <= ?", shard, after, until);
+    this.#sql.exec(
+      "DELETE FROM sink_hole WHERE shard = ? AND seq > ? AND seq <= ? AND redriven_as IS NULL",
+      shard,
+      after,
+      until,
+    );
+  }
+
+  /** Decides those again that were forgotten. */
+  restore(shard: number, holes: readonly Hole[], nowMs: number): void {
+    for (const hole of holes) if (!this.#has(shard, hole.seq)) this.decide(shard, hole, nowMs);
   }
 
   counts(shard: number, cursor: number): HoleCounts {
@@ -165,6 +175,10 @@ export class HoleTable {
       count++;
     }
     return count;
+  }
+
+  #has(shard: number, seq: number): boolean {
+    return this.#sql.exec("SELECT 1 FROM sink_hole WHERE shard = ? AND seq = ?", shard, seq).toArray().length > 0;
   }
 
   #failure(shard: number, seq: number): { attempts: number; since: number } | undefined {

@@ -58,6 +58,37 @@ describe("a switch of generations", () => {
     expect(await cursor.status()).toMatchObject({ cursor: 5, applied: { events: 50, quarantined: 2 }, generation: 1 });
   });
 
+  describe("over a hole", () => {
+    const hole = (seq: number) => ({
+      ...{ seq, lines: [0], of: 10, events: 1, quarantined: 0 },
+      ...{ cause: "line_damaged", detail: "", key: "" },
+    });
+
+    it("that was decided and not passed: whoever comes back leaves its lines out again", async () => {
+      const cursor = bindings.SINK_CURSOR.getByName("sessions:004");
+      const { token } = (await cursor.lease("a", 60_000))!;
+      await cursor.advance(token, 0, 5, { events: 50, quarantined: 0 });
+      // Then the effect is made without line 0 of segment 6, and the drain is cut off.
+      expect(await cursor.decide(0, token, 5, hole(6))).toBe(true);
+      await cursor.switchTo(1, 8, { events: 80, quarantined: 0 });
+      expect(await cursor.lease("b", 0)).not.toHaveProperty("holes");
+      await cursor.switchTo(0, 5);
+      expect(await cursor.lease("c", 60_000)).toMatchObject({ cursor: 5, holes: [hole(6)] });
+    });
+
+    it("that has come back: it stays one of those that the log brings again", async () => {
+      const cursor = bindings.SINK_CURSOR.getByName("sessions:005");
+      const { token } = (await cursor.lease("a", 60_000))!;
+      await cursor.advance(token, 0, 5, { events: 50, quarantined: 0 });
+      await cursor.decide(0, token, 5, hole(6));
+      await cursor.advance(token, 5, 7, { events: 19, quarantined: 0 });
+      await cursor.close(0, 6, 9);
+      await cursor.switchTo(1, 3, { events: 30, quarantined: 0 });
+      await cursor.switchTo(2, 8, { events: 80, quarantined: 0 });
+      expect(await cursor.status()).toMatchObject({ applied: { events: 79 }, holes: { events: 1, open: 0 } });
+    });
+  });
+
   it("promise 3: leaves applied + holes what the cursor has met, whatever was left out before and wherever it goes", async () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant("apply" as const), segments: fc.integer({ min: 1, max: 4 }) }),
