@@ -116,6 +116,11 @@ export interface TimelineAmend {
   readonly put: readonly EventRow[];
   /** Only adds: what is there stays as it is, and the rule version is not kept in mind. */
   readonly fill?: boolean;
+  /**
+   * What goes stands, or will, at another place of the log: no rule takes it, so the version is not kept in mind, and nothing
+   * is marked where it may have gone before.
+   */
+  readonly moves?: boolean;
   /** As in `TimelineAppend`. */
   readonly users?: TimelineAppend["users"];
   /**

@@ -128,8 +128,9 @@ export class Timeline {
     before.refuseOlder(amend.rules);
     const exchange = new Exchange(amend);
     const { state, added, beyondReach, certain } = this.#change(before, exchange, nowMs);
-    const marked = !amend.fill && (beyondReach > 0 || !certain) && state.markUncorrected();
-    const learned = !amend.fill && state.knowRules(amend.rules);
+    const corrects = !amend.fill && !amend.moves;
+    const marked = corrects && (beyondReach > 0 || !certain) && state.markUncorrected();
+    const learned = corrects && state.knowRules(amend.rules);
     const users = (amend.users ?? []).filter((user) => state.users.fold(user));
     const left = (amend.left ?? []).filter((user) => state.users.leave(user));
     if (exchange.changed + added.length + users.length + left.length > 0 || marked || learned) {

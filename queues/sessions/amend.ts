@@ -40,6 +40,8 @@ export type AmendDeps = {
   readonly identityKey: string;
   /** Of this invocation; absent: all of it. */
   readonly calls?: CallBudget;
+  /** As in `TimelineAmend`. */
+  readonly moves?: boolean;
 } & (
   | { readonly generation: number }
   /** Asked for the generation that readers see. */
@@ -158,11 +160,16 @@ class Amendments {
   }
 
   async amend(subject: Subject, { users, left, devices, ...change }: Change): Promise<AmendAnswer> {
-    const { timelines, identityKey } = this.#deps;
+    const { timelines, identityKey, moves } = this.#deps;
     const answer = await retried(() => {
       this.#calls.left--;
       const timeline = timelines.getByName(timelineName(identityKey, subject, this.#generation));
-      const others = { ...(users && { users }), ...(left && { left }), ...(devices && { devices }) };
+      const others = {
+        ...(users && { users }),
+        ...(left && { left }),
+        ...(devices && { devices }),
+        ...(moves && { moves }),
+      };
       return timeline.amend({ subject, rules: this.#rules, ...change, ...others });
     });
     for (const key of ["added", "replaced", "removed", "beyondReach"] as const) this.#outcome[key] += answer[key];

@@ -8,7 +8,7 @@
  *
  * So an event stands once, where the log has it for this sink, and a rebuild, a fill and a rule mean the same one. Rules that
  * came in between may have given it to another subject by then: it is taken from whomever it may have gone to (`former`).
- * Where it never was, nothing is taken. A crash in between leaves it out until the step comes again.
+ * Where it never was, nothing is taken, and no rule is learnt: the newest may not be in every shard's log yet. A crash in between leaves it out until the step comes again.
  */
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { TimelineAmendApi } from "../../durable-objects/user-timeline/api.ts";
@@ -38,7 +38,7 @@ export async function leaveFormerPlaces(
   for (const part of partsOf(former)) {
     await keepLease();
     const pairs = part.map((before) => ({ before, after: null }));
-    const deps = { timelines, identityKey, calls, generation };
+    const deps = { timelines, identityKey, calls, generation, moves: true };
     if ((await amendTimelines(pairs, rules, deps)) === "more") throw new Error(`${calls.left} calls are too few`);
   }
 }
