@@ -245,7 +245,9 @@ export class RuleJob {
   async #gap(): Promise<StageEnd> {
     const reads = this.#progress.gap ?? (await this.#expected(await this.#gapReads()));
     const unreadable = async (shard: number, damage: Damage) => {
-      this.#losePatience(shard, damage);
+      // The lake has tried it long enough.
+      const holes = await this.#parts.source.holes("lake", shard);
+      if (!holes.some(({ seq }) => seq === damage.ref.seq)) this.#losePatience(shard, damage);
       await this.#leaveOut(shard, damage.ref.seq, damage);
       return damage;
     };
@@ -284,16 +286,12 @@ export class RuleJob {
       const lake = await this.#parts.source.holes("lake", shard);
       const sessions = await this.#parts.source.holes("sessions", shard);
       if (lake.length + sessions.length === 0) continue;
-      const here = timelinePlaces(lake, sessions);
+      const here = timelinePlaces(lake, sessions, after);
       known[shard] = here;
       const { segments } = await this.#parts.logs.getByName(shardName(shard)).segments(0, 1);
       const oldest = segments[0]?.seq ?? place;
       const seqs = here.read.filter((seq) => seq >= oldest && seq <= after && seq < place);
       for (const part of joinedSeqs(seqs)) reads.push(beginRead({ shard, ...part, steps: 0 }));
-      for (const hole of lake) {
-        const isLost = hole.redrivenAs === null && hole.cause !== "step_refused";
-        if (isLost && hole.seq >= oldest && hole.seq < place) await this.#leaveOut(shard, hole.seq, hole);
-      }
     }
     await this.#store.put(PLACES, known);
     return reads;

@@ -6,6 +6,7 @@
  *     timelines left a line of 5 out                which line an event of the lake stood in, the lake does not know: what
  *     (back as 9, or not yet)                       timelines have of 5 and 9 is read from the log as they read it
  *     the lake left 5 out, it has not come back     the lake does not have what timelines have: read from the log
+ *     or came back once the rule was being raised   the lake may have got it through the rule: it names no change of it. Read, too
  *
  * An event put at another place than its own would be there twice.
  */
@@ -25,14 +26,14 @@ export interface TimelinePlaces {
 
 type Holes = readonly Pick<RecordedHole, "seq" | "redrivenAs" | "cause">[];
 
-export function timelinePlaces(lake: Holes, sessions: Holes): TimelinePlaces {
+/** @param lakeBefore the lake's cursor before the rule was raised */
+export function timelinePlaces(lake: Holes, sessions: Holes, lakeBefore: number): TimelinePlaces {
   const read = new Set<number>();
   for (const { seq, redrivenAs } of sessions) {
     read.add(seq);
     if (redrivenAs !== null) read.add(redrivenAs);
   }
-  // What is damaged nobody can read; what was refused can be.
-  for (const { seq, redrivenAs, cause } of lake) if (redrivenAs === null && cause === "step_refused") read.add(seq);
+  for (const { seq, redrivenAs } of lake) if (redrivenAs === null || redrivenAs > lakeBefore) read.add(seq);
   return {
     moved: lake.flatMap(({ seq, redrivenAs }) => (redrivenAs === null ? [] : [[redrivenAs, seq] as const])),
     apart: sessions.map(({ seq }) => seq),

@@ -7,7 +7,7 @@ import { shardName } from "../../../r2-layout/keys.ts";
 import type { RuleChange } from "../../../r2-layout/rule.ts";
 import { dayOf } from "../../../r2-layout/time.ts";
 import { Clock } from "./replay-rig.ts";
-import { begin, drain, lake, real, rollup, runJob, send, timeline } from "./whole-pipeline.ts";
+import { begin, deliver, desk, drain, lake, real, rollup, runJob, send, timeline } from "./whole-pipeline.ts";
 
 let clock: Clock;
 beforeEach(() => {
@@ -80,6 +80,24 @@ describe.each(["lake", "sessions", "rollups"] as const)("a hole of %s", (sink) =
     await runJob("fix", clock);
     expect(await lake()).toEqual({ "0:a": "right", "0:b": "right" });
     expect(await timeline("user", "u")).toEqual(["a", "b"]);
+    expect(await rollup()).toBe(2);
+  });
+
+  it("that comes back while a correction waits for the sinks: every store has each event once, and corrected", async () => {
+    await send(
+      0,
+      SENT.map(({ user_id: _, ...event }) => event),
+    );
+    await leaveOut(sink, 1);
+    await drain();
+    await begin("fix", correction(toRight), "confirm");
+    await deliver("replays", [{ job: "fix" }]);
+    expect(await desk().job("fix")).toMatchObject({ waitsFor: expect.stringContaining("the rule is at 2") });
+    expect(await redrive(sink, 1)).toMatchObject({ value: { seq: 3 } });
+    await drain();
+    await runJob("fix", clock);
+    expect(await lake()).toEqual({ "0:a": "right", "0:b": "right" });
+    expect([await timeline("device", "wrong"), await timeline("device", "right")]).toEqual([[], ["a", "b"]]);
     expect(await rollup()).toBe(2);
   });
 
