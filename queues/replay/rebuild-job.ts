@@ -31,7 +31,7 @@ import {
   withSink,
   withUnreadable,
 } from "./progress.ts";
-import { type Advance, MORE, type Slice } from "./slice.ts";
+import { type Advance, lookAgain, MORE, type Slice } from "./slice.ts";
 import type { More, ReplayJob, ReplayTarget } from "./target.ts";
 
 export async function advanceRebuild(slice: Slice, parts: ReplayParts): Promise<Advance> {
@@ -93,7 +93,7 @@ class Rebuild {
   async letGo(how: "discard" | "confirm" | "revert", end: Advance): Promise<Advance> {
     for (const sink of this.#spec.sinks.toReversed()) {
       if (this.#progress.sinks[sink]!.stage === "let_go") continue;
-      if ((await this.#leave(sink, how)) === "more") return MORE;
+      if ((await this.#leave(sink, how)) === "more") return lookAgain;
       await this.#save(sink, { stage: "let_go" });
     }
     await this.#slice.save({ holds: false });
@@ -112,7 +112,7 @@ class Rebuild {
         failures.push(error);
         continue;
       }
-      if (left === "more") return MORE;
+      if (left === "more") return lookAgain;
       await this.#save(sink, { stage: "let_go", left });
     }
     if (failures.length > 0) throw failures[0];
@@ -172,7 +172,7 @@ class Rebuild {
 
   async #restart(): Promise<Advance> {
     for (const sink of this.#spec.sinks) {
-      if ((await this.#targets[sink].discard(this.#replay())) === "more") return MORE;
+      if ((await this.#targets[sink].discard(this.#replay())) === "more") return lookAgain;
     }
     const progress = freshProgress(this.#spec.sinks, this.#progress.attempt + 1, this.#slice.rules);
     this.#slice.recount();
