@@ -154,7 +154,7 @@ export const SESSIONS = {
   /** At most two calls an event (its user, its device), so that a step of several segments fits one invocation. */
   stepEvents: 2_000,
   /** Events in one step of a rebuild, which has more of each subject and so fewer calls; it may take several invocations. */
-  rebuildStepEvents: 10_000,
+  rebuildStepEvents: 5_000,
   /** Timelines written at once. */
   callsAtOnce: 16,
   /** Events of one amendment of many timelines: four calls each at most, of its subjects before and after. */
@@ -260,6 +260,8 @@ export const ROLLUP = {
   dimensionBytes: 128 * KiB,
   /** Currencies of one total or value; ISO 4217 knows 180. Further ones are summed under `(other)`. */
   currencies: 200,
+  /** Events in one step of a rebuild: live events wait for it, in the object that has both. */
+  rebuildStepEvents: 4_000,
   /** Decoded minutes, hours and days held in memory by one object. */
   rowsInMemory: 16,
   pointsPerAnswer: 50_000,
@@ -328,7 +330,7 @@ export const REPLAY = {
   /** One invocation works on a job at most this long, pauses between its steps included. */
   sliceMs: wait(5 * SECOND_MS),
   /** Share of the time that a job works beside live traffic, where its rate does not hold it back earlier: it pauses after each step. */
-  duty: 0.3,
+  duty: 0.4,
   /** The longest of these pauses: a step that was slow because something was away has taken nothing from anybody. */
   roomMaxMs: wait(2 * SECOND_MS),
   /** So many rounds of a rebuild make room; what is left then is read at once, or it might never meet its live store. */

@@ -257,6 +257,7 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     ),
   },
   ROLLUP: {
+    rebuildStepEvents: noLimit("what a driver is asked for, so that live events wait for short steps"),
     minutesKeptMs: objects("gives minutes of the last ROLLUP.minutesKeptMs, and refuses older ones by name"),
     finalAfterMs: both(
       "durable-objects/minute-rollup/minute-rollup.workerd.test.ts: is provisional, then final, and version 2 when a late event comes",

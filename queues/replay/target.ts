@@ -56,7 +56,7 @@ export type More = "more";
 
 export interface ReplayTarget {
   readonly sink: SinkName;
-  /** Events in one step where an effect costs a call each; absent: `SINK.stepEvents`. One segment may hold more. */
+  /** Events in one step where that is to be short, or costs a call each; absent: `REPLAY.stepEvents`. One segment may hold more. */
   readonly maxEvents?: number;
   /** `fill`: applies what the live store lacks of a step. @returns events that were missing. */
   fill(job: ReplayJob, step: ReplayStep): Promise<number | More>;

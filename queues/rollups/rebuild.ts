@@ -71,21 +71,35 @@ export function createRollupsRebuild(
     return { shard, ...begun };
   }
 
+  /**
+   * The part of it that the sink's cursor has passed: what lies above was applied a moment ago, or is a hole that was decided
+   * and is not known as one before the cursor is there.
+   * @throws Error while nothing else is left to read
+   */
+  async function passed(read: ReplayRead): Promise<ReplayRead> {
+    const cursor = await cursorOf(read.shard);
+    if (cursor >= read.to) return read;
+    if (cursor > read.after) return { ...read, to: cursor };
+    throw new Error(`the cursor of shard ${read.shard} is at ${cursor}, behind its rollups at ${read.to}`);
+  }
+
   return {
     sink: "rollups",
+    maxEvents: ROLLUP.rebuildStepEvents,
 
     /** Whole segments only, in their order: an object that lost rows takes them up again where it stands. */
     async fill(job, step) {
-      const { shard, from, to } = step;
+      const { shard, from } = step;
       const [cursor, { lastSeq }] = await Promise.all([cursorOf(shard), rollup(shard).status()]);
-      // What is above the cursor comes live.
-      if (lastSeq >= to || lastSeq >= cursor) return 0;
+      // What is above the cursor comes live, or is a hole that it has yet to pass.
+      const to = Math.min(step.to, cursor);
+      if (lastSeq >= to) return 0;
       if (job.from !== null || job.to !== null || from > lastSeq) {
         throw new RangeError(
           `the rollups of shard ${shard} have lost what is above seq ${lastSeq}: fill from there on, or rebuild, without from and to`,
         );
       }
-      const events = step.events.filter(({ log_seq }) => log_seq > lastSeq);
+      const events = step.events.filter(({ log_seq }) => log_seq > lastSeq && log_seq <= to);
       await applyStep(rollup(shard), { shard, from: lastSeq, to, events, rules: step.rules, completeUntil: 0 });
       return events.length;
     },
@@ -94,9 +108,10 @@ export function createRollupsRebuild(
       const window = windowOf(job);
       const version = await rulesOf(job);
       const begun = await atOnce(shardsOf(job), (shard) => begin(job, window, version, shard));
-      return begun
-        .filter(({ after, upTo }) => after < upTo)
-        .map(({ shard, after, upTo, step }): ReplayRead => ({ shard, after, to: upTo, steps: step, window }));
+      return atOnce(
+        begun.filter(({ after, upTo }) => after < upTo),
+        ({ shard, after, upTo, step }) => passed({ shard, after, to: upTo, steps: step, window }),
+      );
     },
 
     async add(job, { shard, step, to, rules, events }) {
