@@ -344,6 +344,25 @@ describe("a rebuild", () => {
     },
   );
 
+  it("reads what the cursor has passed, and waits for it to pass what the object has beyond", async () => {
+    const log = new TestLog(0);
+    log.append([at(HOUR)], HOUR);
+    await drainLive(log, undefined, FINAL);
+    log.append([at(HOUR + 1)], HOUR);
+    // A drain has died between its effect and its cursor.
+    const minutes = minuteDeltas(log.rows(1, 2));
+    await rollupOf(0).apply({ shard: 0, from: 2, to: 2, completeUntil: FINAL, minutes, rules: 0 });
+    const target = targetOf([log]);
+    const job = jobOf("job", [log]);
+    expect(await target.plan(job)).toMatchObject([{ after: 0, to: 1 }]);
+    await target.add(job, { shard: 0, step: 1, from: 0, to: 1, rules: 0, events: log.rows(0, 1), quarantine: [] });
+    await expect(target.plan(job)).rejects.toThrow("is at 1, behind its rollups at 2");
+    await drainLive(log, undefined, FINAL);
+    await build(target, job, [log], 1);
+    await target.swap(job);
+    await expectFolded(log);
+  });
+
   it("puts back what was swapped in some shards only, where its job is cancelled then", async () => {
     const log = new TestLog(0);
     log.append([at(HOUR)], HOUR);
@@ -408,13 +427,15 @@ describe("an object that was wiped", () => {
       [1, 0, 2],
       // Cut elsewhere than the one before: some of it is there.
       [2, 1, 3],
-      [3, 3, 5],
+      // Beyond the cursor, which is the live sink's affair.
+      [3, 3, 6],
     ] as const) {
       await again(() => target.fill(job, step(n, from, to)));
       expect(await target.fill(job, step(n, from, to))).toBe(0);
     }
     expect(faults.map(({ fired }) => fired)).toEqual([true, true]);
     expect(await target.fill(job, step(4, 5, 6))).toBe(0);
+    expect((await rollupOf(0).status()).lastSeq).toBe(5);
     await drainLive(log);
     await expectFolded(log);
     expect((await rollupOf(0).status()).events).toBe(log.rows(0, 6).length);
