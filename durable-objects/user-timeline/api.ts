@@ -118,7 +118,7 @@ export interface TimelineAmend {
   readonly fill?: boolean;
   /**
    * What goes stands, or will, at another place of the log: no rule takes it, so the version is not kept in mind, and nothing
-   * is marked where it may have gone before.
+   * is marked where it may have gone before. No way back (`unsettle`) brings it again.
    */
   readonly moves?: boolean;
   /** As in `TimelineAppend`. */

@@ -101,6 +101,11 @@ export class Exchange {
     return changed ? left : null;
   }
 
+  /** What is meant, by the ties of its positions. */
+  ties(): Iterable<string> {
+    return this.#wanted.keys();
+  }
+
   /** What was met nowhere. */
   missing(): Iterable<Wanted> {
     return this.#missing.values();

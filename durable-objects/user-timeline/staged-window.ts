@@ -22,6 +22,7 @@ interface Header {
 }
 
 type StagedRow = { kind: Kind; header: string; data: ArrayBuffer };
+type PlacedRow = StagedRow & { job: string; place: string; part: number };
 
 export class StagedWindow {
   readonly #sql: SqlStorage;
@@ -105,6 +106,21 @@ export class StagedWindow {
 
   get #exists(): boolean {
     return hasTable(this.#sql, "staged");
+  }
+}
+
+/** Takes events out of what is kept for the way back: they stand at another place by then. */
+export function leaveKept(sql: SqlStorage, ties: ReadonlySet<string>): void {
+  if (!hasTable(sql, "staged")) return;
+  const rows = sql.exec<PlacedRow>("SELECT * FROM staged WHERE kind = 'before'").toArray();
+  for (const row of rows) {
+    const entries = entriesOf(row);
+    const left = entries.filter(({ position }) => !ties.has(position.tie));
+    if (left.length === entries.length) continue;
+    const { job, place, part } = row;
+    const data = packLines(left.map(({ line }) => line));
+    const key = "job = ? AND kind = 'before' AND place = ? AND part = ?";
+    sql.exec(`UPDATE staged SET data = ? WHERE ${key}`, data, job, place, part);
   }
 }
 

@@ -43,7 +43,7 @@ import type { KnownUser } from "./known-users.ts";
 import { PastEvents } from "./past-events.ts";
 import type { SessionPart } from "./session-rule.ts";
 import { joinSessions, SESSION_GAP_US, sessionsOf, summarize } from "./session-rule.ts";
-import { StagedWindow } from "./staged-window.ts";
+import { leaveKept, StagedWindow } from "./staged-window.ts";
 import type { EncodedState } from "./subject-state.ts";
 import { EMPTY_PROFILE, SubjectState } from "./subject-state.ts";
 import type { Entry } from "./timeline-entry.ts";
@@ -127,6 +127,7 @@ export class Timeline {
     const before = this.#state ?? new SubjectState(amend.subject);
     before.refuseOlder(amend.rules);
     const exchange = new Exchange(amend);
+    if (amend.moves) leaveKept(this.#sql, new Set(exchange.ties()));
     const { state, added, beyondReach, certain } = this.#change(before, exchange, nowMs);
     const corrects = !amend.fill && !amend.moves;
     const marked = corrects && (beyondReach > 0 || !certain) && state.markUncorrected();

@@ -237,11 +237,13 @@ describe("an amendment", () => {
         { id: "ann", until: START, lastSeen: null },
         { id: "bob", until: START, lastSeen: null },
         { id: "eve", until: START + 5, lastSeen: START - 5 },
-        { id: "nobody", until: START, lastSeen: START },
+        { id: "nobody", until: START, lastSeen: null },
+        { id: "untold", until: START, lastSeen: START - 1 },
       ],
     });
     expect((await device.users()).users).toEqual([
       { id: "bob", lastSeen: START + 1 },
+      { id: "untold", lastSeen: START - 1 },
       { id: "eve", lastSeen: START - 5 },
     ]);
   });
@@ -359,5 +361,34 @@ describe("promise 8: where events have expired, an amendment", () => {
       const { counts, revenue, events } = reference.profile([...old, ...recent.slice(0, -50)]);
       expect(timeline.profile()).toMatchObject({ counts, revenue, events, uncorrected: true });
     });
+  });
+});
+
+describe("events that move to another place of the log", () => {
+  const [stays, before] = [plainEvent({ event_id: "a", log_seq: 1 }), plainEvent({ event_id: "b", log_seq: 2 })];
+  const after = { ...before, log_seq: 9 };
+  const move = { ...amendOf([before], [], 5), moves: true };
+
+  it("teach no rule: what other shards bring through an older one is taken", async () => {
+    const timeline = newTimeline();
+    await timeline.append(appendOf([stays, before]));
+    expect(await timeline.amend(move)).toMatchObject({ removed: 1, beyondReach: 0 });
+    await timeline.append(appendOf([after], 4));
+    expect((await timeline.events({ limit: 9 })).events.map(({ log_seq }) => log_seq).sort()).toEqual([1, 9]);
+    expect(await timeline.profile()).toMatchObject({ events: 2 });
+    expect(await timeline.profile()).not.toHaveProperty("uncorrected");
+  });
+
+  it("promise 4: stand there once, though a window is taken back that was built without them", async () => {
+    const timeline = newTimeline();
+    await timeline.append(appendOf([stays, before]));
+    const range = { shard: 0, from: 0, to: 2, receivedFrom: null, receivedTo: null };
+    await timeline.stage({ job: "anew", subject: ann, ...range, events: [stays], rules: 0 });
+    await timeline.settle("anew");
+    await timeline.amend(move);
+    await timeline.append(appendOf([after]));
+    await timeline.unsettle("anew");
+    expect((await timeline.events({ limit: 9 })).events.map(({ log_seq }) => log_seq).sort()).toEqual([1, 9]);
+    expect(await timeline.profile()).toMatchObject({ events: 2 });
   });
 });
