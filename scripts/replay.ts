@@ -4,14 +4,15 @@
  * EVENTPILE_TOKEN, else the local run's.
  */
 import { parseArgs } from "node:util";
+import type { JobJson } from "../workers/job-json.ts";
 import { LOCAL_TOKEN } from "./local/credentials.ts";
 import { systemUrl } from "./local/running-system.ts";
-import { type ReplayJobJson, ReplayProgress } from "./replay/progress.ts";
+import { ReplayProgress } from "./replay/progress.ts";
 
 const USAGE = `usage: npm run replay -- --sinks SINK[,SINK] [--mode fill|rebuild] [--from TIME] [--to TIME]
                          [--shard N --from-seq N --to-seq N] [--rate EVENTS_PER_SECOND] [--swap automatic|manual]
                          [--confirm] [--watch]
-       npm run replay -- --id JOB [--watch] [--swap-now | --confirm | --revert | --cancel | --resume | --abandon]
+       npm run replay -- --id JOB [--watch] [--swap-now | --confirm | --revert | --cancel | --resume | --leave-out | --abandon]
   sinks: lake, sessions, rollups. A rebuild is built beside the live store, compared and swapped in; --confirm lets the
   old one go as soon as it is. Without --watch or --confirm the job runs on by itself.`;
 const LOOK_MS = 500;
@@ -50,6 +51,7 @@ function options() {
         revert: { type: "boolean" },
         cancel: { type: "boolean" },
         resume: { type: "boolean" },
+        "leave-out": { type: "boolean" },
         abandon: { type: "boolean" },
         "swap-now": { type: "boolean" },
       },
@@ -62,7 +64,7 @@ function options() {
   }
 }
 
-async function begin(): Promise<ReplayJobJson> {
+async function begin(): Promise<JobJson> {
   const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
   return call("POST", "/v1/replays", {
     sinks: values.sinks!.split(",").map((sink) => sink.trim()),
@@ -78,21 +80,23 @@ async function begin(): Promise<ReplayJobJson> {
 }
 
 /** The job, after what is to be done with it. */
-async function find(id: string): Promise<ReplayJobJson> {
+async function find(id: string): Promise<JobJson> {
   const action = values["swap-now"]
     ? "swap"
-    : (["revert", "cancel", "resume", "abandon"] as const).find((name) => values[name]);
+    : values["leave-out"]
+      ? "leave_out"
+      : (["revert", "cancel", "resume", "abandon"] as const).find((name) => values[name]);
   const path = `/v1/replays/${encodeURIComponent(id)}`;
   return action ? call("POST", `${path}/${action}`, {}) : call("GET", path);
 }
 
-async function confirmed(id: string): Promise<ReplayJobJson> {
+async function confirmed(id: string): Promise<JobJson> {
   await call("POST", `/v1/replays/${encodeURIComponent(id)}/confirm`, {});
   return watched(id);
 }
 
 /** Draws how far it has come, until it has ended or waits for somebody. */
-async function watched(id: string): Promise<ReplayJobJson> {
+async function watched(id: string): Promise<JobJson> {
   const progress = new ReplayProgress();
   for (;;) {
     const job = await call("GET", `/v1/replays/${encodeURIComponent(id)}`);
@@ -106,7 +110,7 @@ async function watched(id: string): Promise<ReplayJobJson> {
 }
 
 /** @throws Error with the problem's title, where it is refused. */
-async function call(method: "GET" | "POST", path: string, body?: unknown): Promise<ReplayJobJson> {
+async function call(method: "GET" | "POST", path: string, body?: unknown): Promise<JobJson> {
   const response = await fetch(url + path, {
     method,
     headers: {
@@ -121,10 +125,10 @@ async function call(method: "GET" | "POST", path: string, body?: unknown): Promi
     const { title = `answered ${response.status}`, parameter, detail } = answer;
     throw new Error([title, [parameter, detail].filter(Boolean).join(": ")].filter(Boolean).join("; "));
   }
-  return answer as unknown as ReplayJobJson;
+  return answer as unknown as JobJson;
 }
 
-function report(job: ReplayJobJson): void {
+function report(job: JobJson): void {
   console.log(`${job.id}: ${job.state}${job.outcome ? `, ${job.outcome}` : ""}`);
   for (const { sink, identical, before, after, differences } of job.comparison ?? []) {
     console.log(`${sink}: ${identical ? "the same as before" : "differs"}, ${before} events before, ${after} after`);
@@ -138,4 +142,6 @@ function report(job: ReplayJobJson): void {
   if (job.state === "waiting_for_swap") console.log(`swap it in: ${again} --swap-now; or let it go: ${again} --cancel`);
   if (job.state === "running") console.log(`see how far it is: ${again} --watch`);
   if (job.state === "failed") console.log(`once the cause is gone: ${again} --resume`);
+  if (job.actions.includes("leave_out")) console.log(`without what cannot be read: ${again} --leave-out`);
+  if (job.actions.includes("abandon")) console.log(`so that others can have its sinks: ${again} --abandon`);
 }

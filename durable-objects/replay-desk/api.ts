@@ -200,6 +200,8 @@ export interface DeskOverview {
   /** Newest days first. */
   readonly settled: readonly Settled[];
   readonly rules: number;
+  /** The `before` of the next page; absent where this is the last. */
+  readonly next?: number;
 }
 
 export interface ReplayDeskApi {
@@ -208,7 +210,8 @@ export interface ReplayDeskApi {
   job(id: string): Promise<Job | null>;
   /** The job that a key has made. */
   known(key: string): Promise<{ readonly job: Job; readonly fingerprint: string } | null>;
-  overview(kinds?: readonly JobKind[], limit?: number): Promise<DeskOverview>;
+  /** @param before only jobs made before the one of this number (`Job.n`) */
+  overview(kinds?: readonly JobKind[], limit?: number, before?: number): Promise<DeskOverview>;
   /** Null while another has it, while it waits for other jobs, or where there is nothing to do. */
   lease(id: string, owner: string, ttlMs: number): Promise<JobLease | null>;
   save(id: string, token: number, change: JobChange): Promise<SaveAnswer>;

@@ -237,8 +237,11 @@ export class Desk {
     if (this.#jobs.get(id)?.token === token) this.#jobs.raised(id, version);
   }
 
-  overview(kinds: readonly JobKind[] | undefined, limit: number): DeskOverview {
-    return { jobs: this.#jobs.newest(kinds, limit), settled: this.#jobs.settled(), rules: this.#jobs.rules() };
+  overview(kinds: readonly JobKind[] | undefined, limit: number, before?: number): DeskOverview {
+    const found = this.#jobs.newest(kinds, limit + 1, before);
+    const jobs = found.slice(0, limit);
+    const next = found.length > limit ? jobs.at(-1)?.n : undefined;
+    return { jobs, settled: this.#jobs.settled(), rules: this.#jobs.rules(), ...(next !== undefined && { next }) };
   }
 
   /** Jobs to be called now; each is due again after `REPLAY.resendMs`, should the message be lost. */

@@ -191,9 +191,10 @@ export class JobTable {
     return this.#jobs("WHERE ended_at IS NULL ORDER BY n");
   }
 
-  newest(kinds: readonly JobKind[] | undefined, limit: number): Job[] {
-    const named = kinds === undefined ? "" : `WHERE kind IN (${kinds.map(() => "?").join(", ")})`;
-    return this.#jobs(`${named} ORDER BY n DESC LIMIT ?`, ...(kinds ?? []), limit).map(({ job }) => job);
+  newest(kinds: readonly JobKind[] | undefined, limit: number, before: number = Number.MAX_SAFE_INTEGER): Job[] {
+    const named = kinds === undefined ? "" : `AND kind IN (${kinds.map(() => "?").join(", ")})`;
+    const where = `WHERE n < ? ${named} ORDER BY n DESC LIMIT ?`;
+    return this.#jobs(where, before, ...(kinds ?? []), limit).map(({ job }) => job);
   }
 
   /** Forgets the oldest of the ended beyond `REPLAY.jobsKept`, and what was settled long ago. */

@@ -53,8 +53,12 @@ export class ReplayDesk extends DurableObject<ReplayDeskEnv> implements ReplayDe
     return found && { job: found.job, fingerprint: found.fingerprint };
   }
 
-  async overview(kinds?: readonly JobKind[], limit: number = REPLAY.jobsListed): Promise<DeskOverview> {
-    return this.#desk.overview(kinds, limit);
+  async overview(
+    kinds?: readonly JobKind[],
+    limit: number = REPLAY.jobsListed,
+    before?: number,
+  ): Promise<DeskOverview> {
+    return this.#desk.overview(kinds, limit, before);
   }
 
   lease(id: string, owner: string, ttlMs: number): Promise<JobLease | null> {

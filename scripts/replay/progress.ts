@@ -1,28 +1,5 @@
 /** How far a replay has come: a line that is drawn over on a terminal, a line now and then elsewhere. */
-export interface ReplayJobJson {
-  readonly id: string;
-  readonly state: string;
-  readonly phase: string;
-  readonly progress: {
-    readonly events: number;
-    readonly total: number | null;
-    readonly events_per_second: number;
-    readonly eta_seconds: number | null;
-  };
-  readonly comparison:
-    | readonly {
-        readonly sink: string;
-        readonly identical: boolean;
-        readonly before: number;
-        readonly after: number;
-        readonly differences: readonly string[];
-      }[]
-    | null;
-  readonly waits_for: string | null;
-  readonly error: string | null;
-  readonly attempts: number;
-  readonly outcome: string | null;
-}
+import type { JobJson } from "../../workers/job-json.ts";
 
 const ELSEWHERE_MS = 5_000;
 
@@ -34,7 +11,7 @@ export class ReplayProgress {
     this.#out = out;
   }
 
-  show(job: ReplayJobJson): void {
+  show(job: JobJson): void {
     const now = performance.now();
     if (!this.#out.isTTY && now - this.#drawnAt < ELSEWHERE_MS) return;
     this.#drawnAt = now;
@@ -46,7 +23,7 @@ export class ReplayProgress {
   }
 }
 
-export function progressLine({ state, phase, progress, waits_for, error }: ReplayJobJson): string {
+export function progressLine({ state, phase, progress, waits_for, error }: JobJson): string {
   const { events, total, events_per_second, eta_seconds } = progress;
   const share = total === null || total === 0 ? null : Math.min(1, events / total);
   const width = 30;

@@ -1,5 +1,6 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LOCAL_TOKEN } from "../../scripts/local/credentials.ts";
 import { type RunningSystem, startSystem } from "../system/harness.ts";
 import { launchChromium } from "./chromium.ts";
 
@@ -25,6 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([browser?.close(), system?.stop()]));
 
+const headers = { authorization: `Bearer ${LOCAL_TOKEN}` };
 const shows = (text: string | RegExp) => page.getByText(text).first().waitFor();
 
 describe("the operations page", () => {
@@ -56,6 +58,36 @@ describe("the operations page", () => {
     await job.getByRole("button", { name: "Confirm" }).click();
     await job.locator(".pill", { hasText: "done" }).waitFor();
     expect((await system.userEvents("u1", { minutes: 60 })).events.length).toBe(6);
+    expect(errors).toEqual([]);
+  });
+
+  it("offers what a job would accept, asks before what cannot be taken back, and says how it ended", async () => {
+    const [known] = (await (await page.request.get(`${system.url}/v1/replays`, { headers })).json())
+      .replays as object[];
+    const failed = { ...known, state: "failed", error: "no way back", actions: ["resume", "abandon"], ended_at: null };
+    const ended = {
+      ...failed,
+      state: "abandoned",
+      actions: [],
+      outcome: "abandoned while reverting",
+      ended_at: "2026-11-22",
+    };
+    let shown: object = failed;
+    await page.route("**/v1/replays?*", (route) => route.fulfill({ json: { replays: [shown], next: null } }));
+    await page.route("**/v1/replays/*/abandon", (route) => {
+      shown = ended;
+      return route.fulfill({ status: 202, json: ended });
+    });
+    const job = page.locator(".entries li", { hasText: "rebuild sessions" });
+    await job.getByRole("button", { name: "Resume" }).waitFor();
+    const asked = new Promise<string>((resolve) => {
+      page.once("dialog", (dialog) => void dialog.accept().then(() => resolve(dialog.message())));
+    });
+    await job.getByRole("button", { name: "Abandon" }).click();
+    expect(await asked).toContain("so that others can go on");
+    await job.getByText("abandoned while reverting").waitFor();
+    expect(await job.getByRole("button").count()).toBe(0);
+    await page.unrouteAll();
     expect(errors).toEqual([]);
   });
 });

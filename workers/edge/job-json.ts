@@ -6,10 +6,14 @@ import type { ReplayProgress } from "../../queues/replay/progress.ts";
 import type { RuleProgress } from "../../queues/replay/rule-job.ts";
 import { ALL_CORRECTED } from "../../queues/replay/uncorrected.ts";
 import { isoMicros } from "../../r2-layout/time.ts";
+import type { JobJson, JobsJson } from "../job-json.ts";
 
-const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+const isoOf = (ms: number): string => new Date(ms).toISOString();
+const iso = (ms: number | null): string | null => (ms === null ? null : isoOf(ms));
 
-export function jobJson(job: Job): Record<string, unknown> {
+type KindMembers = Pick<JobJson, "sinks" | "from" | "to" | "comparison" | "note">;
+
+export function jobJson(job: Job): JobJson {
   const { spec } = job;
   return {
     id: job.id,
@@ -27,21 +31,22 @@ export function jobJson(job: Job): Record<string, unknown> {
     waits_for: job.waitsFor,
     error: job.error,
     attempts: job.attempts,
+    actions: job.actions,
     outcome: job.outcome,
-    created_at: iso(job.createdAt),
+    created_at: isoOf(job.createdAt),
     started_at: iso(job.startedAt),
-    updated_at: iso(job.updatedAt),
+    updated_at: isoOf(job.updatedAt),
     ended_at: iso(job.endedAt),
   };
 }
 
-export const jobsJson = ({ jobs, settled }: DeskOverview, next: string | null): Record<string, unknown> => ({
+export const jobsJson = ({ jobs, settled, next }: DeskOverview): JobsJson & Pick<DeskOverview, "settled"> => ({
   replays: jobs.map(jobJson),
   settled,
-  next,
+  next: next === undefined ? null : String(next),
 });
 
-function replayMembers(job: Job, spec: ReplaySpec): Record<string, unknown> {
+function replayMembers(job: Job, spec: ReplaySpec): KindMembers & Record<string, unknown> {
   const progress = job.progress as ReplayProgress | null;
   const built = spec.sinks.flatMap((sink) => {
     const comparison = progress?.sinks[sink]?.comparison;
@@ -69,12 +74,13 @@ function replayMembers(job: Job, spec: ReplaySpec): Record<string, unknown> {
         steps,
       })),
     })),
+    unreadable: progress?.unreadable ?? null,
     note: null,
   };
 }
 
 /** Of a correction, a settlement or an audit. */
-function ruleMembers(job: Job): Record<string, unknown> {
+function ruleMembers(job: Job): KindMembers & Record<string, unknown> {
   const { spec } = job;
   const own = job.progress as
     | (RuleProgress & { readonly rules?: unknown })

@@ -12,7 +12,7 @@ import type {
   NewJob,
   ReplayDeskApi,
 } from "../../durable-objects/replay-desk/api.ts";
-import { REPLAY_DESK_NAME } from "../../durable-objects/replay-desk/api.ts";
+import { JOB_ACTIONS, REPLAY_DESK_NAME } from "../../durable-objects/replay-desk/api.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { INGEST, REPLAY } from "../../r2-layout/limits.ts";
 import { isoMicros, MICROS_PER_MS } from "../../r2-layout/time.ts";
@@ -31,8 +31,6 @@ export interface ReplayRoutes {
   /** The token's hash, if it has the scope. @throws Refused */
   readonly admin: (request: Request) => string;
 }
-
-const ACTIONS: readonly JobAction[] = ["confirm", "revert", "cancel", "swap", "resume", "abandon"];
 
 export function addReplays(app: Hono, routes: ReplayRoutes): void {
   const { admin, now, shards } = routes;
@@ -73,7 +71,7 @@ export function addJob(app: Hono, path: string, { desks, admin }: ReplayRoutes, 
   };
   app.post(`${path}/:id/:action`, async (c) => {
     admin(c.req.raw);
-    const action = ACTIONS.find((known) => known === c.req.param("action"));
+    const action = JOB_ACTIONS.find((known) => known === c.req.param("action"));
     if (!action) return problem({ reason: "not_found" });
     // Read, though it says nothing: a body that is left unread costs the client its connection.
     await readJsonBody(c.req.raw, REPLAY.bodyBytes, []);
@@ -85,15 +83,13 @@ export function addJob(app: Hono, path: string, { desks, admin }: ReplayRoutes, 
   });
 }
 
-/** @throws Refused */
-export async function listed(
-  c: Context,
-  desk: ReplayDeskApi,
-  kinds?: readonly JobKind[],
-): Promise<Record<string, unknown>> {
+/** A page, newest first; `cursor` is what the page before gave as `next`. @throws Refused */
+export async function listed(c: Context, desk: ReplayDeskApi, kinds?: readonly JobKind[]) {
   const query = new URL(c.req.url).searchParams;
   const limit = countParameter(query, "limit", { fallback: REPLAY.jobsListed, max: REPLAY.jobsListedMax });
-  return jobsJson(await desk.overview(kinds, limit), null);
+  const cursor = query.get("cursor");
+  if (cursor !== null && !/^\d{1,15}$/.test(cursor)) throw badParameter("cursor", "as the last page gave it");
+  return jobsJson(await desk.overview(kinds, limit, cursor === null ? undefined : Number(cursor)));
 }
 
 export function newJob(

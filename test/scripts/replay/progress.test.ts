@@ -1,8 +1,10 @@
 import { expect, it } from "vitest";
-import { progressLine, type ReplayJobJson } from "../../../scripts/replay/progress.ts";
+import { progressLine } from "../../../scripts/replay/progress.ts";
+import type { JobJson } from "../../../workers/job-json.ts";
 
-const job = (rest: Partial<ReplayJobJson> = {}): ReplayJobJson => ({
+const job = (rest: Partial<JobJson> = {}): JobJson => ({
   id: "r",
+  kind: "rebuild",
   state: "running",
   phase: "build",
   progress: { events: 25_000, total: 100_000, events_per_second: 5_000, eta_seconds: 15 },
@@ -11,6 +13,14 @@ const job = (rest: Partial<ReplayJobJson> = {}): ReplayJobJson => ({
   error: null,
   attempts: 0,
   outcome: null,
+  actions: ["cancel"],
+  ...{ sinks: ["lake"], from: null, to: null, rate: 20_000, note: null },
+  ...{
+    created_at: "2026-11-22T05:00:00.000Z",
+    started_at: null,
+    updated_at: "2026-11-22T05:00:00.000Z",
+    ended_at: null,
+  },
   ...rest,
 });
 

@@ -143,9 +143,39 @@ describe("POST /v1/replays", () => {
     expect((await get(`/v1/replays?limit=${REPLAY.jobsListedMax + 1}`)).json).toMatchObject({ parameter: "limit" });
   });
 
+  it.each(["replays", "corrections"])(
+    "gives %s page by page, each once, newest first, whatever is made meanwhile",
+    async (list) => {
+      const make = async () => {
+        const [first, second] = [
+          await post("/v1/audits"),
+          await post("/v1/corrections", { filter: FILTER, change: RIGHT }),
+        ];
+        for (const { json } of [first, second]) await ended(json.id);
+        return [second.json.id, ...(list === "replays" ? [first.json.id] : [])];
+      };
+      const made = [await make(), await make(), await make()].toReversed().flat();
+      const seen: unknown[] = [];
+      let path = `/v1/${list}?limit=2`;
+      for (let page = 0; page < made.length / 2; page++) {
+        const { json } = await get(path);
+        const jobs = json[list] as { id: string; actions: string[] }[];
+        expect(jobs.map(({ actions }) => actions)).toEqual(jobs.map(() => []));
+        seen.push(...jobs.map(({ id }) => id));
+        path = `/v1/${list}?limit=2&cursor=${json.next}`;
+        await make();
+      }
+      expect(seen.slice(0, made.length)).toEqual(made);
+      expect((await get(`/v1/${list}?limit=${REPLAY.jobsListedMax}`)).json.next).toBeNull();
+      expect((await get(`/v1/${list}?cursor=1`)).json).toMatchObject({ [list]: [], next: null });
+      expect((await get(`/v1/${list}?cursor=-1`)).json).toMatchObject({ parameter: "cursor" });
+    },
+  );
+
   it("says why an action is not for the job's state, and does not know other ids and actions", async () => {
     const { json } = await post("/v1/replays", { sinks: ["lake"], mode: "rebuild" });
-    for (const action of ["confirm", "revert", "swap", "resume", "abandon"]) {
+    expect(json.actions).toEqual(["cancel"]);
+    for (const action of ["confirm", "revert", "swap", "resume", "leave_out", "abandon"]) {
       const { status, json: refused } = await post(`/v1/replays/${json.id}/${action}`);
       expect([action, status, refused.reason]).toEqual([action, 409, "job_refuses"]);
       expect(refused).toMatchObject({ state: "running", detail: expect.any(String) });

@@ -1,4 +1,6 @@
 /** Replays, corrections and audits: how far each is, and what can be done with it. */
+import type { JobAction } from "../../../durable-objects/replay-desk/api.ts";
+import type { JobJson, JobsJson } from "../../job-json.ts";
 import { formatCount, formatDuration, formatRate, formatWhen } from "../shell/format.ts";
 import { Failed, Loading } from "../shell/states.tsx";
 import { ActionButton } from "./actions.tsx";
@@ -8,51 +10,26 @@ import { usePoll } from "./use-poll.ts";
 const EVERY_MS = 2_000;
 const SHOWN = 20;
 
-export interface Job {
-  readonly id: string;
-  readonly kind: "fill" | "rebuild" | "correction" | "settlement" | "audit";
-  readonly state: string;
-  readonly phase: string | null;
-  readonly sinks: readonly string[];
-  /** ISO 8601. */
-  readonly from: string | null;
-  readonly to: string | null;
-  readonly progress: {
-    readonly events: number;
-    readonly total: number | null;
-    readonly events_per_second: number;
-    readonly eta_seconds: number | null;
-  };
-  readonly comparison:
-    | readonly {
-        readonly sink: string;
-        readonly identical: boolean;
-        readonly before: number;
-        readonly after: number;
-        readonly differences: readonly string[];
-      }[]
-    | null;
-  readonly error: string | null;
-  readonly note: string | null;
-  readonly created_at: string;
-}
-
-/** What may be done in which state, and whether it can be taken back. */
-const ACTIONS: Readonly<Record<string, readonly { name: string; label: string; question?: string }[]>> = {
-  running: [{ name: "cancel", label: "Cancel" }],
-  paused: [{ name: "cancel", label: "Cancel" }],
-  waiting_for_swap: [
-    { name: "swap", label: "Swap in" },
-    { name: "cancel", label: "Cancel" },
-  ],
-  waiting_for_confirmation: [
-    { name: "confirm", label: "Confirm", question: "Let the old go? It cannot be brought back afterwards." },
-    { name: "revert", label: "Put the old back" },
-  ],
+/** How an action is called, and what is asked first where it cannot be taken back. */
+const ACTIONS: Readonly<Record<JobAction, { readonly label: string; readonly question?: string }>> = {
+  confirm: { label: "Confirm", question: "Let the old go? It cannot be brought back afterwards." },
+  swap: { label: "Swap in" },
+  revert: { label: "Put the old back" },
+  resume: { label: "Resume" },
+  leave_out: {
+    label: "Leave out what cannot be read",
+    question:
+      "Build without the segments that cannot be read? Their events will be missing. You can still look before the swap.",
+  },
+  cancel: { label: "Cancel" },
+  abandon: {
+    label: "Abandon",
+    question: "Set this job aside, so that others can go on? What readers see stays as it is.",
+  },
 };
 
 export function JobList() {
-  const { value, problem, refresh } = usePoll<{ replays: readonly Job[] }>(`/v1/replays?limit=${SHOWN}`, EVERY_MS);
+  const { value, problem, refresh } = usePoll<JobsJson>(`/v1/replays?limit=${SHOWN}`, EVERY_MS);
   return (
     <section class="card">
       <h2>Replays and corrections</h2>
@@ -76,7 +53,7 @@ export function JobList() {
   );
 }
 
-function JobItem({ job, refresh }: { job: Job; refresh: () => void }) {
+function JobItem({ job, refresh }: { job: JobJson; refresh: () => void }) {
   const { progress, comparison } = job;
   const now = Date.now();
   const path = job.kind === "correction" ? `/v1/corrections/${job.id}` : `/v1/replays/${job.id}`;
@@ -112,17 +89,25 @@ function JobItem({ job, refresh }: { job: Job; refresh: () => void }) {
           {differences.length > 0 && ` · ${differences.slice(0, 3).join(" · ")}`}
         </p>
       ))}
+      {job.waits_for && <p class="quiet">waits for {job.waits_for}</p>}
       {job.error && <p class="detail warn">{job.error}</p>}
+      {job.ended_at && job.outcome && <p class="quiet">{job.outcome}</p>}
       <div class="actions">
-        {(ACTIONS[job.state] ?? []).map(({ name, label, question }) => (
-          <ActionButton key={name} label={label} path={`${path}/${name}`} done={refresh} question={question} />
+        {job.actions.filter(isForPeople(job)).map((name) => (
+          <ActionButton key={name} {...ACTIONS[name]} path={`${path}/${name}`} done={refresh} />
         ))}
       </div>
     </li>
   );
 }
 
-function rangeText({ from, to }: Job, now: number): string {
+/** A preview of a correction is confirmed by who has made it, beside what it has counted. */
+const isForPeople =
+  ({ state }: JobJson) =>
+  (action: JobAction): boolean =>
+    state !== "preview" || action === "cancel";
+
+function rangeText({ from, to }: JobJson, now: number): string {
   const when = (time: string) => formatWhen(Date.parse(time), now);
   if (from && to) return `from ${when(from)} to ${when(to)}`;
   if (from) return `since ${when(from)}`;
