@@ -193,14 +193,15 @@ function startDemo(port: number): ChildProcess {
 function printReady(port: number, stateDir: string, demo: boolean): void {
   const origin = `http://localhost:${port}`;
   console.log(`
-  live     ${origin}/
-  support  ${origin}/support
-  SQL      ${origin}/sql
+  live        ${origin}/
+  support     ${origin}/support
+  SQL         ${origin}/sql
+  operations  ${origin}/operations
 
-  write key  ${LOCAL_WRITE_KEY}     (POST ${origin}/v1/batch)
-  token      ${LOCAL_TOKEN}
-  state      ${stateDir}
-  demo       ${demo ? "on (npm start -- --no-demo turns it off)" : "off"}
+  write key   ${LOCAL_WRITE_KEY}     (POST ${origin}/v1/batch)
+  token       ${LOCAL_TOKEN}
+  state       ${stateDir}
+  demo        ${demo ? "on (npm start -- --no-demo turns it off)" : "off"}
 
 eventpile ready on ${origin}`);
 }
