@@ -4,7 +4,9 @@
  *
  *     npm run soak:simulator -- --from <seed> --seeds 1 --trace
  *
- *     npm run soak:simulator -- --seeds 100000 [--from n] [--jobs 2] [--scenario <name>] [--mutation "<name>"] [--failures n]
+ *     npm run soak:simulator -- --seeds 100000 [--from n] [--jobs 2] [--scenario <name>] [--mutation "<name>"] [--failures n] [--progress n]
+ *
+ * It stops after that many failures, and says after every so many seeds how far it has come.
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     jobs: { type: "string", default: "1" },
     step: { type: "string", default: "1" },
     failures: { type: "string", default: "5" },
+    progress: { type: "string", default: "0" },
     scenario: { type: "string", default: "" },
     mutation: { type: "string" },
     trace: { type: "boolean", default: false },
@@ -34,6 +37,7 @@ const options: SoakOptions = {
   hashes: values.hashes,
   scenario: values.scenario,
   failuresMax: Number(values.failures),
+  progressEvery: Number(values.progress),
 };
 
 if (jobs > 1) report(merged(await Promise.all(Array.from({ length: jobs }, (_, job) => inProcess(job)))));
@@ -52,7 +56,8 @@ else {
 function inProcess(job: number): Promise<SoakSummary> {
   return new Promise((resolve, reject) => {
     const args = ["--from", String(options.from + job), "--seeds", String(options.seeds - job), "--step", String(jobs)];
-    const child = fork(import.meta.filename, [...args, "--failures", String(options.failuresMax)]);
+    const more = ["--failures", String(options.failuresMax), "--progress", values.progress];
+    const child = fork(import.meta.filename, [...args, ...more]);
     let summary: SoakSummary | null = null;
     child.on("message", (message) => {
       summary = message as SoakSummary;

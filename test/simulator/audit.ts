@@ -67,13 +67,20 @@ export async function audit(world: World, traffic: Traffic): Promise<string[]> {
   return failures;
 }
 
+/** A settlement and an audit keep their rules' progress within their own. */
+function uncorrectedOf(progress: unknown): Uncorrected[] {
+  if (typeof progress !== "object" || progress === null) return [];
+  return Object.entries(progress).flatMap(([name, member]) =>
+    name === "uncorrected" && member ? [member as Uncorrected] : uncorrectedOf(member),
+  );
+}
+
 /** Stores of which some job with a rule says that a part stays as it was. */
 async function uncorrectedIn(env: AuditEnv): Promise<Set<SinkName>> {
   const { jobs } = await env.REPLAY_DESK.getByName(REPLAY_DESK_NAME).overview(undefined, REPLAY.jobsListedMax);
-  const sinks = jobs.flatMap(({ progress }) => {
-    const { uncorrected } = (progress ?? {}) as { uncorrected?: Uncorrected };
-    return uncorrected?.places.map(({ sink }) => sink) ?? [];
-  });
+  const sinks = jobs
+    .flatMap(({ progress }) => uncorrectedOf(progress))
+    .flatMap(({ places }) => places.map(({ sink }) => sink));
   return new Set(sinks);
 }
 

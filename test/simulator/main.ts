@@ -14,6 +14,8 @@ export interface SoakOptions {
   readonly scenario: string;
   /** Runs that fail before it stops. */
   readonly failuresMax: number;
+  /** A line after so many seeds; 0 for none. */
+  readonly progressEvery: number;
 }
 
 export interface SoakSummary {
@@ -52,6 +54,10 @@ export async function soak(options: SoakOptions): Promise<SoakSummary> {
     if (result.realParquet) realParquet++;
     for (const [key, count] of result.faults) faults[key] = (faults[key] ?? 0) + count;
     if (options.hashes) console.log(`seed ${seed} ${result.hash}`);
+    if (options.progressEvery > 0 && seeds % options.progressEvery === 0) {
+      const rate = seeds / ((performance.now() - began) / 1_000);
+      console.error(`${seeds} seeds up to ${seed}, ${rate.toFixed(1)} a second, ${failed.length} failed`);
+    }
     if (result.failures.length === 0) continue;
     failed.push(result);
     console.error(`seed ${seed} failed (hash ${result.hash}):\n  ${result.failures.join("\n  ")}`);

@@ -31,10 +31,10 @@ export interface RunResult {
 }
 
 /** In a long span they are enough for what they are to race with. */
-const TIMES_MAX = 12;
+const TIMES_MAX = 16;
 
 /** One run in so many encodes the lake's files with the real encoder. */
-const REAL_PARQUET_EVERY = 200;
+const REAL_PARQUET_EVERY = 400;
 
 export async function runSeed(seed: number, trace: ((text: string) => void) | null = null): Promise<RunResult> {
   const random = new Random(seed ^ 0x5eed);

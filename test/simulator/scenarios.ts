@@ -105,16 +105,11 @@ const ALONE: readonly Scenario[] = [
     name: "compaction",
     weight: 4,
     damage: 0.05,
-    compactEveryMs: 6 * SECOND_MS,
-    tight: { compactAboveFiles: 2, compactInputs: 3 },
+    compactEveryMs: 4 * SECOND_MS,
+    tight: { compactAboveFiles: 2, compactInputs: 3, stepEvents: 3 },
     hangs: [
-      {
-        target: /^LakeCatalog\.(replace|append|swap)$/,
-        chance: 0.3,
-        fromMs: SECOND_MS,
-        toMs: 30 * SECOND_MS,
-        withAll: 0.2,
-      },
+      { target: /^LakeCatalog\.replace$/, chance: 0.7, fromMs: 5 * SECOND_MS, toMs: 40 * SECOND_MS, withAll: 0.1 },
+      { target: /^LakeCatalog\.(append|swap)$/, chance: 0.2, fromMs: SECOND_MS, toMs: 30 * SECOND_MS, withAll: 0.2 },
     ],
   },
   {
