@@ -3,7 +3,7 @@ import type { DeskOverview, Job, ReplaySpec } from "../../durable-objects/replay
 import { isWorking } from "../../durable-objects/replay-desk/job-rules.ts";
 import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
 import type { ReplayProgress } from "../../queues/replay/progress.ts";
-import type { RuleProgress } from "../../queues/replay/rule-job.ts";
+import type { RuleProgress } from "../../queues/replay/rule-progress.ts";
 import { ALL_CORRECTED } from "../../queues/replay/uncorrected.ts";
 import { isoMicros } from "../../r2-layout/time.ts";
 import type { JobJson, JobsJson } from "../job-json.ts";

@@ -2,7 +2,7 @@ import { reset } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CorrectionSpec } from "../../../durable-objects/replay-desk/api.ts";
 import { SINKS } from "../../../durable-objects/sink-cursor/api.ts";
-import type { RuleProgress } from "../../../queues/replay/rule-job.ts";
+import type { RuleProgress } from "../../../queues/replay/rule-progress.ts";
 import { ruleKey, shardName } from "../../../r2-layout/keys.ts";
 import type { RuleChange, RuleFilter } from "../../../r2-layout/rule.ts";
 import { dayOf } from "../../../r2-layout/time.ts";

@@ -1,7 +1,7 @@
 import { reset } from "cloudflare:test";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { CorrectionSpec } from "../../../durable-objects/replay-desk/api.ts";
-import type { RuleProgress } from "../../../queues/replay/rule-job.ts";
+import type { RuleProgress } from "../../../queues/replay/rule-progress.ts";
 import { shardName } from "../../../r2-layout/keys.ts";
 import { HOUR_MS } from "../../../r2-layout/limits.ts";
 import { Clock } from "./replay-rig.ts";

@@ -1,0 +1,148 @@
+/**
+ * Timelines follow a rule: by the pairs that the lake has named, and by those that only the log can name, because the lake
+ * had them otherwise, or not (timeline-places.ts). What was changed says which hours of the rollups are touched.
+ */
+import type { EventRow } from "../../r2-layout/event-columns.ts";
+import { shardName } from "../../r2-layout/keys.ts";
+import { HOUR_MS, REPLAY } from "../../r2-layout/limits.ts";
+import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import type { Damage } from "../read-segment.ts";
+import { addHours, mergeRanges } from "./hour-ranges.ts";
+import { beginRead, joinedSeqs, type ReadState } from "./reads.ts";
+import type { Amended, ChangedRow } from "./rule-parts.ts";
+import type { RuleRun } from "./rule-run.ts";
+import { MORE, type StageEnd } from "./slice.ts";
+import { pairsAsInTimelines, type TimelinePlaces, timelinePlaces } from "./timeline-places.ts";
+import { walkReads } from "./walk-reads.ts";
+
+export class RuleTimelines {
+  readonly #run: RuleRun;
+
+  constructor(run: RuleRun) {
+    this.#run = run;
+  }
+
+  /** Pairs that only the log can name, to R2. */
+  async gap(): Promise<StageEnd> {
+    const reads = this.#run.progress.gap ?? (await this.#expected(await this.#gapReads()));
+    const unreadable = async (shard: number, damage: Damage) => {
+      // The lake has tried it long enough.
+      const holes = await this.#run.parts.source.holes("lake", shard);
+      if (!holes.some(({ seq }) => seq === damage.ref.seq)) this.#run.losePatience(shard, damage);
+      await this.#run.leaveOut(shard, damage.ref.seq, damage);
+      return damage;
+    };
+    // Both readings take the sessions' part of the log: it is timelines that this is for.
+    const { done } = await walkReads(this.#run.slice, this.#run.parts.rawSource, reads, {
+      sink: "sessions",
+      maxEvents: REPLAY.stepEvents,
+      apply: async ({ shard, from, to, events }) => {
+        if (events.length === 0) return;
+        const read = beginRead({ shard, after: from, to, steps: 0 });
+        const now = await this.#run.parts.source.rows(read, to, "log", "sessions", (damage) =>
+          unreadable(shard, damage),
+        );
+        const pairs = changedRows(events, now.events);
+        if (pairs.length > 0) await this.#run.store.put(pairName("gap", shard, from), pairs);
+      },
+      onDamage: unreadable,
+      save: (gap) => this.#run.save({ gap }),
+    });
+    if (!done) return MORE;
+    await this.#run.save({ stage: "timelines" });
+    return "next";
+  }
+
+  async #expected(reads: readonly ReadState[]): Promise<readonly ReadState[]> {
+    const { slice, parts } = this.#run;
+    for (const { shard, after, to } of reads) slice.expectMore(await parts.source.count(shard, after, to));
+    return reads;
+  }
+
+  /** What stands between the lake's cursor and the rule, and before that what timelines have otherwise than the lake. */
+  async #gapReads(): Promise<ReadState[]> {
+    const { lakeBefore, places } = this.#run.progress;
+    const known: Record<number, TimelinePlaces> = {};
+    const reads: ReadState[] = [];
+    for (const [shard, place] of places.entries()) {
+      const after = lakeBefore?.cursors[shard] ?? 0;
+      if (after < place) reads.push(beginRead({ shard, after, to: place, steps: 0 }));
+      const lake = await this.#run.parts.source.holes("lake", shard);
+      const sessions = await this.#run.parts.source.holes("sessions", shard);
+      if (lake.length + sessions.length === 0) continue;
+      const here = timelinePlaces(lake, sessions, after);
+      known[shard] = here;
+      const { segments } = await this.#run.parts.logs.getByName(shardName(shard)).segments(0, 1);
+      const oldest = segments[0]?.seq ?? place;
+      const seqs = here.read.filter((seq) => seq >= oldest && seq <= after && seq < place);
+      for (const part of joinedSeqs(seqs)) reads.push(beginRead({ shard, ...part, steps: 0 }));
+    }
+    await this.#run.store.put(PLACES, known);
+    return reads;
+  }
+
+  /** Every pair is amended. */
+  async amend(): Promise<StageEnd> {
+    const rules = this.#run.progress.versions.at(-1)!;
+    const places = await this.#run.store.get<Record<number, TimelinePlaces>>(PLACES);
+    while (!this.#run.slice.over) {
+      const [name] = await this.#run.store.names("pairs/", this.#run.progress.pairs.page, 1);
+      if (name === undefined) {
+        await this.#run.save({ stage: "rollups", hours: mergeRanges(this.#run.progress.hours, REPLAY.windows) });
+        return "next";
+      }
+      const pairs = await this.#run.store.get<readonly ChangedRow[]>(name);
+      const amended = name.startsWith("pairs/lake") ? pairsAsInTimelines(pairs, places) : pairs;
+      if (this.#run.progress.pairs.offset === 0) this.#run.slice.expectMore(amended.length);
+      while (this.#run.progress.pairs.offset < amended.length) {
+        const { offset } = this.#run.progress.pairs;
+        const part = amended.slice(offset, offset + REPLAY.pairsAtOnce);
+        const answer = await this.#run.parts.amend(part, rules, this.#run.slice.calls);
+        if (answer === "more") return MORE;
+        this.#run.slice.count(part.length);
+        await this.#savePairs(answer, { offset: offset + part.length });
+      }
+      const lake = this.#run.progress.pairs.lake + (name.startsWith("pairs/lake") ? pairs.length : 0);
+      const hours = addHours(this.#run.progress.hours, hoursOf(pairs));
+      await this.#run.save({ hours, pairs: { ...this.#run.progress.pairs, page: name, offset: 0, lake } });
+    }
+    return MORE;
+  }
+
+  #savePairs(amended: Amended, change: { readonly offset: number }): Promise<void> {
+    const { pairs } = this.#run.progress;
+    return this.#run.save({
+      pairs: {
+        ...pairs,
+        ...change,
+        added: pairs.added + amended.added,
+        replaced: pairs.replaced + amended.replaced,
+        removed: pairs.removed + amended.removed,
+        beyondReach: pairs.beyondReach + amended.beyondReach,
+      },
+    });
+  }
+}
+
+/** Where timelines have what the lake has elsewhere, by shard. */
+const PLACES = "timeline-places.json.gz";
+
+/** Names sort, so that pages are walked in one order. */
+export const pairName = (from: "lake" | "gap", of: number, page: number): string =>
+  `pairs/${from}-${String(of).padStart(12, "0")}-${String(page).padStart(6, "0")}.json.gz`;
+
+const rowKey = ({ log_seq, source, event_id }: EventRow): string => `${log_seq}\n${source}\n${event_id}`;
+
+/** Pure. Rows of the same segments, without rules and with them: those that differ. */
+export function changedRows(raw: readonly EventRow[], now: readonly EventRow[]): ChangedRow[] {
+  const byKey = new Map(now.map((row) => [rowKey(row), row]));
+  return raw.flatMap((before) => {
+    const after = byKey.get(rowKey(before)) ?? null;
+    return after !== null && JSON.stringify(after) === JSON.stringify(before) ? [] : [{ before, after }];
+  });
+}
+
+/** No rule changes an event's time: before and after are of one hour. */
+const hoursOf = (pairs: readonly ChangedRow[]): number[] => [
+  ...new Set(pairs.map(({ before }) => Math.floor(before.event_time / MICROS_PER_MS / HOUR_MS) * HOUR_MS)),
+];
