@@ -97,6 +97,12 @@ async function redriveAll(world: World, env: Env): Promise<void> {
   for await (const hole of holesOf(world, deps)) {
     const answer = await redriveHole(hole, null, deps);
     world.weather.count("redrive", answer?.ok ? "done" : `refused: ${answer?.error.cause}`);
+    // Of one that was cut off the next is told what it has brought, and closes the hole.
+    if (!world.weather.active && answer && !answer.ok && answer.error.cause === "redriven") {
+      world.complaints.push(
+        `${hole.sink}: the hole at ${hole.shard}/${hole.seq} is open although its lines have come back`,
+      );
+    }
   }
 }
 

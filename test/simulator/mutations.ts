@@ -24,6 +24,7 @@ const SENDER = "workers/edge/event-sender.ts";
 const WHOLE_BUILD = "queues/sessions/whole-build.ts";
 const STAGED = "durable-objects/lake-catalog/staged-changes.ts";
 const REBUILDS = "durable-objects/minute-rollup/rebuilds.ts";
+const RULE_JOB = "queues/replay/rule-job.ts";
 const DESK = "durable-objects/replay-desk/desk.ts";
 
 export const MUTATIONS: readonly NamedMutation[] = [
@@ -40,6 +41,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "log: what is in memory is forgotten after a rollback",
+    scenario: "disk",
     file: "durable-objects/event-log/event-log.ts",
     edits: [["this.#log.forget();\n      throw error;", "throw error;"]],
   },
@@ -198,6 +200,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "timeline: memory is thrown away after a rollback",
+    scenario: "disk",
     file: "durable-objects/user-timeline/user-timeline.ts",
     edits: [["this.#timeline = new Timeline(this.ctx.storage.sql);\n      throw error;", "throw error;"]],
   },
@@ -213,6 +216,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rollups: memory is forgotten after a rollback",
+    scenario: "disk",
     file: ROLLUPS,
     edits: [["  forget(): void {\n    this.#rows.forget();", "  forget(): void {"]],
   },
@@ -293,7 +297,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
     ],
   },
   {
-    name: "rules: a compaction that knows an older rule is refused",
+    // Both, as with an append.
+    name: "rules: a compaction that knows an older rule is refused, and its file says which it passed",
     scenario: "rules",
     file: CATALOG,
     edits: [
@@ -302,26 +307,43 @@ export const MUTATIONS: readonly NamedMutation[] = [
         "// A compaction",
       ],
       ["file?.rules !== rules", "file === null"],
+      [
+        "for (const file of commit.add) this.#files.add(file, snapshot, rules);",
+        "for (const file of commit.add) this.#files.add(file, snapshot, this.#rules.newest);",
+      ],
     ],
   },
   {
-    name: "rules: a batch that knows an older rule is refused by the rollups",
+    // Both: where all have passed the rule before stores are rewritten, no older batch is left to come.
+    name: "rules: a batch that knows an older rule is refused by the rollups, and corrections wait for the sinks",
     scenario: "rules",
     file: ROLLUPS,
-    edits: [["if (rules < before.rules) return", "if (rules < 0) return"]],
+    edits: [
+      ["if (rules < before.rules) return", "if (rules < 0) return"],
+      ["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));", RULE_JOB],
+    ],
   },
   {
-    name: "rules: an append that knows an older rule is refused by a timeline",
+    // Both, as with the rollups.
+    name: "rules: an append that knows an older rule is refused by a timeline, and corrections wait for the sinks",
     scenario: "rules",
     file: "durable-objects/user-timeline/subject-state.ts",
-    edits: [["if (rules >= this.#rules) return;", "if (rules >= 0) return;"]],
+    edits: [
+      ["if (rules >= this.#rules) return;", "if (rules >= 0) return;"],
+      ["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));", RULE_JOB],
+    ],
   },
   {
+    // All: the job raises them, so does each window before it begins, and by then all sinks have passed the rule.
     name: "rules: the stores' fences come before their rewriting",
     scenario: "rules",
     file: "workers/pipeline/replays.ts",
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code.
-    edits: [["await eachShard(shards, (shard) => rollups.getByName(`core:${shardName(shard)}`).raise(version));", ""]],
+    edits: [
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code.
+      ["await eachShard(shards, (shard) => rollups.getByName(`core:${shardName(shard)}`).raise(version));", ""],
+      ["await rollup(shard).raise(version);", "", "queues/rollups/rebuild.ts"],
+      ["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));", RULE_JOB],
+    ],
   },
   {
     name: "rules: one that a shard has keeps its place",
@@ -336,12 +358,14 @@ export const MUTATIONS: readonly NamedMutation[] = [
     edits: [['if (known !== null) return { kind: "committed", seq: known };', "void known;"]],
   },
   {
+    // And the table's own constraint, which is the last to say so.
     name: "redrive: lines that came back before are refused",
     scenario: "holes",
     file: SHARD_LOG,
     edits: [
       ['if (known !== null) return { kind: "committed", seq: known };', "void known;"],
       ['if (before.length > 0) return { kind: "redriven", origins: before };', "void before;"],
+      ["id TEXT NOT NULL UNIQUE", "id TEXT NOT NULL", "durable-objects/event-log/redrive-table.ts"],
     ],
   },
   {
@@ -358,7 +382,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "holes: an outage is no refusal",
-    scenario: "holes",
+    scenario: "outage",
     file: "queues/refusal.ts",
     edits: [
       ["if (flags.retryable || flags.overloaded || flags.durableObjectReset) return false;", ""],
@@ -381,10 +405,19 @@ export const MUTATIONS: readonly NamedMutation[] = [
     ],
   },
   {
+    // All: with the fence, or the wait for the sinks, no file comes that has not passed the rule.
     name: "correction of the lake: a file that came meanwhile is looked at",
     scenario: "rules",
     file: "durable-objects/lake-catalog/staged-changes.ts",
-    edits: [['if (this.#overlooked(job, operation, rules, looked)) return { kind: "conflict", missing: [] };', ""]],
+    edits: [
+      ['if (this.#overlooked(job, operation, rules, looked)) return { kind: "conflict", missing: [] };', ""],
+      [
+        'if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };\n      const moved',
+        "const moved",
+        CATALOG,
+      ],
+      ["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));", RULE_JOB],
+    ],
   },
   {
     name: "correction of the lake: a swap is made once",
@@ -448,11 +481,9 @@ export const MUTATIONS: readonly NamedMutation[] = [
     scenario: "rebuilds",
     file: WHOLE_BUILD,
     edits: [
-      ['await this.#turnAll();\n    await this.#move("swapped");', 'await this.#move("swapped");'],
-      ['await this.#turnAll();\n      await this.#move("reverted");', 'await this.#move("reverted");'],
       [
-        "await this.#switchBack(build);\n      await this.#turnAll();\n    }\n    await this.#move",
-        "await this.#switchBack(build);\n    }\n    await this.#move",
+        'await this.#deps.logs.getByName(shardName(shard)).turned("sessions", cursor, token);',
+        "void [shard, cursor, token];",
       ],
     ],
   },
@@ -638,11 +669,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
         "await Promise.all(lineage.children.map((child) => this.#logOf(child).raise(rule, key, lineage.shards!)));",
         "void lineage;",
       ],
-      [
-        "await logHeads(this.#parts);\n    await this.#slice.ruleRaised",
-        "await this.#slice.ruleRaised",
-        "queues/replay/rule-job.ts",
-      ],
+      ["await logHeads(this.#parts);\n    await this.#slice.ruleRaised", "await this.#slice.ruleRaised", RULE_JOB],
     ],
   },
   {
@@ -676,12 +703,6 @@ export const MUTATIONS: readonly NamedMutation[] = [
         'return inTheWay !== "" ? { version: this.#jobs.takeRule(id, key) }',
       ],
     ],
-  },
-  {
-    name: "replays: a correction waits until the sinks have passed its rule",
-    scenario: "rules",
-    file: "queues/replay/rule-job.ts",
-    edits: [["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));"]],
   },
   {
     name: "audit: what was republished is looked for once more",

@@ -34,6 +34,8 @@ export class Operations {
   readonly #random: Random;
   readonly #kinds: Scenario["kinds"];
   #numbers = 0;
+  /** From now on nothing is cancelled: what the audit of the run compares with has to be settled. */
+  #isClosing = false;
 
   constructor(world: World, kinds: Scenario["kinds"]) {
     this.#world = world;
@@ -48,6 +50,7 @@ export class Operations {
 
   /** Looks through these days for ids that are in two shards, and settles them. */
   audit(days: readonly string[]): void {
+    this.#isClosing = true;
     this.#begin({ kind: "audit", days, rate: RATE });
   }
 
@@ -171,7 +174,7 @@ export class Operations {
         // What time does not cure is let go, or taken back, where it may be.
         return random.chance(0.6) ? "resume" : random.pick<JobAction>(["cancel", "revert"]);
       case "running":
-        return random.chance(0.02) ? "cancel" : null;
+        return !this.#isClosing && random.chance(0.02) ? "cancel" : null;
       default:
         return null;
     }

@@ -43,7 +43,7 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
   const world = new World({ seed, shards: random.pick([[1], [1], [2], [1, 2]]), realParquet, trace });
   const scenario = scenarioOf(seed);
   world.weather.count("scenario", scenario.name);
-  world.weather.aim(scenario.hangs);
+  world.weather.aim(scenario.hangs, scenario.faults);
   const damages = random.chance(scenario.damage);
   const traffic = new Traffic(world, random.chance(scenario.oddities), scenario);
   const operates = random.chance(scenario.operations);
@@ -54,7 +54,7 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
     await live(world, traffic, operates ? operations : null, damages, scenario, random);
     await settle(world, traffic, operations, random);
     world.objects.evictAll();
-    failures.push(...operations.stuck, ...(await audit(world, traffic)));
+    failures.push(...world.complaints, ...operations.stuck, ...(await audit(world, traffic)));
   } catch (error) {
     failures.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
@@ -91,11 +91,17 @@ async function live(
     if (random.chance(scenario.splits) && world.shards < 3) splitShards(world, traffic, random);
     traffic.plan(Math.ceil(requests / stretches), spanMs);
     operations?.plan(random.int(1, scenario.operationsMax), spanMs + MINUTE_MS);
+    if (scenario.outages.length > 0) planOutage(world, scenario.outages, spanMs);
     if (scenario.sweepEveryMs) repeatedly(world, spanMs, scenario.sweepEveryMs, () => world.sweep());
     if (scenario.compactEveryMs) repeatedly(world, spanMs, scenario.compactEveryMs, () => world.cron(false, true));
     if (damages) {
       for (let i = random.int(1, 2); i > 0; i--) planDamage(world, random, spanMs + 20 * SECOND_MS);
-      if (random.chance(0.5)) planRedrives(world, random, random.int(1, 20) * MINUTE_MS, 3);
+      if (random.chance(0.5)) {
+        const inMs = random.int(1, 20) * MINUTE_MS;
+        // Several of them at once: two who look at the same list.
+        for (let i = random.int(1, scenario.redrivers); i > 0; i--)
+          planRedrives(world, random, inMs + random.int(0, 50), 3);
+      }
     }
     await runFor(world, spanMs);
     if (stretch + 1 < stretches) {
@@ -103,6 +109,16 @@ async function live(
     }
   }
   await runFor(world, random.int(1, 60) * SECOND_MS);
+}
+
+function planOutage({ scheduler, weather, random }: World, outages: readonly RegExp[], spanMs: number): void {
+  const [inMs, forMs] = [random.next() * spanMs, random.int(2, 8) * MINUTE_MS];
+  scheduler.after(inMs, null, "an outage begins", () => {
+    weather.outage = random.pick(outages);
+  });
+  scheduler.after(inMs + forMs, null, "an outage ends", () => {
+    weather.outage = null;
+  });
 }
 
 /** At times drawn around their distance, for a span. */

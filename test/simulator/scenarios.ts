@@ -4,7 +4,7 @@
  * Mutations name the scenario that is to notice them.
  */
 import { Random } from "../../scripts/demo/random.ts";
-import type { Hang } from "./platform/weather.ts";
+import type { Fault, Hang } from "./platform/weather.ts";
 
 export interface Scenario {
   readonly name: string;
@@ -14,6 +14,8 @@ export interface Scenario {
   readonly oddities: number;
   readonly operations: number;
   readonly splits: number;
+  /** Who send holes again at one time, at most. */
+  readonly redrivers: number;
   /** Operations begun, and of which kinds, by weight. */
   readonly operationsMax: number;
   readonly kinds: {
@@ -31,6 +33,10 @@ export interface Scenario {
   /** Limits that are tight for certain. */
   readonly tight: Readonly<Record<string, number>>;
   readonly hangs: readonly Hang[];
+  /** Something that is down for some minutes; null: nothing. */
+  readonly outages: readonly RegExp[];
+  /** Faults that this run's weather has for certain, with their chance at each occasion. */
+  readonly faults: Readonly<Partial<Record<Fault, number>>>;
 }
 
 const SECOND_MS = 1_000;
@@ -44,6 +50,7 @@ const MIXED: Scenario = {
   oddities: 0.3,
   operations: 0.35,
   splits: 0.3,
+  redrivers: 2,
   operationsMax: 2,
   kinds: { correction: 5, rebuild: 4, fill: 1, audit: 1 },
   repeats: 0.12,
@@ -52,6 +59,8 @@ const MIXED: Scenario = {
   compactEveryMs: null,
   tight: {},
   hangs: [],
+  outages: [],
+  faults: {},
 };
 
 /** Longer than objects that nobody names are left alone. */
@@ -101,6 +110,27 @@ const ALONE: readonly Scenario[] = [
     hangs: [{ target: /^(EventLog\.commit|LakeCatalog\.(append|swap))$/, chance: 0.2, times: 1, ...FROZEN }],
   },
   {
+    // A store is down for longer than any patience with what cannot be handled.
+    ...MIXED,
+    name: "outage",
+    weight: 3,
+    outages: [
+      /^UserTimeline\./,
+      /^MinuteRollup\./,
+      /^LakeCatalog\./,
+      /^R2\.put lake/,
+      /^R2\.(get|read) log/,
+      /^SinkCursor\./,
+    ],
+  },
+  {
+    // Transactions are rolled back, and objects die with what was not yet durable.
+    ...MIXED,
+    name: "disk",
+    weight: 4,
+    faults: { sql_error: 0.02, slow_disk: 0.2, reset: 0.03, evict: 0.02 },
+  },
+  {
     ...MIXED,
     name: "compaction",
     weight: 4,
@@ -118,6 +148,7 @@ const ALONE: readonly Scenario[] = [
     name: "holes",
     weight: 7,
     damage: 1,
+    redrivers: 4,
     operations: 0.25,
     hangs: [
       {

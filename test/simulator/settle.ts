@@ -26,29 +26,29 @@ const EVENTS_MAX = 400_000;
 export async function settle(world: World, traffic: Traffic, operations: Operations, random: Random): Promise<void> {
   const { scheduler, weather } = world;
   weather.active = false;
-  const until = scheduler.now + SETTLE_MS;
-  await untilQuiet(world, until);
+  await untilQuiet(world, scheduler.now + SETTLE_MS);
   // A sink must come to the head without an event that happens to wake it.
-  if (random.chance(operations.jobs.size > 0 ? 0.5 : 0.1)) await caughtUp(world, until);
+  if (random.chance(operations.jobs.size > 0 ? 0.5 : 0.1)) await caughtUp(world);
   traffic.sayLastWords();
-  await caughtUp(world, until);
+  await caughtUp(world);
   if (world.damaged.size > 0 && random.chance(0.85)) {
     // What came back may have gone bad itself.
     for (let round = 0; round < REDRIVE_ROUNDS && (await openHoles(world)) > 0; round++) {
       planRedrives(world, random, 0, 1);
-      await caughtUp(world, until);
+      await caughtUp(world);
     }
   }
   if (traffic.hasTwins) {
     const days = new Set<string>();
     for (let at = world.beganAt - DAY_MS; at < scheduler.now + DAY_MS; at += DAY_MS) days.add(dayOf(at * 1_000));
     operations.audit([...days]);
-    await caughtUp(world, until);
+    await caughtUp(world);
   }
 }
 
 /** No sink is behind, no job is open, and a turn of the cron finds nothing more to do. */
-async function caughtUp(world: World, untilMs: number): Promise<void> {
+async function caughtUp(world: World): Promise<void> {
+  const untilMs = world.scheduler.now + SETTLE_MS;
   await untilQuiet(world, untilMs);
   /** The newest job when none was open; null where one was. */
   for (let before = await newestJob(world), waitMs = MINUTE_MS; ; waitMs = Math.min(HOUR_MS, waitMs * 1.5)) {

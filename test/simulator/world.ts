@@ -75,6 +75,8 @@ export class World {
   /** Log objects that went bad at some time, and what was in them. */
   readonly damaged = new Set<string>();
   readonly originals = new Map<string, Uint8Array>();
+  /** What was found wrong before the audit. */
+  readonly complaints: string[] = [];
   /** Work of the run that is still to come, or under way. */
   pending = 0;
   readonly #restore: () => void;

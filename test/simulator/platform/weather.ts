@@ -99,6 +99,8 @@ export class Weather {
   readonly random: Random;
   /** Off before the run and once it is to settle. */
   active = false;
+  /** Calls that fail, all of them, for as long as this stands. */
+  outage: RegExp | null = null;
   /** How often each fault fired, by `fault target`. */
   readonly fired = new Map<string, number>();
   readonly #rates: Partial<Record<Fault, number>> = {};
@@ -120,14 +122,19 @@ export class Weather {
   /** Whether a fault strikes here. @param target what it would strike, e.g. `R2.put log`. */
   strikes(fault: Fault, target: string): boolean {
     if (!this.active) return false;
+    if (fault === "fail_before" && this.outage?.test(target)) {
+      this.count("outage", target);
+      return true;
+    }
     const rate = this.#rates[fault];
     if (rate === undefined || !this.random.chance(Math.min(0.9, rate * this.#weight(target)))) return false;
     this.count(fault, target);
     return true;
   }
 
-  /** From now on. */
-  aim(hangs: readonly Hang[]): void {
+  /** What this run is about, beside the weather that was drawn for it. */
+  aim(hangs: readonly Hang[], faults: Readonly<Partial<Record<Fault, number>>>): void {
+    Object.assign(this.#rates, faults);
     this.#hangs = hangs.map((hang) => ({ ...hang, left: hang.times ?? Number.POSITIVE_INFINITY }));
   }
 
