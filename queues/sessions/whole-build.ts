@@ -32,7 +32,6 @@ import type {
   TimelineWindowApi,
   UserTimelineApi,
 } from "../../durable-objects/user-timeline/api.ts";
-import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
 import { nameIn, timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
@@ -42,6 +41,7 @@ import type { LeftOutPart } from "../read-segment.ts";
 import type { More, ReplayComparison, ReplayJob, ReplayRead, ReplayStep } from "../replay/target.ts";
 import type { CallBudget } from "../sink.ts";
 import { boundedParallel } from "./bounded-parallel.ts";
+import { BuildRecord } from "./build-record.ts";
 import { compareTimelines } from "./compare.ts";
 import type { ListBucket } from "./name-lists.ts";
 import { NAMES_PER_LIST, NameLists } from "./name-lists.ts";
@@ -67,16 +67,18 @@ export interface BuildDeps {
 export class WholeBuild {
   readonly #job: ReplayJob;
   readonly #deps: BuildDeps;
+  readonly #record: BuildRecord;
   readonly #lists: NameLists;
 
   constructor(job: ReplayJob, deps: BuildDeps) {
     this.#job = job;
     this.#deps = deps;
+    this.#record = new BuildRecord(job.id, deps.cursors, deps.calls);
     this.#lists = new NameLists(deps.bucket, job);
   }
 
   async plan(): Promise<ReplayRead[]> {
-    const build = (await this.#build()) ?? (await this.#begin());
+    const build = (await this.#record.read()) ?? (await this.#begin());
     if (build.state !== "building") return [];
     const reads: ReplayRead[] = [];
     await this.#eachShard(async (shard) => {
@@ -93,7 +95,7 @@ export class WholeBuild {
   }
 
   async add(step: ReplayStep): Promise<undefined | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     if (build?.state !== "building") return undefined;
     const { shard, from, to, rules, events } = step;
     const group = buildGroup(build.generation);
@@ -117,7 +119,7 @@ export class WholeBuild {
   }
 
   async compare(): Promise<ReplayComparison> {
-    const build = (await this.#build())!;
+    const build = (await this.#record.read())!;
     const upTo: Record<number, number> = {};
     await this.#eachShard(async (shard) => {
       const [live, own] = await Promise.all([
@@ -135,50 +137,50 @@ export class WholeBuild {
 
   /** @throws RangeError, its message begins with `holes:`, where the live sink left out more since the build began */
   async swap(): Promise<void> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     if (!build) throw new RangeError(`there is no build of ${this.#job.id}`);
     if (build.state === "swapped" || build.state === "confirmed") return;
     if (build.state === "building" && (await this.#leftOut()) !== build.note) {
       throw new RangeError("holes: the live sink has left out more since the build began: begin it anew");
     }
-    await this.#move("swapping");
+    await this.#record.move("swapping");
     await this.#eachShard((shard) => this.#switchForward(shard, build.generation));
     await this.#turnAll();
-    await this.#move("swapped");
+    await this.#record.move("swapped");
   }
 
   async revert(): Promise<undefined | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     if (!build) throw new RangeError(`there is no build of ${this.#job.id}`);
     if (build.state !== "reverted") {
-      await this.#move("reverting");
+      await this.#record.move("reverting");
       await this.#switchBack(build);
       await this.#turnAll();
-      await this.#move("reverted");
+      await this.#record.move("reverted");
     }
-    const ended = await this.#move("reverted");
+    const ended = await this.#record.move("reverted");
     return (await this.#letGo(build.generation, ended)) === "more" ? "more" : undefined;
   }
 
   async confirm(): Promise<"done" | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     if (!build) throw new RangeError(`there is no build of ${this.#job.id}`);
     if (build.state === "swapped") {
       if (this.#tooSoon(build)) return "more";
-      await this.#move("confirmed");
+      await this.#record.move("confirmed");
     } else if (build.state !== "confirmed") throw new RangeError(`the build is ${build.state}`);
     return this.#letGo(build.previous);
   }
 
   async discard(): Promise<"done" | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     if (!build) return "done";
     if (BEEN_LIVE.has(build.state)) return (await this.revert()) ?? "done";
     if (build.state === "swapping") {
       await this.#switchBack(build);
       await this.#turnAll();
     }
-    await this.#move("discarded");
+    await this.#record.move("discarded");
     return this.#letGo(build.generation);
   }
 
@@ -188,7 +190,7 @@ export class WholeBuild {
    * @throws RangeError (`holes:`) where one refuses that, too: then a build of everything is what brings them together
    */
   async abandon(): Promise<"built" | "before" | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     const isBuilt = build?.state === "swapped" || build?.state === "confirmed";
     if (!isBuilt) {
       try {
@@ -211,11 +213,11 @@ export class WholeBuild {
       else await this.#switchForward(shard, generation);
     });
     await this.#turnAll();
-    await this.#move("swapped");
+    await this.#record.move("swapped");
   }
 
   async #begin(): Promise<Build> {
-    return this.#builds().beginBuild(this.#job.id, await this.#leftOut());
+    return this.#record.begin(await this.#leftOut());
   }
 
   /** To where the build has come. */
@@ -260,7 +262,7 @@ export class WholeBuild {
     this.#deps.calls.left -= CALLS_PER_SHARD;
     const { left = [] } = await this.#cursor("sessions", shard).status();
     const until = left.find((place) => place.generation === generation)?.cursor ?? 0;
-    const cursor = this.#cursor(buildGroup((await this.#build())!.generation), shard);
+    const cursor = this.#cursor(buildGroup((await this.#record.read())!.generation), shard);
     const { cursor: after } = await cursor.status();
     if (after >= until) return "done";
     const lease = await cursor.lease(this.#job.id, SINK.leaseMs);
@@ -328,8 +330,7 @@ export class WholeBuild {
 
   /** Those that there were when the build began, and those that live drains have met since: asked anew for each walk, after the state that it is for. */
   async #shards(): Promise<number> {
-    this.#deps.calls.left--;
-    return Math.max(this.#job.shards, await this.#builds().shardsFed());
+    return Math.max(this.#job.shards, await this.#record.shardsFed());
   }
 
   #tooSoon({ at }: Build): boolean {
@@ -338,19 +339,6 @@ export class WholeBuild {
 
   #now(): number {
     return (this.#deps.now ?? Date.now)();
-  }
-
-  #build(): Promise<Build | null> {
-    this.#deps.calls.left--;
-    return this.#builds().build(this.#job.id);
-  }
-
-  #move(state: Build["state"]): Promise<Build> {
-    return this.#builds().moveBuild(this.#job.id, state);
-  }
-
-  #builds(): BuildsApi {
-    return this.#deps.cursors.getByName(SESSIONS_BUILDS_NAME);
   }
 
   #cursor(group: string, shard: number) {

@@ -15,9 +15,8 @@
  * The swap is whole for each timeline, not for all of them at once: a reader may see one before and another after. A timeline
  * that has events of the window which the log gives to others is not looked at; only a build of everything finds those.
  */
-import type { Build, BuildsApi } from "../../durable-objects/sink-cursor/api.ts";
+import type { Build } from "../../durable-objects/sink-cursor/api.ts";
 import type { Subject, WindowDifference } from "../../durable-objects/user-timeline/api.ts";
-import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
 import { nameIn, timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { jobKey, shardName } from "../../r2-layout/keys.ts";
@@ -25,6 +24,7 @@ import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type { More, ReplayComparison, ReplayJob, ReplayRead, ReplayStep } from "../replay/target.ts";
 import { boundedParallel } from "./bounded-parallel.ts";
+import { BuildRecord } from "./build-record.ts";
 import { NameLists } from "./name-lists.ts";
 import { applyParts } from "./part-progress.ts";
 import { groupBySubject, PARTS, partOf, subjectOf } from "./subjects.ts";
@@ -42,6 +42,7 @@ const STEPS_COMPARED = 1_000;
 export class WindowBuild {
   readonly #job: ReplayJob;
   readonly #deps: BuildDeps;
+  readonly #record: BuildRecord;
   readonly #names: NameLists;
   readonly #differences: NameLists;
   readonly #group: string;
@@ -49,13 +50,14 @@ export class WindowBuild {
   constructor(job: ReplayJob, deps: BuildDeps) {
     this.#job = job;
     this.#deps = deps;
+    this.#record = new BuildRecord(job.id, deps.cursors, deps.calls);
     this.#names = new NameLists(deps.bucket, job);
     this.#differences = new NameLists(deps.bucket, job, "differences");
     this.#group = `sessions-window@${job.id}`;
   }
 
   async plan(): Promise<ReplayRead[]> {
-    const build = (await this.#build()) ?? (await this.#begin());
+    const build = (await this.#record.read()) ?? (await this.#begin());
     if (build.state !== "building") return [];
     const reads: ReplayRead[] = [];
     for (const { shard, after, to } of JSON.parse(build.note) as Range[]) {
@@ -66,7 +68,7 @@ export class WindowBuild {
   }
 
   async add(step: ReplayStep): Promise<undefined | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     if (build?.state !== "building") return undefined;
     const cursor = this.#cursor(step.shard);
     const lease = await cursor.lease(this.#job.id, SINK.leaseMs);
@@ -100,39 +102,39 @@ export class WindowBuild {
   }
 
   async swap(): Promise<undefined | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     if (!build) throw new RangeError(`there is no build of ${this.#job.id}`);
     if (build.state === "swapped" || build.state === "confirmed") return undefined;
-    await this.#move("swapping");
+    await this.#record.move("swapping");
     if ((await this.#walk("settle", (name) => this.#settle(name, build))) === "more") return "more";
-    await this.#move("swapped");
+    await this.#record.move("swapped");
     return undefined;
   }
 
   async revert(): Promise<undefined | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     if (build?.state !== "reverted") {
-      await this.#move("reverting");
+      await this.#record.move("reverting");
       if ((await this.#unsettleAll(build!)) === "more") return "more";
-      await this.#move("reverted");
+      await this.#record.move("reverted");
     }
     return (await this.#forgetAll(build!)) === "more" ? "more" : undefined;
   }
 
   async confirm(): Promise<"done" | More> {
-    return this.#forgetAll(await this.#move("confirmed"));
+    return this.#forgetAll(await this.#record.move("confirmed"));
   }
 
   async discard(): Promise<"done" | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     if (!build) return "done";
     if (BEEN_LIVE.has(build.state)) return (await this.revert()) ?? "done";
     if (build.state === "swapping" && (await this.#unsettleAll(build)) === "more") return "more";
-    return this.#forgetAll(await this.#move("discarded"));
+    return this.#forgetAll(await this.#record.move("discarded"));
   }
 
   async abandon(): Promise<"built" | "before" | More> {
-    const build = await this.#build();
+    const build = await this.#record.read();
     const isBuilt = build?.state === "swapped" || build?.state === "confirmed";
     const ended = await (isBuilt ? this.confirm() : this.discard());
     return ended === "more" ? "more" : isBuilt ? "built" : "before";
@@ -153,7 +155,7 @@ export class WindowBuild {
         ranges.push({ shard, after: part.from - 1, to: Math.min(part.to, cursor) });
       }
     }
-    return this.#builds().beginBuild(this.#job.id, JSON.stringify(ranges), true);
+    return this.#record.begin(JSON.stringify(ranges), true);
   }
 
   async #stageAll(step: ReplayStep, build: Build): Promise<undefined | More> {
@@ -284,19 +286,6 @@ export class WindowBuild {
   #isWithin({ received_at: at }: EventRow): boolean {
     const { from, to } = this.#job;
     return (from === null || at >= from * MICROS_PER_MS) && (to === null || at < to * MICROS_PER_MS);
-  }
-
-  #build(): Promise<Build | null> {
-    this.#deps.calls.left--;
-    return this.#builds().build(this.#job.id);
-  }
-
-  #move(state: Build["state"]): Promise<Build> {
-    return this.#builds().moveBuild(this.#job.id, state);
-  }
-
-  #builds(): BuildsApi {
-    return this.#deps.cursors.getByName(SESSIONS_BUILDS_NAME);
   }
 
   #cursor(shard: number) {
