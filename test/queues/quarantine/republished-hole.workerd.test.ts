@@ -1,20 +1,11 @@
-import { reset } from "cloudflare:test";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import type { SinkName } from "../../../durable-objects/sink-cursor/api.ts";
 import { redriveHole } from "../../../queues/quarantine/redrive.ts";
 import { createDueJobs } from "../../../queues/replay/due-jobs.ts";
-import { Clock } from "../replay/replay-rig.ts";
+import { clockOfEachTest } from "../replay/replay-rig.ts";
 import { desk, drain, lake, real, rollup, runJob, SHARDS, send, timeline } from "../replay/whole-pipeline.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 const log = () => real.EVENT_LOG.getByName("000");
 

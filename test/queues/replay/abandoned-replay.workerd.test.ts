@@ -1,21 +1,13 @@
-import { reset, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { RebuildSpec } from "../../../durable-objects/replay-desk/api.ts";
 import type { ReplayProgress } from "../../../queues/replay/progress.ts";
 import { shardName } from "../../../r2-layout/keys.ts";
-import { Clock } from "./replay-rig.ts";
+import { clockOfEachTest } from "./replay-rig.ts";
 import { begin, desk, drain, lake, real, rollup, runJob, send, timeline } from "./whole-pipeline.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 const REBUILD: RebuildSpec = {
   ...{ kind: "rebuild", sinks: ["rollups", "lake", "sessions"], from: null, to: null, range: null, rate: 1e6 },

@@ -1,19 +1,10 @@
-import { reset } from "cloudflare:test";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { createSessionsRebuild } from "../../../queues/sessions/rebuild.ts";
 import { shardName } from "../../../r2-layout/keys.ts";
-import { Clock } from "./replay-rig.ts";
+import { clockOfEachTest } from "./replay-rig.ts";
 import { begin, deliver, desk, drain, lake, real, rollup, runJob, SHARDS, send, timeline } from "./whole-pipeline.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 const REBUILD = {
   kind: "rebuild",

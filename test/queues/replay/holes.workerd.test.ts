@@ -1,23 +1,14 @@
-import { reset } from "cloudflare:test";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { CorrectionSpec } from "../../../durable-objects/replay-desk/api.ts";
 import type { SinkName } from "../../../durable-objects/sink-cursor/api.ts";
 import { redriveHole } from "../../../queues/quarantine/redrive.ts";
 import { shardName } from "../../../r2-layout/keys.ts";
 import type { RuleChange } from "../../../r2-layout/rule.ts";
 import { dayOf } from "../../../r2-layout/time.ts";
-import { Clock } from "./replay-rig.ts";
+import { clockOfEachTest } from "./replay-rig.ts";
 import { begin, deliver, desk, drain, lake, real, rollup, runJob, send, timeline } from "./whole-pipeline.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 const correction = (change: RuleChange): CorrectionSpec => ({
   kind: "correction",

@@ -1,5 +1,6 @@
 /** The desk, the log and R2 as they are, with stores in memory: what tests of the replay driver share. */
-import { vi } from "vitest";
+import { reset } from "cloudflare:test";
+import { afterEach, beforeEach, vi } from "vitest";
 import type { JobState, ReplayDeskApi } from "../../../durable-objects/replay-desk/api.ts";
 import type { SinkName } from "../../../durable-objects/sink-cursor/api.ts";
 import { fanOut } from "../../../queues/fan-out/fan-out.ts";
@@ -34,12 +35,32 @@ export class Clock {
   readonly #real = Date.now.bind(Date);
 
   constructor() {
+    this.begin();
+  }
+
+  /** From now on, and from the time that it is. */
+  begin(): void {
+    this.#ahead = 0;
     vi.spyOn(Date, "now").mockImplementation(() => this.#real() + this.#ahead);
   }
 
   pass(ms: number): void {
     this.#ahead += ms;
   }
+}
+
+/** Each test of the file begins with this clock, with nothing of the one before, and with a console that is quiet. */
+export function clockOfEachTest(): Clock {
+  const clock = new Clock();
+  beforeEach(() => {
+    for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
+    clock.begin();
+  });
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await reset();
+  });
+  return clock;
 }
 
 /**

@@ -1,20 +1,11 @@
-import { reset } from "cloudflare:test";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { JobAction, JobState, ReplaySpec } from "../../../durable-objects/replay-desk/api.ts";
 import { replayBatch, runSlice } from "../../../queues/replay/consume.ts";
 import { batchOf } from "../log-rig.ts";
 import { MemoryTarget } from "./memory-target.ts";
-import { Clock, Crash, consumer, desk, fillLog, headOf, idsOf, type Rig, runUntil } from "./replay-rig.ts";
+import { Crash, clockOfEachTest, consumer, desk, fillLog, headOf, idsOf, type Rig, runUntil } from "./replay-rig.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  vi.spyOn(console, "error").mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 const EVENTS = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const SEGMENTS = [[0, 1], [2], [3, 4, 5], [6], [7, 8]];

@@ -1,21 +1,13 @@
 import { reset } from "cloudflare:test";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import type { CorrectionSpec, JobChange, JobMeter, ReplayDeskApi } from "../../../durable-objects/replay-desk/api.ts";
 import { runSlice } from "../../../queues/replay/consume.ts";
 import type { RuleChange } from "../../../r2-layout/rule.ts";
 import { bindings } from "../../bindings.ts";
 import { MemoryStores } from "./memory-stores.ts";
-import { Clock, Crash, desk, fillLog, headOf, runUntil } from "./replay-rig.ts";
+import { Crash, clockOfEachTest, desk, fillLog, headOf, runUntil } from "./replay-rig.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  vi.spyOn(console, "error").mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 /** By number: the device is the number modulo 7, so that 1 and 8 are of one. */
 const SEGMENTS = [[0, 1], [2, 8], [15]];

@@ -1,5 +1,4 @@
-import { reset } from "cloudflare:test";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { CorrectionSpec } from "../../../durable-objects/replay-desk/api.ts";
 import { SINKS } from "../../../durable-objects/sink-cursor/api.ts";
 import type { RuleProgress } from "../../../queues/replay/rule-progress.ts";
@@ -7,7 +6,7 @@ import { ruleKey, shardName } from "../../../r2-layout/keys.ts";
 import type { RuleChange, RuleFilter } from "../../../r2-layout/rule.ts";
 import { dayOf } from "../../../r2-layout/time.ts";
 import pipeline from "../../../workers/pipeline/index.ts";
-import { Clock } from "./replay-rig.ts";
+import { clockOfEachTest } from "./replay-rig.ts";
 import {
   begin,
   deliver,
@@ -23,15 +22,7 @@ import {
   timeline,
 } from "./whole-pipeline.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 const correction = (
   change: RuleChange,

@@ -1,20 +1,11 @@
-import { reset } from "cloudflare:test";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
 import type { JobChange, ReplayDeskApi } from "../../../durable-objects/replay-desk/api.ts";
 import { dayOf } from "../../../r2-layout/time.ts";
-import { Clock } from "./replay-rig.ts";
+import { clockOfEachTest } from "./replay-rig.ts";
 import { begin, desk, drain, real, runJob, send } from "./whole-pipeline.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 it.each(["save", "release"] as const)(
   "promise 3: what was settled is counted once where the answer of the last %s is lost",

@@ -1,9 +1,8 @@
-import { reset } from "cloudflare:test";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { JobSpec, RebuildSpec } from "../../../durable-objects/replay-desk/api.ts";
 import { SINKS } from "../../../durable-objects/sink-cursor/api.ts";
 import { dayOf } from "../../../r2-layout/time.ts";
-import { Clock } from "./replay-rig.ts";
+import { clockOfEachTest } from "./replay-rig.ts";
 import {
   begin,
   deliver,
@@ -21,15 +20,7 @@ import {
 const before = { ...real, SHARDS: "1" };
 const after = { ...real, SHARDS: "1,2" };
 
-let clock: Clock;
-beforeEach(() => {
-  for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 const sendBefore = (events: readonly TestEvent[]) => deliver("events-0", [messageOf(0, events)], before);
 const sendAfter = (shard: number, events: readonly TestEvent[]) =>

@@ -1,19 +1,11 @@
-import { reset, runInDurableObject } from "cloudflare:test";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { runInDurableObject } from "cloudflare:test";
+import { expect, it } from "vitest";
 import type { JobSpec } from "../../../durable-objects/replay-desk/api.ts";
 import { shardName } from "../../../r2-layout/keys.ts";
-import { Clock } from "./replay-rig.ts";
+import { clockOfEachTest } from "./replay-rig.ts";
 import { begin, deliver, desk, drain, lake, real, rollup, send, timeline } from "./whole-pipeline.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 const FIX: JobSpec = {
   kind: "correction",

@@ -1,21 +1,12 @@
-import { reset } from "cloudflare:test";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import type { CorrectionSpec } from "../../../durable-objects/replay-desk/api.ts";
 import type { RuleProgress } from "../../../queues/replay/rule-progress.ts";
 import { shardName } from "../../../r2-layout/keys.ts";
 import { HOUR_MS } from "../../../r2-layout/limits.ts";
-import { Clock } from "./replay-rig.ts";
+import { clockOfEachTest } from "./replay-rig.ts";
 import { begin, deliver, drain, lake, NOON, real, rollup, runJob, send, timeline } from "./whole-pipeline.ts";
 
-let clock: Clock;
-beforeEach(() => {
-  for (const level of ["log", "warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
-  clock = new Clock();
-});
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await reset();
-});
+const clock = clockOfEachTest();
 
 const FIX: CorrectionSpec = {
   kind: "correction",
