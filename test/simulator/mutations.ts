@@ -669,7 +669,11 @@ export const MUTATIONS: readonly NamedMutation[] = [
         "await Promise.all(lineage.children.map((child) => this.#logOf(child).raise(rule, key, lineage.shards!)));",
         "void lineage;",
       ],
-      ["await logHeads(this.#run.parts);\n    await this.#run.slice.ruleRaised", "await this.#run.slice.ruleRaised", RULE_JOB],
+      [
+        "await logHeads(this.#run.parts);\n    await this.#run.slice.ruleRaised",
+        "await this.#run.slice.ruleRaised",
+        RULE_JOB,
+      ],
     ],
   },
   {
