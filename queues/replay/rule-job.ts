@@ -7,7 +7,7 @@
  *     wait       until every sink's cursor has passed the last rule's place: from then on whatever a store has of rows below it
  *                was written before the rule (and is found now) or has passed through it
  *     lake       files are rewritten and staged, each changed row is kept as a pair (before, after) in R2, then one commit
- *     gap        rows between the lake's noted cursor and the rule, read from the log as they stand in it: the lake may have
+ *     gap        rows between the lake's noted cursor and the rule, read from the log without it: the lake may have
  *                written them corrected while timelines had them as they were, so the lake's pairs do not name them. The same
  *                for segments of which lake or timelines left something out (timeline-places.ts)
  *     timelines  every pair is amended: by place and id, so the same pair twice is harmless

@@ -40,8 +40,8 @@ export interface RuleParts extends ReplayParts {
   >;
   /** Rows of a window by way of the lake, which finds them by their time. */
   readonly lakeSource: RowSource;
-  /** Rows of the log as they stand in it, no rule applied. */
-  readonly rawSource: RowSource;
+  /** Rows of the log as they are without this rule and later ones. */
+  sourceBelow(version: number): RowSource;
   lake(): Promise<{ readonly snapshot: number; readonly cursors: Readonly<Record<number, number>> }>;
   /** By sink and shard: the last seq applied. */
   cursors(shards: number): Promise<Readonly<Record<SinkName, readonly number[]>>>;

@@ -32,8 +32,10 @@ export class RuleTimelines {
       await this.#run.leaveOut(shard, damage.ref.seq, damage);
       return damage;
     };
+    // As timelines have it: earlier rules have been carried through.
+    const before = this.#run.parts.sourceBelow(this.#run.progress.versions[0]!);
     // Both readings take the sessions' part of the log: it is timelines that this is for.
-    const { done } = await walkReads(this.#run.slice, this.#run.parts.rawSource, reads, {
+    const { done } = await walkReads(this.#run.slice, before, reads, {
       sink: "sessions",
       maxEvents: REPLAY.stepEvents,
       apply: async ({ shard, from, to, events }) => {
@@ -70,6 +72,11 @@ export class RuleTimelines {
       const lake = await this.#run.parts.source.holes("lake", shard);
       const sessions = await this.#run.parts.source.holes("sessions", shard);
       if (lake.length + sessions.length === 0) continue;
+      for (const hole of lake) {
+        // Neither names what of it the rollups have.
+        const isNobodys = hole.redrivenAs === null && sessions.some(({ seq }) => seq === hole.seq);
+        if (isNobodys && hole.seq < place) await this.#run.leaveOut(shard, hole.seq, hole);
+      }
       const here = timelinePlaces(lake, sessions, after);
       known[shard] = here;
       const { segments } = await this.#run.parts.logs.getByName(shardName(shard)).segments(0, 1);
@@ -133,10 +140,10 @@ export const pairName = (from: "lake" | "gap", of: number, page: number): string
 
 const rowKey = ({ log_seq, source, event_id }: EventRow): string => `${log_seq}\n${source}\n${event_id}`;
 
-/** Pure. Rows of the same segments, without rules and with them: those that differ. */
-export function changedRows(raw: readonly EventRow[], now: readonly EventRow[]): ChangedRow[] {
+/** Pure. Rows of the same segments, without the rules and with them: those that differ. */
+export function changedRows(without: readonly EventRow[], now: readonly EventRow[]): ChangedRow[] {
   const byKey = new Map(now.map((row) => [rowKey(row), row]));
-  return raw.flatMap((before) => {
+  return without.flatMap((before) => {
     const after = byKey.get(rowKey(before)) ?? null;
     return after !== null && JSON.stringify(after) === JSON.stringify(before) ? [] : [{ before, after }];
   });

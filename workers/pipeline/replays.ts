@@ -68,7 +68,7 @@ function ruleParts(env: PipelineEnv, shards: number): RuleParts {
       ...sources,
       lakeCursor: async (shard) => (await catalog.status()).cursors[shard]?.cursor ?? 0,
     }),
-    rawSource: rowSource({ ...sources, logs: withoutRules(logs) }),
+    sourceBelow: (version) => rowSource({ ...sources, logs: rulesBelow(logs, version) }),
     targets: (calls: CallBudget) => ({
       lake: createLakeRebuild({ ...lake, logs }),
       sessions: createSessionsRebuild({ cursors, timelines, logs, bucket, identityKey: identityKey(env), calls }),
@@ -108,15 +108,21 @@ function ruleParts(env: PipelineEnv, shards: number): RuleParts {
   };
 }
 
-/** Logs whose segments tell of no rule, so that rows are read as they stand in them. */
-function withoutRules(logs: PipelineEnv["EVENT_LOG"]): RowSourceDeps["logs"] {
+/** Logs that tell of older rules only, so that rows are read as they were before this one. */
+function rulesBelow(logs: PipelineEnv["EVENT_LOG"], version: number): RowSourceDeps["logs"] {
   return {
     getByName(name) {
       const log = logs.getByName(name);
       return {
-        segments: async (...request) => ({ ...(await log.segments(...request)), rules: 0 }),
+        async segments(...request) {
+          const { rules = 0, ...page } = await log.segments(...request);
+          return { ...page, rules: Math.min(rules, version - 1) };
+        },
         count: (...request) => log.count(...request),
-        rules: async () => ({ version: 0, rules: [] }),
+        async rules() {
+          const { version: newest, rules } = await log.rules();
+          return { version: Math.min(newest, version - 1), rules: rules.filter((rule) => rule.version < version) };
+        },
         between: (...request) => log.between(...request),
       };
     },

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { CorrectionSpec } from "../../../durable-objects/replay-desk/api.ts";
 import type { SinkName } from "../../../durable-objects/sink-cursor/api.ts";
 import { redriveHole } from "../../../queues/quarantine/redrive.ts";
+import type { RuleProgress } from "../../../queues/replay/rule-progress.ts";
 import { shardName } from "../../../r2-layout/keys.ts";
 import type { RuleChange } from "../../../r2-layout/rule.ts";
 import { dayOf } from "../../../r2-layout/time.ts";
@@ -107,6 +108,38 @@ describe.each(["lake", "sessions", "rollups"] as const)("a hole of %s", (sink) =
     expect([await timeline("device", "wrong"), await timeline("device", "right")]).toEqual([[], ["a", "b"]]);
     expect(await rollup()).toBe(2);
   });
+});
+
+it("a correction of what another has corrected finds it where that one has put it, beside a line that timelines left out", async () => {
+  await send(
+    0,
+    SENT.map(({ user_id: _, ...event }) => event),
+  );
+  await leaveOut("sessions", 1);
+  await drain();
+  await begin("fix", correction(toRight), "confirm");
+  await runJob("fix", clock);
+  const further: RuleChange = { kind: "set", values: { anonymous_id: "further" } };
+  await begin("again", { ...correction(further), filter: { where: { anonymous_id: ["right"] } } }, "confirm");
+  await runJob("again", clock);
+  const devices = async () => Promise.all(["wrong", "right", "further"].map((id) => timeline("device", id)));
+  expect(await devices()).toEqual([[], [], ["b"]]);
+  await redrive("sessions", 1);
+  await drain();
+  expect(await devices()).toEqual([[], [], ["a", "b"]]);
+  expect(await lake()).toEqual({ "0:a": "further", "0:b": "further" });
+  expect(await rollup()).toBe(2);
+});
+
+it("a segment that lake and timelines have left out is named as uncorrected in the rollups, which have it", async () => {
+  await send(0, SENT);
+  for (const sink of ["lake", "sessions"] as const) await leaveOut(sink, 1);
+  await drain();
+  await begin("fix", correction(toRight), "confirm");
+  const { outcome, progress } = await runJob("fix", clock);
+  expect(outcome).toContain("1 in segments that cannot be read stay uncorrected");
+  const places = [{ sink: "rollups", shard: 0, seq: 1, events: 1, window: null }];
+  expect((progress as RuleProgress).uncorrected).toMatchObject({ rollups: 1, sessions: 0, places });
 });
 
 it("promise 2: a repeated event that the lake had as a hole goes from all stores, and a rebuild does not bring it back", async () => {

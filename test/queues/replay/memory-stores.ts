@@ -111,7 +111,8 @@ export class MemoryStores {
       logs: { getByName: (name) => crash.within(plain.getByName(name) as never, ["raise" as never]) },
       source: rowSource(sources),
       lakeSource: rowSource(sources),
-      rawSource: rowSource({ ...sources, logs: withoutRules }),
+      // Each run has one rule.
+      sourceBelow: () => rowSource({ ...sources, logs: withoutRules }),
       targets: () => ({ rollups }) as never,
       correctedRollups: () => rollups,
       ranges: async () => [],
