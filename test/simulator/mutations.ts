@@ -442,7 +442,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the sessions: leases of before a switch are fenced off",
-    scenario: "rebuilds",
+    scenario: "switches",
     file: CURSORS,
     edits: [["cursor = ?, moved_at = ?, token = token + 1, owner = NULL", "cursor = ?, moved_at = ?, owner = NULL"]],
   },
@@ -472,13 +472,13 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "log: what a drain of before a turn has reached is passed over",
-    scenario: "rebuilds",
+    scenario: "switches",
     file: "durable-objects/event-log/reached-table.ts",
     edits: [["(token !== undefined && token < turn)", "(token !== undefined && token < 0)"]],
   },
   {
     name: "rebuild of the sessions: the logs are told that the cursors went back",
-    scenario: "rebuilds",
+    scenario: "switches",
     file: WHOLE_BUILD,
     edits: [
       [
@@ -497,7 +497,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the sessions: a switch that comes twice changes nothing",
-    scenario: "rebuilds",
+    scenario: "switches",
     file: CURSORS,
     edits: [["if (live === generation) return stood;", ""]],
   },
@@ -669,12 +669,14 @@ export const MUTATIONS: readonly NamedMutation[] = [
         "await Promise.all(lineage.children.map((child) => this.#logOf(child).raise(rule, key, lineage.shards!)));",
         "void lineage;",
       ],
-      [
-        "await logHeads(this.#run.parts);\n    await this.#run.slice.ruleRaised",
-        "await this.#run.slice.ruleRaised",
-        RULE_JOB,
-      ],
+      ["await logHeads(this.#run.parts);", "", RULE_JOB],
     ],
+  },
+  {
+    name: "replays: a correction waits until the sinks have passed its rule",
+    scenario: "rules",
+    file: RULE_JOB,
+    edits: [["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));"]],
   },
   {
     name: "replays: a rule's number is given once",

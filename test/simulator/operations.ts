@@ -32,14 +32,14 @@ export class Operations {
   readonly jobs = new Set<string>();
   readonly #world: World;
   readonly #random: Random;
-  readonly #kinds: Scenario["kinds"];
+  readonly #scenario: Pick<Scenario, "kinds" | "sinks" | "reverts">;
   #numbers = 0;
   /** From now on nothing is cancelled: what the audit of the run compares with has to be settled. */
   #isClosing = false;
 
-  constructor(world: World, kinds: Scenario["kinds"]) {
+  constructor(world: World, scenario: Pick<Scenario, "kinds" | "sinks" | "reverts">) {
     this.#world = world;
-    this.#kinds = kinds;
+    this.#scenario = scenario;
     this.#random = world.random;
   }
 
@@ -58,12 +58,12 @@ export class Operations {
     const random = this.#random;
     const { now } = this.#world.scheduler;
     const sinks = SINKS.filter(() => random.chance(0.5));
-    const some: readonly SinkName[] = sinks.length > 0 ? sinks : [random.pick(SINKS)];
+    const some: readonly SinkName[] = this.#scenario.sinks ?? (sinks.length > 0 ? sinks : [random.pick(SINKS)]);
     const bounded = random.chance(0.4);
     const from = bounded ? Math.floor((now - random.int(0, 3) * HOUR_MS) / HOUR_MS) * HOUR_MS : null;
     const to = bounded && random.chance(0.5) ? from! + random.int(1, 5) * HOUR_MS : null;
     const range = { sinks: some, from, to, range: null, rate: RATE };
-    const kinds = Object.entries(this.#kinds) as [keyof Scenario["kinds"], number][];
+    const kinds = Object.entries(this.#scenario.kinds) as [keyof Scenario["kinds"], number][];
     const { kind } = random.weighted(kinds.map(([kind, weight]) => ({ kind, weight })));
     switch (kind) {
       case "correction":
@@ -169,7 +169,7 @@ export class Operations {
       case "waiting_for_swap":
         return random.chance(0.8) ? "swap" : "cancel";
       case "waiting_for_confirmation":
-        return random.chance(0.5) ? "confirm" : random.chance(0.5) ? "revert" : null;
+        return random.chance(this.#scenario.reverts) ? "revert" : random.chance(0.65) ? "confirm" : null;
       case "failed":
         // What time does not cure is let go, or taken back, where it may be.
         return random.chance(0.6) ? "resume" : random.pick<JobAction>(["cancel", "revert"]);

@@ -48,7 +48,7 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
   const traffic = new Traffic(world, random.chance(scenario.oddities), scenario);
   const operates = random.chance(scenario.operations);
   const restoreLimits = tightenLimits(random, world.weather, operates, scenario.tight);
-  const operations = new Operations(world, scenario.kinds);
+  const operations = new Operations(world, scenario);
   const failures: string[] = [];
   try {
     await live(world, traffic, operates ? operations : null, damages, scenario, random);
@@ -86,7 +86,7 @@ async function live(
   const stretches = random.chance(0.25) ? random.int(2, 3) : 1;
   const requests = random.int(4, 16);
   for (let stretch = 0; stretch < stretches; stretch++) {
-    const spanMs = random.pick([3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS]);
+    const spanMs = random.pick(scenario.spansMs);
     world.startCron(spanMs + MINUTE_MS);
     if (random.chance(scenario.splits) && world.shards < 3) splitShards(world, traffic, random);
     traffic.plan(Math.ceil(requests / stretches), spanMs);
@@ -95,7 +95,7 @@ async function live(
     if (scenario.sweepEveryMs) repeatedly(world, spanMs, scenario.sweepEveryMs, () => world.sweep());
     if (scenario.compactEveryMs) repeatedly(world, spanMs, scenario.compactEveryMs, () => world.cron(false, true));
     if (damages) {
-      for (let i = random.int(1, 2); i > 0; i--) planDamage(world, random, spanMs + 20 * SECOND_MS);
+      for (let i = random.int(1, scenario.damageMax); i > 0; i--) planDamage(world, random, spanMs + 20 * SECOND_MS);
       if (random.chance(0.5)) {
         const inMs = random.int(1, 20) * MINUTE_MS;
         // Several of them at once: two who look at the same list.

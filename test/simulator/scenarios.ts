@@ -3,6 +3,7 @@
  * a mixture meets once in thousands of runs, comes in every few: a call hangs just where it hurts while the rest goes on.
  * Mutations name the scenario that is to notice them.
  */
+import type { SinkName } from "../../r2-layout/sinks.ts";
 import { Random } from "../../scripts/demo/random.ts";
 import type { Fault, Hang } from "./platform/weather.ts";
 
@@ -14,6 +15,13 @@ export interface Scenario {
   readonly oddities: number;
   readonly operations: number;
   readonly splits: number;
+  /** Segments that go bad in a stretch, at most. */
+  readonly damageMax: number;
+  /** What rebuilds are of; null: drawn. Chance that one that was swapped in is taken back, where it is looked at. */
+  readonly sinks: readonly SinkName[] | null;
+  readonly reverts: number;
+  /** How long requests come, one of these, ms. */
+  readonly spansMs: readonly number[];
   /** Who send holes again at one time, at most. */
   readonly redrivers: number;
   /** Operations begun, and of which kinds, by weight. */
@@ -51,6 +59,10 @@ const MIXED: Scenario = {
   operations: 0.35,
   splits: 0.3,
   redrivers: 2,
+  damageMax: 2,
+  sinks: null,
+  reverts: 0.25,
+  spansMs: [3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS],
   operationsMax: 2,
   kinds: { correction: 5, rebuild: 4, fill: 1, audit: 1 },
   repeats: 0.12,
@@ -192,9 +204,18 @@ const ALONE: readonly Scenario[] = [
     kinds: { correction: 1, rebuild: 8, fill: 1, audit: 0 },
     hangs: [
       {
+        // A drain that is in the middle of a step while its store is swapped.
+        target: /^(SinkCursor\.advance|UserTimeline\.append|MinuteRollup\.apply|LakeCatalog\.append)$/,
+        from: /^(sessions|rollups|lake)#/,
+        chance: 0.25,
+        fromMs: 2 * SECOND_MS,
+        toMs: 40 * SECOND_MS,
+        withAll: 0.5,
+      },
+      {
         target:
-          /^(LakeCatalog\.stage|MinuteRollup\.(add|apply|swap)|SinkCursor\.(advance|switchTo)|EventLog\.(turned|reached)|ReplayDesk\.save)$/,
-        chance: 0.1,
+          /^(LakeCatalog\.stage|MinuteRollup\.(add|swap)|SinkCursor\.switchTo|EventLog\.(turned|reached)|ReplayDesk\.save)$/,
+        chance: 0.07,
         fromMs: SECOND_MS,
         toMs: 2 * MINUTE_MS,
         withAll: 0.3,
@@ -214,7 +235,49 @@ export const SCENARIOS: readonly Scenario[] = [
     name: "rebuilt-holes",
     weight: 3,
     damage: 1,
-    hangs: hangsOf("rebuilds", "holes"),
+    damageMax: 5,
+    sinks: ["sessions"],
+    spansMs: [2 * MINUTE_MS, 10 * MINUTE_MS],
+    hangs: [
+      ...hangsOf("rebuilds"),
+      {
+        // The live sink stands still, a build reads past it, and then a segment that it has yet to read goes bad.
+        target: /^(UserTimeline\.append|SinkCursor\.lease)$/,
+        from: /^sessions#/,
+        chance: 0.15,
+        fromMs: MINUTE_MS,
+        toMs: 6 * MINUTE_MS,
+        withAll: 1,
+      },
+    ],
+  },
+  {
+    // The cursor goes over to another build and back, with drains of before under way.
+    ...alone("rebuilds"),
+    name: "switches",
+    weight: 3,
+    sinks: ["sessions"],
+    reverts: 0.6,
+    spansMs: [20 * SECOND_MS, 2 * MINUTE_MS],
+    hangs: [
+      {
+        target: /^SinkCursor\.advance$/,
+        from: /^sessions#/,
+        chance: 0.4,
+        fromMs: SECOND_MS,
+        toMs: 19 * SECOND_MS,
+        withAll: 0,
+      },
+      {
+        target: /^EventLog\.reached$/,
+        from: /^sessions#/,
+        chance: 0.4,
+        fromMs: 5 * SECOND_MS,
+        toMs: 5 * MINUTE_MS,
+        withAll: 0,
+      },
+      { target: /^SinkCursor\.switchTo$/, chance: 0.4, fromMs: SECOND_MS, toMs: 30 * SECOND_MS, withAll: 0 },
+    ],
   },
   { ...alone("rebuilds"), name: "rebuilt-splits", weight: 3, splits: 1 },
   {

@@ -28,7 +28,7 @@ export async function settle(world: World, traffic: Traffic, operations: Operati
   weather.active = false;
   await untilQuiet(world, scheduler.now + SETTLE_MS);
   // A sink must come to the head without an event that happens to wake it.
-  if (random.chance(operations.jobs.size > 0 ? 0.5 : 0.1)) await caughtUp(world);
+  if (random.chance(operations.jobs.size > 0 ? 0.9 : 0.1)) await caughtUp(world);
   traffic.sayLastWords();
   await caughtUp(world);
   if (world.damaged.size > 0 && random.chance(0.85)) {

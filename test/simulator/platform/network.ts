@@ -96,7 +96,7 @@ export class Network {
       };
       departs(() => {
         this.#count(name, 1);
-        const hang = weather.hangs(name);
+        const hang = weather.hangs(name, from.name);
         if (hang) {
           from.onStuck?.(hang.ms, hang.withAll);
           scheduler.after(hang.ms, null, `call ${name} that hung`, arrive);

@@ -85,6 +85,8 @@ const RATES: Record<Fault, readonly [number, number]> = {
 /** Calls to some targets that hang although the run's weather may be fine: what a scenario is made for. */
 export interface Hang {
   readonly target: RegExp;
+  /** Only calls of these processes. */
+  readonly from?: RegExp;
   readonly chance: number;
   /** So often at most; absent: as often as the chance has it. */
   readonly times?: number;
@@ -139,10 +141,11 @@ export class Weather {
   }
 
   /** Whether this call hangs because the run is about that. */
-  hangs(target: string): { readonly ms: number; readonly withAll: boolean } | null {
+  hangs(target: string, from: string): { readonly ms: number; readonly withAll: boolean } | null {
     if (!this.active) return null;
     for (const hang of this.#hangs) {
-      if (hang.left <= 0 || !hang.target.test(target) || !this.random.chance(hang.chance)) continue;
+      if (hang.left <= 0 || !hang.target.test(target) || hang.from?.test(from) === false) continue;
+      if (!this.random.chance(hang.chance)) continue;
       hang.left--;
       this.count("hang", target);
       return { ms: this.random.int(hang.fromMs, hang.toMs), withAll: this.random.chance(hang.withAll) };
