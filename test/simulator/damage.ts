@@ -23,15 +23,27 @@ interface Env {
   readonly LAKE_CATALOG: ObjectNamespace<HolesApi>;
 }
 
-/** A segment goes bad some time, and is mended later: from its writing on, or when some sinks may have taken it. */
-export function planDamage(world: World, random: Random, spanMs: number): void {
-  const later = random.chance(0.5);
+/**
+ * A segment goes bad some time, and is mended later: from its writing on, or when some sinks may have taken it.
+ * @param taken chance that it is the newest one when a call hangs: a sink has it, and its cursor has not moved
+ */
+export function planDamage(world: World, random: Random, spanMs: number, taken: number): void {
+  const way = random.chance(taken) ? "taken" : random.pick(["any", "next"] as const);
   afterMs(world, random.next() * spanMs, () => {
-    const written = [...world.bucket.objects.keys()].filter((key) => key.startsWith("log/") && !world.damaged.has(key));
-    if (later && written.length > 0) return damage(world, random, random.pick(written));
-    world.bucket.onPut = (key) => {
+    const { bucket, weather } = world;
+    const written = [...bucket.objects.keys()].filter((key) => key.startsWith("log/") && !world.damaged.has(key));
+    if (way === "any" && written.length > 0) return damage(world, random, random.pick(written));
+    if (way === "taken") {
+      weather.onHang = () => {
+        weather.onHang = null;
+        const newest = [...bucket.objects.keys()].filter((key) => key.startsWith("log/")).at(-1);
+        if (newest && !world.damaged.has(newest)) damage(world, random, newest);
+      };
+      return;
+    }
+    bucket.onPut = (key) => {
       if (!key.startsWith("log/")) return;
-      world.bucket.onPut = null;
+      bucket.onPut = null;
       damage(world, random, key);
     };
   });

@@ -509,7 +509,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the sessions: a build's states come one after the other",
-    scenario: "rebuilds",
+    scenario: "switches",
     file: "durable-objects/sink-cursor/build-table.ts",
     edits: [["if (!FROM[state].includes(build.state)) {", "if (!FROM[state]) {"]],
   },
@@ -572,27 +572,27 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "sweep: files that a job has staged are spared",
-    scenario: "freeze",
+    scenario: "frozen-swap",
     file: CATALOG,
     edits: [["!this.#files.has(key) && !this.#staging.has(key)", "!this.#files.has(key)"]],
   },
   {
-    name: "rebuild of the lake: rows that know an older rule are not swapped in",
+    // Both: the desk lets builds end before a rule has a number.
+    name: "rebuild of the lake: rows that know an older rule are not swapped in, and rules wait for builds",
     scenario: "rebuilt-rules",
     file: STAGED,
     edits: [
       ['if (operation === "rebuild" && oldest < this.#rules.newest)', 'if (operation === "rebuild" && oldest < 0)'],
+      [
+        "return inTheWay === null ? { version: this.#jobs.takeRule(id, key) }",
+        'return inTheWay !== "" ? { version: this.#jobs.takeRule(id, key) }',
+        DESK,
+      ],
     ],
   },
   {
-    name: "rebuild of the lake: a job that has ended takes no more steps",
-    scenario: "rebuilds",
-    file: "durable-objects/lake-catalog/staging.ts",
-    edits: [['if (known && known.state !== "open") throw', 'if (known && known.state === "swapped") throw']],
-  },
-  {
     name: "rebuild of the lake: a revert is made once",
-    scenario: "rebuilds",
+    scenario: "reverts",
     file: STAGED,
     edits: [['if (known?.state === "reverted") return known.reverted!;', ""]],
   },
@@ -603,13 +603,21 @@ export const MUTATIONS: readonly NamedMutation[] = [
     edits: [['if (gone.length > 0) return { kind: "conflict", missing: gone };', ""]],
   },
   {
-    name: "rebuild of the lake: what has not passed a rule does not come back",
+    name: "rebuild of the lake: what has not passed a rule does not come back, and rules wait for builds",
     scenario: "rebuilt-rules",
     file: STAGED,
-    edits: [['if (restored.some((file) => mayTouch(file))) return { kind: "rules", version: newest };', ""]],
+    edits: [
+      ['if (restored.some((file) => mayTouch(file))) return { kind: "rules", version: newest };', ""],
+      [
+        "return inTheWay === null ? { version: this.#jobs.takeRule(id, key) }",
+        'return inTheWay !== "" ? { version: this.#jobs.takeRule(id, key) }',
+        DESK,
+      ],
+    ],
   },
   {
-    name: "rebuild of the rollups: what has passed older rules is neither added nor swapped in",
+    // As with the lake.
+    name: "rebuild of the rollups: what has passed older rules is not swapped in, and rules wait for builds",
     scenario: "rebuilt-rules",
     file: REBUILDS,
     edits: [
@@ -618,10 +626,15 @@ export const MUTATIONS: readonly NamedMutation[] = [
         "if (rebuild.rules < position.rules) {\n      throw new RangeError(`",
         "if (rebuild.rules < 0) {\n      throw new RangeError(`",
       ],
+      [
+        "return inTheWay === null ? { version: this.#jobs.takeRule(id, key) }",
+        'return inTheWay !== "" ? { version: this.#jobs.takeRule(id, key) }',
+        DESK,
+      ],
     ],
   },
   {
-    name: "rebuild of the rollups: what has not passed a rule does not come back",
+    name: "rebuild of the rollups: what has not passed a rule does not come back, and rules wait for builds",
     scenario: "rebuilt-rules",
     file: REBUILDS,
     edits: [
@@ -629,17 +642,22 @@ export const MUTATIONS: readonly NamedMutation[] = [
         "if (rebuild.rules < position.rules) {\n      throw new RangeError(\n",
         "if (rebuild.rules < 0) {\n      throw new RangeError(\n",
       ],
+      [
+        "return inTheWay === null ? { version: this.#jobs.takeRule(id, key) }",
+        'return inTheWay !== "" ? { version: this.#jobs.takeRule(id, key) }',
+        DESK,
+      ],
     ],
   },
   {
     name: "rebuild of the rollups: a job that has ended begins nothing",
-    scenario: "rebuilds",
+    scenario: "reverts",
     file: REBUILDS,
     edits: [["if (known && isEnded(known)) throw", "if (known && known.up_to < 0) throw"]],
   },
   {
     name: "rebuild of the rollups: a swap is made once",
-    scenario: "rebuilds",
+    scenario: "reverts",
     file: REBUILDS,
     edits: [
       [
@@ -698,17 +716,6 @@ export const MUTATIONS: readonly NamedMutation[] = [
     scenario: "rebuilds",
     file: DESK,
     edits: [["if (!found || found.token !== token || found.owner === null) return;", "if (!found) return;"]],
-  },
-  {
-    name: "replays: a rule waits until builds are out of its way",
-    scenario: "rebuilt-rules",
-    file: DESK,
-    edits: [
-      [
-        "return inTheWay === null ? { version: this.#jobs.takeRule(id, key) }",
-        'return inTheWay !== "" ? { version: this.#jobs.takeRule(id, key) }',
-      ],
-    ],
   },
   {
     name: "audit: what was republished is looked for once more",

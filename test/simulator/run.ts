@@ -95,7 +95,8 @@ async function live(
     if (scenario.sweepEveryMs) repeatedly(world, spanMs, scenario.sweepEveryMs, () => world.sweep());
     if (scenario.compactEveryMs) repeatedly(world, spanMs, scenario.compactEveryMs, () => world.cron(false, true));
     if (damages) {
-      for (let i = random.int(1, scenario.damageMax); i > 0; i--) planDamage(world, random, spanMs + 20 * SECOND_MS);
+      for (let i = random.int(1, scenario.damageMax); i > 0; i--)
+        planDamage(world, random, spanMs + 20 * SECOND_MS, scenario.damageTaken);
       if (random.chance(0.5)) {
         const inMs = random.int(1, 20) * MINUTE_MS;
         // Several of them at once: two who look at the same list.

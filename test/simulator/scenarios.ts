@@ -17,6 +17,8 @@ export interface Scenario {
   readonly splits: number;
   /** Segments that go bad in a stretch, at most. */
   readonly damageMax: number;
+  /** Chance that one goes bad when a call hangs: a sink has taken it, and its cursor has not moved. */
+  readonly damageTaken: number;
   /** What rebuilds are of; null: drawn. Chance that one that was swapped in is taken back, where it is looked at. */
   readonly sinks: readonly SinkName[] | null;
   readonly reverts: number;
@@ -60,6 +62,7 @@ const MIXED: Scenario = {
   splits: 0.3,
   redrivers: 2,
   damageMax: 2,
+  damageTaken: 0,
   sinks: null,
   reverts: 0.25,
   spansMs: [3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS],
@@ -119,7 +122,7 @@ const ALONE: readonly Scenario[] = [
     damage: 0,
     operations: 0.3,
     splits: 0.1,
-    hangs: [{ target: /^(EventLog\.commit|LakeCatalog\.(append|swap))$/, chance: 0.2, times: 1, ...FROZEN }],
+    hangs: [{ target: /^(EventLog\.commit|LakeCatalog\.append)$/, chance: 0.2, times: 1, ...FROZEN }],
   },
   {
     // A store is down for longer than any patience with what cannot be handled.
@@ -162,15 +165,16 @@ const ALONE: readonly Scenario[] = [
     damage: 1,
     redrivers: 4,
     operations: 0.25,
+    damageTaken: 0.6,
     hangs: [
       {
-        target:
-          /^(SinkCursor\.advance|LakeCatalog\.append|MinuteRollup\.apply|UserTimeline\.append|EventLog\.redrive)$/,
+        target: /^(SinkCursor\.advance|LakeCatalog\.append|MinuteRollup\.apply|UserTimeline\.append)$/,
         chance: 0.1,
-        fromMs: 20 * SECOND_MS,
+        fromMs: 30 * SECOND_MS,
         toMs: 6 * MINUTE_MS,
-        withAll: 0.2,
+        withAll: 0.1,
       },
+      { target: /^EventLog\.redrive$/, chance: 0.2, fromMs: SECOND_MS, toMs: MINUTE_MS, withAll: 0 },
     ],
   },
   {
@@ -276,10 +280,42 @@ export const SCENARIOS: readonly Scenario[] = [
         toMs: 5 * MINUTE_MS,
         withAll: 0,
       },
-      { target: /^SinkCursor\.switchTo$/, chance: 0.4, fromMs: SECOND_MS, toMs: 30 * SECOND_MS, withAll: 0 },
+      {
+        target: /^SinkCursor\.(switchTo|moveBuild)$/,
+        chance: 0.4,
+        fromMs: SECOND_MS,
+        toMs: 30 * SECOND_MS,
+        withAll: 0,
+      },
     ],
   },
-  { ...alone("rebuilds"), name: "rebuilt-splits", weight: 3, splits: 1 },
+  {
+    ...alone("rebuilds"),
+    name: "rebuilt-splits",
+    weight: 3,
+    splits: 1,
+    sinks: ["sessions", "rollups"],
+    spansMs: [20 * SECOND_MS, 2 * MINUTE_MS],
+  },
+  {
+    // Answers of swaps and reverts are lost, and the calls come again.
+    ...alone("rebuilds"),
+    name: "reverts",
+    weight: 3,
+    reverts: 0.7,
+    faults: { fail_after: 0.12, crash_after: 0.03, repeat: 0.3 },
+  },
+  {
+    // What a job has staged is older than a day when it is swapped in.
+    ...alone("freeze"),
+    name: "frozen-swap",
+    weight: 2,
+    operations: 1,
+    operationsMax: 3,
+    kinds: { correction: 5, rebuild: 5, fill: 0, audit: 0 },
+    sinks: ["lake"],
+    hangs: [{ target: /^LakeCatalog\.swap$/, chance: 0.8, times: 1, ...FROZEN }],
+  },
   {
     ...alone("rebuilds"),
     name: "rebuilt-rules",
@@ -294,6 +330,10 @@ export const SCENARIOS: readonly Scenario[] = [
     operations: 1,
     operationsMax: 4,
     kinds: { correction: 1, rebuild: 8, fill: 0, audit: 0 },
+    sinks: ["lake"],
+    reverts: 0.6,
+    spansMs: [20 * SECOND_MS, 2 * MINUTE_MS],
+    compactEveryMs: 8 * SECOND_MS,
   },
   { ...alone("holes"), name: "ruled-holes", weight: 3, operations: 1, operationsMax: 3, kinds: alone("rules").kinds },
   {
