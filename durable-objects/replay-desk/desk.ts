@@ -86,19 +86,11 @@ export class Desk {
     if (!found) return { kind: "unknown" };
     const next = afterAction(found.facts, action);
     if (!next.ok) return { kind: "refused", detail: next.detail, job: found.job };
-    const takesTurn = action === "resume" && found.job.state === "abandoned";
-    if (takesTurn) {
-      const other = this.#turn()?.id ?? this.#changesStores(nowMs);
-      if (other !== null) {
-        return { kind: "refused", detail: `job ${other} changes the stores: let it end first`, job: found.job };
-      }
-      const built = this.#jobs.lakeBuiltUnder(id);
-      if (built !== null) {
-        // Its rows no longer tell what the rule has changed.
-        const detail = `${built} has built the lake under its rule: rebuild the sinks that it has not come to, too`;
-        return { kind: "refused", detail, job: found.job };
-      }
-      this.#jobs.setMark(TURN, id);
+    const reopens = hasEnded(found.job.state) && isWorking(next.state);
+    if (reopens) {
+      const detail = this.#inTheWayOf(found, nowMs);
+      if (detail !== null) return { kind: "refused", detail, job: found.job };
+      if (found.facts.ruled) this.#jobs.setMark(TURN, id);
     }
     if (next.state !== found.job.state || (next.phase !== undefined && next.phase !== found.job.phase)) {
       const begins = found.job.startedAt === null && next.state === "running";
@@ -111,7 +103,7 @@ export class Desk {
           ...(begins && { startedAt: nowMs }),
           ...(ANEW.includes(action) && { attempts: 0, failedIn: null }),
           ...(action === "leave_out" && { unreadable: "left_out" }),
-          ...(takesTurn && { endedAt: null }),
+          ...(reopens && { endedAt: null }),
           nextAt: isWorking(next.state) ? nowMs : null,
         },
         nowMs,
@@ -271,6 +263,19 @@ export class Desk {
     return inTheWay;
   }
 
+  /** Why a job that has ended cannot be taken up again now, in words; null where it can. */
+  #inTheWayOf({ job, facts }: DeskJob, nowMs: number): string | null {
+    if (!facts.ruled) {
+      const busy = this.#jobs.open().find((other) => sharesSink(other.job.spec, job.spec));
+      return busy ? `job ${busy.job.id} has its sinks: let it end first` : null;
+    }
+    const other = this.#turn()?.id ?? this.#changesStores(nowMs);
+    if (other !== null) return `job ${other} changes the stores: let it end first`;
+    const built = this.#jobs.lakeBuiltUnder(job.id);
+    // Its rows no longer tell what the rule has changed.
+    return built && `${built} has built the lake under its rule: rebuild the sinks that it has not come to, too`;
+  }
+
   /** A fill or a rebuild that is at work, or whose build or old is kept. */
   #changesStores(nowMs: number): string | null {
     const found = this.#jobs.open().find(({ job, facts, owner, leaseUntil }) => {
@@ -289,7 +294,7 @@ export class Desk {
     const free: JobPatch = { owner: null, leaseUntil: 0, attempts, error: error.slice(0, REPLAY.errorChars) };
     if (job.state === "abandoning" && attempts >= REPLAY.attempts) {
       // Whatever it is that cannot be let go: the others have waited long enough.
-      this.#jobs.patch(job.id, { ...free, state: "abandoned" }, nowMs);
+      this.#jobs.patch(job.id, { ...free, state: "abandoned", failedIn: job.state }, nowMs);
       this.#end(job.id, nowMs);
       return;
     }

@@ -132,6 +132,8 @@ const LEAVING: readonly (JobState | null)[] = ["confirming", "reverting", "cance
 const isReplay = ({ kind }: JobFacts): boolean => kind === "fill" || kind === "rebuild";
 
 function afterAbandon(job: JobFacts): Next {
+  // It has left something behind, that may be in the way of others.
+  if (job.state === "abandoned" && isReplay(job) && job.failedIn === "abandoning") return to("abandoning");
   if (job.state === "abandoning" || job.state === "abandoned") return to(job.state);
   if (isReplay(job)) {
     const leaving = job.state === "failed" ? job.failedIn : job.state;

@@ -400,6 +400,27 @@ describe("a replay that cannot be ended", () => {
     await created("next", replay());
   });
 
+  it("and that was left after REPLAY.attempts can be abandoned again, once nobody else has its sinks", async () => {
+    await created("r", replay());
+    await desk().act("r", "cancel");
+    await fail("r");
+    await desk().act("r", "abandon");
+    await fail("r");
+    expect(await desk().job("r")).toMatchObject({ state: "abandoned", actions: ["abandon"], error: "no" });
+    await created("next", replay());
+    expect(await desk().act("r", "abandon")).toMatchObject({
+      kind: "refused",
+      detail: expect.stringContaining("next"),
+    });
+    await desk().act("next", "cancel");
+    const { token } = await leased("next");
+    await desk().release("next", token, { kind: "state", from: "cancelling", state: "cancelled" });
+    expect(await desk().act("r", "abandon")).toMatchObject({ job: { state: "abandoning", endedAt: null } });
+    const again = await leased("r");
+    await desk().release("r", again.token, { kind: "state", from: "abandoning", state: "abandoned" });
+    expect(await desk().job("r")).toMatchObject({ state: "abandoned", actions: [], endedAt: expect.any(Number) });
+  });
+
   it("keeps no rule waiting: neither while it lets go nor afterwards", async () => {
     await created("r", replay());
     const { token } = await leased("r");
