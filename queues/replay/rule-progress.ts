@@ -25,6 +25,8 @@ export interface RuleProgress {
   /** Milliseconds: when it first waited for a sink. */
   readonly waitsSince?: number;
   readonly gap: readonly ReadState[] | null;
+  /** Segments that lake and timelines have left out, and rollups may have. Absent: none. */
+  readonly apart?: readonly ReadState[];
   readonly pairs: {
     /** The last page that was amended, and pairs of the next one. */
     readonly page: string | null;

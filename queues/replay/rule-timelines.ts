@@ -12,6 +12,7 @@ import { beginRead, joinedSeqs, type ReadState } from "./reads.ts";
 import type { Amended, ChangedRow } from "./rule-parts.ts";
 import type { RuleRun } from "./rule-run.ts";
 import { MORE, type StageEnd } from "./slice.ts";
+import type { ReplayStep } from "./target.ts";
 import { pairsAsInTimelines, type TimelinePlaces, timelinePlaces } from "./timeline-places.ts";
 import { walkReads } from "./walk-reads.ts";
 
@@ -24,7 +25,7 @@ export class RuleTimelines {
 
   /** Pairs that only the log can name, to R2. */
   async gap(): Promise<StageEnd> {
-    const reads = this.#run.progress.gap ?? (await this.#expected(await this.#gapReads()));
+    if (this.#run.progress.gap === null) await this.#findGap();
     const unreadable = async (shard: number, damage: Damage) => {
       // The lake has tried it long enough.
       const holes = await this.#run.parts.source.holes("lake", shard);
@@ -34,58 +35,61 @@ export class RuleTimelines {
     };
     // As timelines have it: earlier rules have been carried through.
     const before = this.#run.parts.sourceBelow(this.#run.progress.versions[0]!);
-    // Both readings take the sessions' part of the log: it is timelines that this is for.
-    const { done } = await walkReads(this.#run.slice, before, reads, {
-      sink: "sessions",
+    const pairsOf = (sink: "sessions" | "rollups", kind: "gap" | "hours") => ({
+      sink,
       maxEvents: REPLAY.stepEvents,
-      apply: async ({ shard, from, to, events }) => {
+      apply: async ({ shard, from, to, events }: ReplayStep) => {
         if (events.length === 0) return;
         const read = beginRead({ shard, after: from, to, steps: 0 });
-        const now = await this.#run.parts.source.rows(read, to, "log", "sessions", (damage) =>
-          unreadable(shard, damage),
-        );
+        const onDamage = (damage: Damage) => unreadable(shard, damage);
+        const now = await this.#run.parts.source.rows(read, to, "log", sink, onDamage);
         const pairs = changedRows(events, now.events);
-        if (pairs.length > 0) await this.#run.store.put(pairName("gap", shard, from), pairs);
+        if (pairs.length > 0) await this.#run.store.put(pairName(kind, shard, from), pairs);
       },
       onDamage: unreadable,
-      save: (gap) => this.#run.save({ gap }),
     });
-    if (!done) return MORE;
+    const { slice, progress } = this.#run;
+    const timelines = { ...pairsOf("sessions", "gap"), save: (gap: Reads) => this.#run.save({ gap }) };
+    if (!(await walkReads(slice, before, progress.gap ?? [], timelines)).done) return MORE;
+    const rollups = { ...pairsOf("rollups", "hours"), save: (apart: Reads) => this.#run.save({ apart }) };
+    if (!(await walkReads(slice, before, progress.apart ?? [], rollups)).done) return MORE;
     await this.#run.save({ stage: "timelines" });
     return "next";
   }
 
-  async #expected(reads: readonly ReadState[]): Promise<readonly ReadState[]> {
-    const { slice, parts } = this.#run;
-    for (const { shard, after, to } of reads) slice.expectMore(await parts.source.count(shard, after, to));
-    return reads;
-  }
-
-  /** What stands between the lake's cursor and the rule, and before that what timelines have otherwise than the lake. */
-  async #gapReads(): Promise<ReadState[]> {
-    const { lakeBefore, places } = this.#run.progress;
+  /**
+   * What stands between the lake's cursor and the rule, and before that what timelines have otherwise than the lake; and what
+   * neither of them has, and the rollups may.
+   */
+  async #findGap(): Promise<void> {
+    const { slice, parts, progress } = this.#run;
+    const { lakeBefore, places } = progress;
     const known: Record<number, TimelinePlaces> = {};
     const reads: ReadState[] = [];
+    const apart: ReadState[] = [];
     for (const [shard, place] of places.entries()) {
       const after = lakeBefore?.cursors[shard] ?? 0;
       if (after < place) reads.push(beginRead({ shard, after, to: place, steps: 0 }));
       const lake = await this.#run.parts.source.holes("lake", shard);
       const sessions = await this.#run.parts.source.holes("sessions", shard);
       if (lake.length + sessions.length === 0) continue;
-      for (const hole of lake) {
-        // Neither names what of it the rollups have.
-        const isNobodys = hole.redrivenAs === null && sessions.some(({ seq }) => seq === hole.seq);
-        if (isNobodys && hole.seq < place) await this.#run.leaveOut(shard, hole.seq, hole);
-      }
       const here = timelinePlaces(lake, sessions, after);
       known[shard] = here;
       const { segments } = await this.#run.parts.logs.getByName(shardName(shard)).segments(0, 1);
       const oldest = segments[0]?.seq ?? place;
       const seqs = here.read.filter((seq) => seq >= oldest && seq <= after && seq < place);
       for (const part of joinedSeqs(seqs)) reads.push(beginRead({ shard, ...part, steps: 0 }));
+      const left = new Set(sessions.map(({ seq }) => seq));
+      for (const { seq } of lake.toReversed()) {
+        if (left.has(seq) && seq >= oldest && seq < place)
+          apart.push(beginRead({ shard, after: seq - 1, to: seq, steps: 0 }));
+      }
     }
     await this.#run.store.put(PLACES, known);
-    return reads;
+    for (const { shard, after, to } of [...reads, ...apart]) {
+      slice.expectMore(await parts.source.count(shard, after, to));
+    }
+    await this.#run.save({ gap: reads, apart });
   }
 
   /** Every pair is amended. */
@@ -99,7 +103,7 @@ export class RuleTimelines {
         return "next";
       }
       const pairs = await this.#run.store.get<readonly ChangedRow[]>(name);
-      const amended = name.startsWith("pairs/lake") ? pairsAsInTimelines(pairs, places) : pairs;
+      const amended = pairsOfTimelines(name, pairs, places);
       if (this.#run.progress.pairs.offset === 0) this.#run.slice.expectMore(amended.length);
       while (this.#run.progress.pairs.offset < amended.length) {
         const { offset } = this.#run.progress.pairs;
@@ -134,8 +138,20 @@ export class RuleTimelines {
 /** Where timelines have what the lake has elsewhere, by shard. */
 const PLACES = "timeline-places.json.gz";
 
+type Reads = readonly ReadState[];
+
+/** Those of `hours` only say which hours are touched. */
+function pairsOfTimelines(
+  name: string,
+  pairs: readonly ChangedRow[],
+  places: Readonly<Record<number, TimelinePlaces>>,
+): readonly ChangedRow[] {
+  if (name.startsWith("pairs/hours")) return [];
+  return name.startsWith("pairs/lake") ? pairsAsInTimelines(pairs, places) : pairs;
+}
+
 /** Names sort, so that pages are walked in one order. */
-export const pairName = (from: "lake" | "gap", of: number, page: number): string =>
+export const pairName = (from: "lake" | "gap" | "hours", of: number, page: number): string =>
   `pairs/${from}-${String(of).padStart(12, "0")}-${String(page).padStart(6, "0")}.json.gz`;
 
 const rowKey = ({ log_seq, source, event_id }: EventRow): string => `${log_seq}\n${source}\n${event_id}`;

@@ -131,15 +131,34 @@ it("a correction of what another has corrected finds it where that one has put i
   expect(await rollup()).toBe(2);
 });
 
-it("a segment that lake and timelines have left out is named as uncorrected in the rollups, which have it", async () => {
-  await send(0, SENT);
-  for (const sink of ["lake", "sessions"] as const) await leaveOut(sink, 1);
-  await drain();
-  await begin("fix", correction(toRight), "confirm");
-  const { outcome, progress } = await runJob("fix", clock);
-  expect(outcome).toContain("1 in segments that cannot be read stay uncorrected");
-  const places = [{ sink: "rollups", shard: 0, seq: 1, events: 1, window: null }];
-  expect((progress as RuleProgress).uncorrected).toMatchObject({ rollups: 1, sessions: 0, places });
+describe("a line that lake and timelines have left out, and rollups have", () => {
+  const leftOut = async () => {
+    await send(0, SENT);
+    for (const sink of ["lake", "sessions"] as const) await leaveOut(sink, 1);
+    await drain();
+  };
+
+  it("is corrected in the rollups", async () => {
+    await leftOut();
+    await begin("gone", { ...correction({ kind: "retract" }), filter: { where: { event_id: ["a"] } } }, "confirm");
+    expect((await runJob("gone", clock)).outcome).toBe("0 events");
+    expect(await rollup()).toBe(1);
+    for (const sink of ["lake", "sessions"] as const) await redrive(sink, 1);
+    await drain();
+    expect([await lake(), await timeline("user", "u"), await rollup()]).toEqual([{ "0:b": "wrong" }, ["b"], 1]);
+  });
+
+  it("is named as uncorrected there where nobody can read it any more", async () => {
+    await leftOut();
+    const { segments } = await real.EVENT_LOG.getByName(shardName(0)).segments(0, 1);
+    await real.BUCKET.delete(segments[0]!.key);
+    await begin("gone", { ...correction({ kind: "retract" }), filter: { where: { event_id: ["a"] } } }, "confirm");
+    const { outcome, progress } = await runJob("gone", clock);
+    expect(outcome).toContain("2 in segments that cannot be read stay uncorrected");
+    const places = [{ sink: "rollups", shard: 0, seq: 1, events: 2, window: null }];
+    expect((progress as RuleProgress).uncorrected).toMatchObject({ rollups: 2, sessions: 0, places });
+    expect(await rollup()).toBe(2);
+  });
 });
 
 it("promise 2: a repeated event that the lake had as a hole goes from all stores, and a rebuild does not bring it back", async () => {
