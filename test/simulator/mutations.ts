@@ -496,12 +496,6 @@ export const MUTATIONS: readonly NamedMutation[] = [
     ],
   },
   {
-    name: "rebuild of the sessions: a switch that comes twice changes nothing",
-    scenario: "switches",
-    file: CURSORS,
-    edits: [["if (live === generation) return stood;", ""]],
-  },
-  {
     name: "rebuild of the sessions: the shard of a split feeds the build that is live",
     scenario: "rebuilt-splits",
     file: "queues/sessions/sink.ts",

@@ -137,10 +137,12 @@ function repeatedly(world: World, spanMs: number, everyMs: number, run: () => vo
 /** One more number of shards while traffic runs: the objects first, then the pipeline, then the edge, as shards.ts says. */
 function splitShards(world: World, traffic: Traffic, random: Random): void {
   const shards = [...world.deployed.objects, world.shards * (world.shards === 1 ? random.pick([2, 2, 3]) : 2)];
+  const isNewer = (worker: keyof World["deployed"]) => shards.length > world.deployed[worker].length;
   const steps = [
-    () => world.deploy("objects", shards),
-    () => world.deploy("pipeline", shards),
+    () => isNewer("objects") && world.deploy("objects", shards),
+    () => isNewer("pipeline") && world.deploy("pipeline", shards),
     () => {
+      if (!isNewer("edge")) return;
       world.deploy("edge", shards);
       traffic.deployEdges();
     },

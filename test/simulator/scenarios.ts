@@ -275,9 +275,10 @@ export const SCENARIOS: readonly Scenario[] = [
       {
         target: /^EventLog\.reached$/,
         from: /^sessions#/,
-        chance: 0.4,
+        chance: 0.5,
+        until: /^EventLog\.turned$/,
         fromMs: 5 * SECOND_MS,
-        toMs: 5 * MINUTE_MS,
+        toMs: 14 * MINUTE_MS,
         withAll: 0,
       },
       {

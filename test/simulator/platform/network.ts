@@ -34,6 +34,7 @@ export class Network {
   readonly random: Random;
   /** Requests on their way, by target. */
   readonly #travelling = new Map<string, number>();
+  readonly #held: { until: RegExp; name: string; timer: ReturnType<Scheduler["after"]>; arrive: () => void }[] = [];
 
   constructor(scheduler: Scheduler, weather: Weather, random: Random) {
     this.scheduler = scheduler;
@@ -73,6 +74,7 @@ export class Network {
       const fail = (error: Error) => answer(() => reject(error), "fails");
       const arrive = () => {
         this.#count(name, -1);
+        if (this.#held.length > 0) this.#release(name);
         if (failsBefore) return fail(target.failure());
         if (overloaded) return fail(target.overloaded!());
         let result: T | Promise<T>;
@@ -99,7 +101,8 @@ export class Network {
         const hang = weather.hangs(name, from.name);
         if (hang) {
           from.onStuck?.(hang.ms, hang.withAll);
-          scheduler.after(hang.ms, null, `call ${name} that hung`, arrive);
+          const timer = scheduler.after(hang.ms, null, `call ${name} that hung`, arrive);
+          if (hang.until) this.#held.push({ until: hang.until, name, timer, arrive });
           return;
         }
         const legMs = this.#legMs(from, name);
@@ -132,6 +135,16 @@ export class Network {
     let sum = 0;
     for (const count of this.#travelling.values()) sum += count;
     return sum;
+  }
+
+  /** What was to go on once this has arrived does so a moment later. */
+  #release(arrived: string): void {
+    for (const held of this.#held.filter(({ until }) => until.test(arrived))) {
+      this.#held.splice(this.#held.indexOf(held), 1);
+      if (held.timer.cancelled || held.timer.ran) continue;
+      held.timer.cancelled = true;
+      this.scheduler.after(this.random.int(1, 400), null, `call ${held.name} that hung`, held.arrive);
+    }
   }
 
   #count(name: string, change: number): void {

@@ -38,6 +38,7 @@ interface Event {
   readonly label: string;
   readonly run: () => void;
   cancelled: boolean;
+  ran: boolean;
 }
 
 export class Scheduler {
@@ -60,7 +61,15 @@ export class Scheduler {
 
   /** @param delayMs 0 or more. @returns a handle to cancel it. */
   after(delayMs: number, process: Process | null, label: string, run: () => void): Event {
-    const event = { at: this.now + Math.max(0, delayMs), nr: this.#nr++, process, label, run, cancelled: false };
+    const event = {
+      at: this.now + Math.max(0, delayMs),
+      nr: this.#nr++,
+      process,
+      label,
+      run,
+      cancelled: false,
+      ran: false,
+    };
     push(this.#heap, event);
     return event;
   }
@@ -105,6 +114,7 @@ export class Scheduler {
           this.events++;
           this.note(event.label);
           this.current = event.process;
+          event.ran = true;
           event.run();
         } catch (error) {
           return reject(error);

@@ -90,6 +90,8 @@ export interface Hang {
   readonly chance: number;
   /** So often at most; absent: as often as the chance has it. */
   readonly times?: number;
+  /** It goes on right after a call to one of these has arrived, or when its time is over. */
+  readonly until?: RegExp;
   /** Milliseconds. */
   readonly fromMs: number;
   readonly toMs: number;
@@ -143,7 +145,10 @@ export class Weather {
   }
 
   /** Whether this call hangs because the run is about that. */
-  hangs(target: string, from: string): { readonly ms: number; readonly withAll: boolean } | null {
+  hangs(
+    target: string,
+    from: string,
+  ): { readonly ms: number; readonly withAll: boolean; readonly until?: RegExp | undefined } | null {
     if (!this.active) return null;
     for (const hang of this.#hangs) {
       if (hang.left <= 0 || !hang.target.test(target) || hang.from?.test(from) === false) continue;
@@ -151,7 +156,11 @@ export class Weather {
       hang.left--;
       this.count("hang", target);
       this.onHang?.();
-      return { ms: this.random.int(hang.fromMs, hang.toMs), withAll: this.random.chance(hang.withAll) };
+      return {
+        ms: this.random.int(hang.fromMs, hang.toMs),
+        withAll: this.random.chance(hang.withAll),
+        until: hang.until,
+      };
     }
     return null;
   }
