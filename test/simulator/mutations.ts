@@ -661,10 +661,14 @@ export const MUTATIONS: readonly NamedMutation[] = [
     ],
   },
   {
-    name: "timeline: an event that an amendment has brought is not appended again",
+    // Both: once all sinks have passed a rule's place, no append below it is left to come.
+    name: "timeline: an event that an amendment has brought is not appended again, and corrections wait for the sinks",
     scenario: "rules",
     file: TIMELINE,
-    edits: [["if (!state.mayBeAhead(shard, seq) || !this.#has(entry.position)) {", "if (seq > 0) {"]],
+    edits: [
+      ["if (!state.mayBeAhead(shard, seq) || !this.#has(entry.position)) {", "if (seq > 0) {"],
+      ["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));", RULE_JOB],
+    ],
   },
   {
     name: "split: a child begins with its parent's rules",

@@ -265,6 +265,15 @@ export const SCENARIOS: readonly Scenario[] = [
     spansMs: [20 * SECOND_MS, 2 * MINUTE_MS],
     hangs: [
       {
+        // A state that is written when later ones have been.
+        target: /^SinkCursor\.moveBuild$/,
+        chance: 0.12,
+        until: /^EventLog\.turned$/,
+        fromMs: 20 * MINUTE_MS,
+        toMs: 6 * HOUR_MS,
+        withAll: 0,
+      },
+      {
         target: /^SinkCursor\.advance$/,
         from: /^sessions#/,
         chance: 0.4,
@@ -346,6 +355,16 @@ export const SCENARIOS: readonly Scenario[] = [
     kinds: alone("rules").kinds,
     hangs: [
       {
+        // Raised by a Worker of before the split, and there only when a child has joined.
+        target: /^EventLog\.raise$/,
+        from: /^replays#/,
+        chance: 0.5,
+        until: /^EventLog\.partWith$/,
+        fromMs: SECOND_MS,
+        toMs: 10 * MINUTE_MS,
+        withAll: 0,
+      },
+      {
         target: /^EventLog\.(raise|partWith|commit)$/,
         chance: 0.2,
         fromMs: SECOND_MS,
@@ -361,6 +380,17 @@ export const SCENARIOS: readonly Scenario[] = [
     weight: 3,
     splits: 0.5,
     oddities: 1,
+    spansMs: [2 * MINUTE_MS, 10 * MINUTE_MS],
+    // An original that comes long after what replaces it.
+    hangs: [
+      {
+        target: /^EventLog\.commit$/,
+        chance: 0.25,
+        fromMs: SECOND_MS,
+        toMs: 40 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
   },
 ];
 
