@@ -2,7 +2,12 @@
  * Faults end. Everything that is on its way arrives, edges say what they have not said, jobs come to their end, and every
  * sink catches up; for as long as that takes the cron comes by.
  */
-import { REPLAY_DESK_NAME, type ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
+import {
+  type JobAction,
+  type JobState,
+  REPLAY_DESK_NAME,
+  type ReplayDeskApi,
+} from "../../durable-objects/replay-desk/api.ts";
 import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
 import { dayOf } from "../../r2-layout/time.ts";
 import type { Random } from "../../scripts/demo/random.ts";
@@ -21,6 +26,14 @@ const DAY_MS = 24 * HOUR_MS;
 const SETTLE_MS = 4 * DAY_MS;
 const REDRIVE_ROUNDS = 4;
 const EVENTS_MAX = 400_000;
+
+/** Of jobs that nobody steers any more. */
+const DECISIONS: Readonly<Partial<Record<JobState, JobAction>>> = {
+  preview: "confirm",
+  waiting_for_swap: "swap",
+  waiting_for_confirmation: "confirm",
+  failed: "resume",
+};
 
 /** @throws Error where it never comes to rest */
 export async function settle(world: World, traffic: Traffic, operations: Operations, random: Random): Promise<void> {
@@ -58,7 +71,8 @@ async function caughtUp(world: World): Promise<void> {
     const { newest, open, behind } = await world.ask(async (env) => {
       const ledger = await ledgerOf(env as unknown as AuditEnv, world.shards);
       const { jobs } = await deskOf(env).overview();
-      for (const { id, state } of jobs) if (state === "failed") await deskOf(env).act(id, "resume");
+      // An operator who was told that the sink is busy has gone; the call that he gave up may have made the job all the same.
+      for (const { id, state } of jobs) if (DECISIONS[state]) await deskOf(env).act(id, DECISIONS[state]);
       return {
         newest: jobs[0]?.id ?? "",
         open: jobs.some(({ endedAt }) => endedAt === null),
