@@ -34,10 +34,12 @@ export function planDamage(world: World, random: Random, spanMs: number, taken: 
     const written = [...bucket.objects.keys()].filter((key) => key.startsWith("log/") && !world.damaged.has(key));
     if (way === "any" && written.length > 0) return damage(world, random, random.pick(written));
     if (way === "taken") {
-      weather.onHang = () => {
+      const sink = random.pick(["sessions", "rollups"]);
+      weather.onHang = (from) => {
+        if (!from.startsWith(`${sink}#`)) return;
         weather.onHang = null;
         const newest = [...bucket.objects.keys()].filter((key) => key.startsWith("log/")).at(-1);
-        if (newest && !world.damaged.has(newest)) damage(world, random, newest);
+        if (newest && !world.damaged.has(newest)) damage(world, random, newest, [5 * MINUTE_MS, 40 * MINUTE_MS]);
       };
       return;
     }
@@ -49,7 +51,12 @@ export function planDamage(world: World, random: Random, spanMs: number, taken: 
   });
 }
 
-function damage(world: World, random: Random, key: string): void {
+function damage(
+  world: World,
+  random: Random,
+  key: string,
+  mendedInMs = [20 * SECOND_MS, 5 * MINUTE_MS, 40 * MINUTE_MS],
+): void {
   const object = world.bucket.objects.get(key)!;
   world.originals.set(key, object.bytes);
   world.damaged.add(key);
@@ -60,7 +67,7 @@ function damage(world: World, random: Random, key: string): void {
     const bytes = kind === "cut" ? cut(object.bytes) : withBadLine(object.bytes, random);
     world.bucket.objects.set(key, { ...object, bytes });
   }
-  afterMs(world, random.pick([20 * SECOND_MS, 5 * MINUTE_MS, 40 * MINUTE_MS]), () => {
+  afterMs(world, random.pick(mendedInMs), () => {
     world.bucket.objects.set(key, object);
   });
 }

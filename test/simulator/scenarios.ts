@@ -168,6 +168,16 @@ const ALONE: readonly Scenario[] = [
     damageTaken: 0.6,
     hangs: [
       {
+        // A batch of a drain that was fenced off, right after the fence.
+        target: /^MinuteRollup\.apply$/,
+        from: /^rollups#/,
+        chance: 0.1,
+        until: /^MinuteRollup\.fence$/,
+        fromMs: 2 * MINUTE_MS,
+        toMs: 10 * MINUTE_MS,
+        withAll: 0,
+      },
+      {
         target: /^(SinkCursor\.advance|LakeCatalog\.append|MinuteRollup\.apply|UserTimeline\.append)$/,
         chance: 0.1,
         fromMs: 30 * SECOND_MS,

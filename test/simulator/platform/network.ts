@@ -143,7 +143,7 @@ export class Network {
       this.#held.splice(this.#held.indexOf(held), 1);
       if (held.timer.cancelled || held.timer.ran) continue;
       held.timer.cancelled = true;
-      this.scheduler.after(this.random.int(1, 400), null, `call ${held.name} that hung`, held.arrive);
+      this.scheduler.after(this.random.next() * 6, null, `call ${held.name} that hung`, held.arrive);
     }
   }
 

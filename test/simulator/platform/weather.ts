@@ -106,7 +106,7 @@ export class Weather {
   /** Calls that fail, all of them, for as long as this stands. */
   outage: RegExp | null = null;
   /** Told when a call hangs that the run is about. */
-  onHang: (() => void) | null = null;
+  onHang: ((from: string) => void) | null = null;
   /** How often each fault fired, by `fault target`. */
   readonly fired = new Map<string, number>();
   readonly #rates: Partial<Record<Fault, number>> = {};
@@ -155,7 +155,7 @@ export class Weather {
       if (!this.random.chance(hang.chance)) continue;
       hang.left--;
       this.count("hang", target);
-      this.onHang?.();
+      this.onHang?.(from);
       return {
         ms: this.random.int(hang.fromMs, hang.toMs),
         withAll: this.random.chance(hang.withAll),
