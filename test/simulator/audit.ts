@@ -32,10 +32,12 @@ export interface AuditEnv {
 
 export type Fail = (text: string) => void;
 
-/** Lines that a sink has left out and not got back. */
+/** Lines that a sink has left out. */
 export interface LeftOut {
-  /** `shard/seq/line`. */
+  /** `shard/seq/line`; what came back stands elsewhere. */
   readonly lines: ReadonlySet<string>;
+  /** Those that have not come back. */
+  readonly open: ReadonlySet<string>;
   /** By shard. */
   readonly events: ReadonlyMap<number, number>;
 }
@@ -59,7 +61,7 @@ export async function audit(world: World, traffic: Traffic): Promise<string[]> {
     const uncorrected = await uncorrectedIn(env);
     for (const sink of uncorrected) world.weather.count("uncorrected", sink);
     // Some timelines may have taken what the sink then left out: which ones can only be told when it comes back.
-    const sure = !uncorrected.has("sessions") && leftOut.sessions.lines.size === 0;
+    const sure = !uncorrected.has("sessions") && leftOut.sessions.open.size === 0;
     if (sure) await auditTimelines(world, env, rows("sessions").events, model, fail);
     if (!uncorrected.has("rollups")) await auditRollups(world, env, rows("rollups").events, model, fail);
     await auditLedger(world, env, traffic, model, leftOut, fail);
@@ -112,7 +114,7 @@ function auditLog(model: LogModel, traffic: Traffic, leftOut: Readonly<Record<Si
     const all = model.lines.filter(({ text }) => lines.has(text));
     // What is in a hole is looked for once it has come back.
     const isOut = ({ shard, seq, line }: LoggedLine) =>
-      SINKS.some((sink) => leftOut[sink].lines.has(`${shard}/${seq}/${line}`));
+      SINKS.some((sink) => leftOut[sink].open.has(`${shard}/${seq}/${line}`));
     if (all.some(isOut)) continue;
     const places = all.map(({ shard, seq, text }) => `${shard}/${seq} ${lines.get(text) || "unlabelled"}`);
     fail(`${copies} copies in force of ${key.split("\n").at(-1)}: ${places.join(", ")}`);
@@ -133,6 +135,7 @@ const count = (counts: Map<string, number>, key: string) => counts.set(key, (cou
 /** Only what was damaged may be a hole; an outage never is. What comes back stands in its redrive, and not where it was. */
 async function holesOf(world: World, env: AuditEnv, model: LogModel, sink: SinkName, fail: Fail): Promise<LeftOut> {
   const lines = new Set<string>();
+  const open = new Set<string>();
   const events = new Map<number, number>();
   const deps = { cursors: env.SINK_CURSOR, catalog: env.LAKE_CATALOG.getByName(LAKE_CATALOG_NAME) };
   for (let shard = 0; shard < world.shards; shard++) {
@@ -144,11 +147,12 @@ async function holesOf(world: World, env: AuditEnv, model: LogModel, sink: SinkN
       for (const { line, quarantined } of own.filter(({ seq }) => seq === hole.seq)) {
         if (hole.lines !== "all" && !hole.lines.includes(line)) continue;
         lines.add(`${shard}/${hole.seq}/${line}`);
+        if (hole.redrivenAs === null) open.add(`${shard}/${hole.seq}/${line}`);
         if (!quarantined) missing++;
       }
     }
     for (const { redrive, quarantined } of own) if (redrive?.sinks.includes(sink) && !quarantined) missing--;
     events.set(shard, missing);
   }
-  return { lines, events };
+  return { lines, open, events };
 }

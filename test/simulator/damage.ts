@@ -25,7 +25,7 @@ interface Env {
 
 /**
  * A segment goes bad some time, and is mended later: from its writing on, or when some sinks may have taken it.
- * @param taken chance that it is the newest one when a call hangs: a sink has it, and its cursor has not moved
+ * @param taken chance that it is the one that a drain has read when a call of it hangs: its cursor has not moved
  */
 export function planDamage(world: World, random: Random, spanMs: number, taken: number): void {
   const way = random.chance(taken) ? "taken" : random.pick(["any", "next"] as const);
@@ -36,10 +36,10 @@ export function planDamage(world: World, random: Random, spanMs: number, taken: 
     if (way === "taken") {
       const sink = random.pick(["sessions", "rollups"]);
       weather.onHang = (from) => {
-        if (!from.startsWith(`${sink}#`)) return;
+        const key = bucket.lastRead.get(from);
+        if (!from.startsWith(`${sink}#`) || !key || world.damaged.has(key) || !bucket.objects.has(key)) return;
         weather.onHang = null;
-        const newest = [...bucket.objects.keys()].filter((key) => key.startsWith("log/")).at(-1);
-        if (newest && !world.damaged.has(newest)) damage(world, random, newest, [5 * MINUTE_MS, 40 * MINUTE_MS]);
+        damage(world, random, key, [5 * MINUTE_MS, 40 * MINUTE_MS]);
       };
       return;
     }

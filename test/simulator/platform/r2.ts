@@ -31,6 +31,8 @@ export class SimulatedBucket {
   readonly objects = new Map<string, StoredObject>();
   /** Told after each put: damage is done here. */
   onPut: ((key: string) => void) | null = null;
+  /** By process: the key that it got last. */
+  readonly lastRead = new Map<string, string>();
   readonly #network: Network;
   #etags = 0;
 
@@ -49,6 +51,7 @@ export class SimulatedBucket {
       get: async (key: string, options: { range?: Range; onlyIf?: Condition } = {}) => {
         const found = await call("get", key, () => this.objects.get(key) ?? null);
         if (!found) return null;
+        this.lastRead.set(from.name, key);
         if (options.onlyIf && !meets(found, options.onlyIf)) return headOf(found);
         const { bytes, range } = cut(found.bytes, options.range);
         const read = async () => call("read", key, () => bytes);
