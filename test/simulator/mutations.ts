@@ -553,7 +553,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
     edits: [["if (after !== before) forms.push(after);", "void before;"]],
   },
   {
-    name: "catalog: there is no compaction beside a rebuild",
+    // Both: a swap that meets the file of a compaction looks at it, and tries again.
+    name: "catalog: there is no compaction beside a rebuild, and its swap looks at files that came meanwhile",
     scenario: "rebuilt-compaction",
     file: CATALOG,
     edits: [
@@ -562,6 +563,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
         "",
       ],
       ["if (this.#staging.rebuilding().length > 0) return null;", ""],
+      ['if (this.#overlooked(job, operation, rules, looked)) return { kind: "conflict", missing: [] };', "", STAGED],
     ],
   },
   {

@@ -61,7 +61,7 @@ export class Network {
       }
       const failsBefore = weather.strikes("fail_before", name);
       const failsAfter = !failsBefore && weather.strikes("fail_after", name);
-      const failsEarly = !failsBefore && !failsAfter && weather.strikes("fail_early", name);
+      let failsEarly = !failsBefore && !failsAfter && weather.strikes("fail_early", name);
       const crashesAfter = weather.strikes("crash_after", name);
       const overloaded = target.overloaded && weather.strikes("overloaded", name);
       const answer = (told: () => void, label: string) => {
@@ -100,6 +100,7 @@ export class Network {
         this.#count(name, 1);
         const hang = weather.hangs(name, from.name);
         if (hang) {
+          failsEarly = false; // Or nobody would ever be told.
           from.onStuck?.(hang.ms, hang.withAll);
           const timer = scheduler.after(hang.ms, null, `call ${name} that hung`, arrive);
           if (hang.until) this.#held.push({ until: hang.until, name, timer, arrive });

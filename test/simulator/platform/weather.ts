@@ -99,6 +99,9 @@ export interface Hang {
   readonly withAll: number;
 }
 
+/** Chances that are not exceeded, wherever the run's weather is worst: a message must not use up its hundred deliveries. */
+const MOST: Readonly<Partial<Record<Fault, number>>> = { sql_error: 0.02 };
+
 export class Weather {
   readonly random: Random;
   /** Off before the run and once it is to settle. */
@@ -133,7 +136,8 @@ export class Weather {
       return true;
     }
     const rate = this.#rates[fault];
-    if (rate === undefined || !this.random.chance(Math.min(0.9, rate * this.#weight(target)))) return false;
+    if (rate === undefined || !this.random.chance(Math.min(MOST[fault] ?? 0.9, rate * this.#weight(target))))
+      return false;
     this.count(fault, target);
     return true;
   }
