@@ -32,6 +32,13 @@ const TEXTS = [
   ...["\u0000\u2028\n", "😀".repeat(300), "x".repeat(5_000), "1e999", "-", " "],
 ];
 
+/**
+ * Any but a backslash alone: after an object that has it, V8 13 takes a key that is one escape sequence, in the same place
+ * of an object of the same shape, for a backslash (`JSON.parse('{"e":1,"\\\\":2}')`, then `'{"e":1,"\\n":2}'`). Nothing
+ * that parses JSON can help it, and it says nothing about our lines.
+ */
+const anyKey = fc.string().filter((key) => key !== "\\");
+
 const leaf = fc.oneof(
   fc.constantFrom(...TEXTS),
   fc.string({ unit: "binary", maxLength: 20 }),
@@ -49,7 +56,7 @@ const { value: junk, event: junkEvent } = fc.letrec<{ value: unknown; event: Rec
   event: fc
     .array(
       fc.tuple(
-        fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...KEYS) }, { weight: 1, arbitrary: fc.string() }),
+        fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...KEYS) }, { weight: 1, arbitrary: anyKey }),
         tie("value"),
       ),
       { maxLength: 8 },
