@@ -65,8 +65,18 @@ export async function audit(world: World, traffic: Traffic): Promise<string[]> {
     if (sure) await auditTimelines(world, env, rows("sessions").events, model, fail);
     if (!uncorrected.has("rollups")) await auditRollups(world, env, rows("rollups").events, model, fail);
     await auditLedger(world, env, traffic, model, leftOut, fail);
+    auditBuilds(world, fail);
   });
   return failures;
+}
+
+/** All jobs have ended: what one has begun in the rollups, late or not, would be in the way of the next. */
+function auditBuilds({ objects }: World, fail: Fail): void {
+  for (const name of objects.names("MinuteRollup")) {
+    const { sql } = objects.host("MinuteRollup", name).storage;
+    const left = sql.exec("SELECT job, state FROM rebuilds WHERE state IN ('building', 'swapped')").toArray();
+    for (const { job, state } of left) fail(`rollups ${name}: the rows of ${job} are left behind, ${state}`);
+  }
 }
 
 /** A settlement and an audit keep their rules' progress within their own. */

@@ -653,7 +653,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the rollups: a swap is made once",
-    scenario: "reverts",
+    scenario: "rules",
     file: REBUILDS,
     edits: [
       [

@@ -93,7 +93,8 @@ async function live(
     operations?.plan(random.int(1, scenario.operationsMax), spanMs + MINUTE_MS);
     if (scenario.outages.length > 0) planOutage(world, scenario.outages, spanMs);
     if (scenario.sweepEveryMs) repeatedly(world, spanMs, scenario.sweepEveryMs, () => world.sweep());
-    if (scenario.compactEveryMs) repeatedly(world, spanMs, scenario.compactEveryMs, () => world.cron(false, true));
+    if (scenario.compactEveryMs)
+      repeatedly(world, spanMs + 5 * MINUTE_MS, scenario.compactEveryMs, () => world.cron(false, true));
     if (damages) {
       for (let i = random.int(1, scenario.damageMax); i > 0; i--)
         planDamage(world, random, spanMs + 20 * SECOND_MS, scenario.damageTaken);

@@ -324,6 +324,18 @@ export const SCENARIOS: readonly Scenario[] = [
     weight: 3,
     reverts: 0.7,
     faults: { fail_after: 0.12, crash_after: 0.03, repeat: 0.3 },
+    hangs: [
+      ...hangsOf("rebuilds"),
+      {
+        // A build that begins when its job is over.
+        target: /^MinuteRollup\.begin$/,
+        chance: 0.2,
+        until: /^MinuteRollup\.(discard|confirm|revert)$/,
+        fromMs: 20 * MINUTE_MS,
+        toMs: 6 * HOUR_MS,
+        withAll: 0,
+      },
+    ],
   },
   {
     // What a job has staged is older than a day when it is swapped in.
@@ -353,7 +365,7 @@ export const SCENARIOS: readonly Scenario[] = [
     sinks: ["lake"],
     reverts: 0.6,
     spansMs: [20 * SECOND_MS, 2 * MINUTE_MS],
-    compactEveryMs: 8 * SECOND_MS,
+    compactEveryMs: 20 * SECOND_MS,
   },
   { ...alone("holes"), name: "ruled-holes", weight: 3, operations: 1, operationsMax: 3, kinds: alone("rules").kinds },
   {
