@@ -323,6 +323,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: "reverts",
     weight: 3,
     reverts: 0.7,
+    kinds: { correction: 4, rebuild: 6, fill: 0, audit: 0 },
     faults: { fail_after: 0.12, crash_after: 0.03, repeat: 0.3 },
     hangs: [
       ...hangsOf("rebuilds"),
@@ -364,7 +365,7 @@ export const SCENARIOS: readonly Scenario[] = [
     kinds: { correction: 1, rebuild: 8, fill: 0, audit: 0 },
     sinks: ["lake"],
     reverts: 0.6,
-    spansMs: [20 * SECOND_MS, 2 * MINUTE_MS],
+    spansMs: [2 * MINUTE_MS, 4 * MINUTE_MS],
     compactEveryMs: 20 * SECOND_MS,
   },
   { ...alone("holes"), name: "ruled-holes", weight: 3, operations: 1, operationsMax: 3, kinds: alone("rules").kinds },
