@@ -81,7 +81,7 @@ export function retractions(copies: readonly EventCopy[], placesPerRule: number)
 }
 
 /**
- * The copies, and under a second place those that the lake left out once and got back as another segment: rows of that
+ * The copies, and under the places before it those that the lake left out once and got back as another segment: rows of that
  * segment pass through rules by the place that they came from (queues/read-log.ts), where the other stores have them.
  */
 export async function withOrigins(
@@ -92,8 +92,8 @@ export async function withOrigins(
   for (const [shard, some] of Map.groupBy(copies, (copy) => copy.shard)) {
     const origins = new Map((await lakeHoles(shard)).map(({ seq, redrivenAs }) => [redrivenAs, seq]));
     for (const copy of some) {
-      const seq = origins.get(copy.seq);
-      if (seq !== undefined) all.push({ ...copy, seq });
+      // What came back may have been left out once more.
+      for (let seq = origins.get(copy.seq); seq !== undefined; seq = origins.get(seq)) all.push({ ...copy, seq });
     }
   }
   return all;

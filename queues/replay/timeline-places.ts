@@ -3,6 +3,7 @@
  * lines out, which came back to it alone as a segment of their own:
  *
  *     the lake left 5 out, it came back as 9        the lake has the events at 9, timelines at 5
+ *     and left 9 out, too, which came back as 12    the lake has them at 12, timelines at 5
  *     timelines left a line of 5 out                which line an event of the lake stood in, the lake does not know: what
  *     (back as 9, or not yet)                       timelines have of 5 and 9 is read from the log as they read it
  *     the lake left 5 out, it has not come back     the lake does not have what timelines have: read from the log
@@ -34,8 +35,16 @@ export function timelinePlaces(lake: Holes, sessions: Holes, lakeBefore: number)
     if (redrivenAs !== null) read.add(redrivenAs);
   }
   for (const { seq, redrivenAs } of lake) if (redrivenAs === null || redrivenAs > lakeBefore) read.add(seq);
+  const before = new Map(lake.map(({ seq, redrivenAs }) => [redrivenAs, seq]));
+  // What came back may have been left out once more: timelines have it where it stood first.
+  const firstPlace = (seq: number): number => {
+    const origin = before.get(seq);
+    return origin === undefined ? seq : firstPlace(origin);
+  };
   return {
-    moved: lake.flatMap(({ seq, redrivenAs }) => (redrivenAs === null ? [] : [[redrivenAs, seq] as const])),
+    moved: lake.flatMap(({ redrivenAs }) =>
+      redrivenAs === null ? [] : [[redrivenAs, firstPlace(redrivenAs)] as const],
+    ),
     apart: sessions.map(({ seq }) => seq),
     read: [...read].sort((a, b) => a - b),
   };
