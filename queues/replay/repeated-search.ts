@@ -5,12 +5,14 @@
  *     ids       each day's ids of a shard, a page at a time, are asked of all other shards; what another owns is a suspect
  *     copies    the segments of the days on which either shard took them are read: the suspects' rows and places. Rows have
  *               passed through the rules, so a copy that was retracted before is not found again. Of those with two or more
- *               rows left the one that the log took first stays; the others become drafts of rules
+ *               rows left the one that the log took first stays; the others become drafts of rules. What the lake had left
+ *               out of these segments is read where it came back, however much later that was
  *
  * Message ids are among a shard's ids and are of one shard only. An id that was republished under a label is another id: rows
  * with that flag are no copies here.
  */
 import type { Settled } from "../../durable-objects/replay-desk/api.ts";
+import type { RecordedHole } from "../../durable-objects/sink-cursor/api.ts";
 import { idHash } from "../../r2-layout/event-id.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { DAY_MS, REPLAY } from "../../r2-layout/limits.ts";
@@ -183,9 +185,27 @@ export class RepeatedSearch {
         if (to > after) reads.push(beginRead({ shard, after, to, steps: 0 }));
         last = Math.max(last, to);
       }
+      reads.push(...redrivesOf(reads, shard, await this.#parts.source.holes("lake", shard)));
     }
     return reads;
   }
+}
+
+/** Pure. Reads of the segments as which holes of these reads came back, beyond them. One that came back may be a hole itself. */
+export function redrivesOf(
+  reads: readonly ReadState[],
+  shard: number,
+  holes: readonly Pick<RecordedHole, "seq" | "redrivenAs">[],
+): ReadState[] {
+  const isRead = (seq: number) => reads.some((read) => read.shard === shard && seq > read.after && seq <= read.to);
+  const backAs = new Map(holes.map(({ seq, redrivenAs }) => [seq, redrivenAs]));
+  const found = new Set<number>();
+  for (const { seq } of holes.filter((hole) => isRead(hole.seq))) {
+    for (let back = backAs.get(seq) ?? null; back !== null; back = backAs.get(back) ?? null) {
+      if (!isRead(back)) found.add(back);
+    }
+  }
+  return [...found].sort((a, b) => a - b).map((seq) => beginRead({ shard, after: seq - 1, to: seq, steps: 0 }));
 }
 
 const segmentKey = ({ shard, seq }: EventCopy): string => `${shard}/${seq}`;
