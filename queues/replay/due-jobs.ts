@@ -16,8 +16,10 @@ export interface DueJobDeps {
   readonly shards: number;
 }
 
-/** Minute of the day, UTC: the day before has been drained, and most of the world is quiet. */
-const AUDIT_AT_MINUTE = 2 * 60 + 7;
+/** After midnight UTC: the day before has been drained, and most of the world is quiet. */
+const AUDIT_AFTER_MS = 127 * MINUTE_MS;
+/** The last day that an audit was begun for. */
+const AUDITED_UNTIL = "audited-until";
 /** By shard: up to where republished events are settled, or are being. */
 const SETTLED_UNTIL = "settled-until";
 
@@ -26,16 +28,35 @@ export async function createDueJobs(deps: DueJobDeps, nowMs: number, all: boolea
   const day = (backMs: number) => dayOf((nowMs - backMs) * MICROS_PER_MS);
   const minute = Math.floor(nowMs / MINUTE_MS);
   if (all) await createAudit(deps.desk, `audit-now-${minute}`, [day(DAY_MS), day(0)]);
-  if (minute % (DAY_MS / MINUTE_MS) === AUDIT_AT_MINUTE) {
-    await createAudit(deps.desk, `audit-${day(DAY_MS)}`, [day(DAY_MS)]);
-  }
+  await createDailyAudit(deps.desk, nowMs - AUDIT_AFTER_MS);
   await createSettlement(deps);
   // Should the desk's alarm have been given up.
   await deps.desk.poke();
 }
 
-async function createAudit(desk: ReplayDeskApi, id: string, days: readonly string[]): Promise<void> {
-  await desk.create({ id, spec: { kind: "audit", days, rate: REPLAY.rate } });
+/**
+ * Of all days since the last one, beginning with the first that is looked at: a turn of the cron may be lost, and so may a
+ * day of them. @param nowMs less what a day waits for its audit
+ */
+async function createDailyAudit(desk: ReplayDeskApi, nowMs: number): Promise<void> {
+  const today = Math.floor(nowMs / DAY_MS);
+  const until = dayOf((today - 1) * DAY_MS * MICROS_PER_MS);
+  const last = await desk.mark(AUDITED_UNTIL);
+  if (last === until) return;
+  if (last === null) return desk.setMark(AUDITED_UNTIL, until);
+  const first = Date.parse(last) / DAY_MS + 1;
+  const days: string[] = [];
+  for (let day = Math.max(first, today - REPLAY.auditDays); day < today; day++) {
+    days.push(dayOf(day * DAY_MS * MICROS_PER_MS));
+  }
+  // A clock that went back: the day was audited.
+  if (days.length === 0) return;
+  const answer = await createAudit(desk, `audit-${until}`, days);
+  if (answer.kind === "created" || answer.kind === "known") await desk.setMark(AUDITED_UNTIL, until);
+}
+
+async function createAudit(desk: ReplayDeskApi, id: string, days: readonly string[]) {
+  return desk.create({ id, spec: { kind: "audit", days, rate: REPLAY.rate } });
 }
 
 /**
