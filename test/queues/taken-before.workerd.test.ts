@@ -5,7 +5,6 @@ import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { HolesApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { drainBatch } from "../../queues/drain.ts";
-import { redriveHole } from "../../queues/quarantine/redrive.ts";
 import { createRollupsSink } from "../../queues/rollups/sink.ts";
 import { createSessionsSink } from "../../queues/sessions/sink.ts";
 import type { Sink } from "../../queues/sink.ts";
@@ -13,7 +12,17 @@ import { HOUR_MS } from "../../r2-layout/limits.ts";
 import { decodeSegmentLines, encodeSegment } from "../../r2-layout/segment.ts";
 import { batchOf } from "./log-rig.ts";
 import { Clock } from "./replay/replay-rig.ts";
-import { begin, drain, real, rollup, runJob, send, type TestEvent, timeline } from "./replay/whole-pipeline.ts";
+import {
+  begin,
+  drain,
+  real,
+  redrive as redriveOf,
+  rollup,
+  runJob,
+  send,
+  type TestEvent,
+  timeline,
+} from "./replay/whole-pipeline.ts";
 
 beforeEach(() => {
   for (const level of ["warn", "error"] as const) vi.spyOn(console, level).mockImplementation(() => {});
@@ -132,15 +141,7 @@ describe("sessions", () => {
   const sink = sinkOf(real.SINK_CURSOR as unknown as Cursors);
   const cursor = () => real.SINK_CURSOR.getByName("sessions:000");
   const redrive = async (seq: number) => {
-    const answer = await redriveHole({ sink: "sessions", shard: 0, seq }, null, {
-      shards: 2,
-      bucket: real.BUCKET,
-      logs: real.EVENT_LOG as never,
-      catalog: real.LAKE_CATALOG.getByName("lake"),
-      cursors: real.SINK_CURSOR,
-      send: async () => {},
-      now: () => Date.now(),
-    });
+    const answer = await redriveOf("sessions", seq);
     if (!answer?.ok) throw new Error(JSON.stringify(answer));
     return answer.value.seq;
   };

@@ -1,9 +1,8 @@
 import { expect, it } from "vitest";
 import type { SinkName } from "../../../durable-objects/sink-cursor/api.ts";
-import { redriveHole } from "../../../queues/quarantine/redrive.ts";
 import { createDueJobs } from "../../../queues/replay/due-jobs.ts";
 import { clockOfEachTest } from "../replay/replay-rig.ts";
-import { desk, drain, lake, real, rollup, runJob, SHARDS, send, timeline } from "../replay/whole-pipeline.ts";
+import { desk, drain, lake, real, redrive, rollup, runJob, SHARDS, send, timeline } from "../replay/whole-pipeline.ts";
 
 const clock = clockOfEachTest();
 
@@ -23,17 +22,6 @@ async function leaveOut(sink: SinkName): Promise<void> {
   if (sink === "lake") await real.LAKE_CATALOG.getByName("lake").release(0, lease!.token);
   else await real.SINK_CURSOR.getByName(`${sink}:000`).release(lease!.token);
 }
-
-const redrive = (sink: SinkName) =>
-  redriveHole({ sink, shard: 0, seq: 2 }, null, {
-    shards: SHARDS,
-    bucket: real.BUCKET,
-    logs: real.EVENT_LOG as never,
-    catalog: real.LAKE_CATALOG.getByName("lake"),
-    cursors: real.SINK_CURSOR,
-    send: async () => {},
-    now: () => Date.now(),
-  });
 
 /** What the cron makes of what was republished since. @returns its outcomes */
 async function settle(): Promise<string[]> {
@@ -55,7 +43,7 @@ it.each(["lake", "sessions"] as const)(
     await leaveOut(sink);
     await drain();
     expect(await settle()).toHaveLength(1);
-    expect(await redrive(sink)).toMatchObject({ ok: true });
+    expect(await redrive(sink, 2)).toMatchObject({ ok: true });
     await drain();
     // A redrive for another sink than the lake is nothing to settle: the lake has had it all the time.
     expect(await settle()).toHaveLength(sink === "lake" ? 1 : 0);

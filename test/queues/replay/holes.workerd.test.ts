@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { CorrectionSpec } from "../../../durable-objects/replay-desk/api.ts";
 import type { SinkName } from "../../../durable-objects/sink-cursor/api.ts";
-import { redriveHole } from "../../../queues/quarantine/redrive.ts";
 import type { RuleProgress } from "../../../queues/replay/rule-progress.ts";
 import { shardName } from "../../../r2-layout/keys.ts";
 import type { RuleChange } from "../../../r2-layout/rule.ts";
 import { dayOf } from "../../../r2-layout/time.ts";
 import { clockOfEachTest } from "./replay-rig.ts";
-import { begin, deliver, desk, drain, lake, real, rollup, runJob, send, timeline } from "./whole-pipeline.ts";
+import { begin, deliver, desk, drain, lake, real, redrive, rollup, runJob, send, timeline } from "./whole-pipeline.ts";
 
 const clock = clockOfEachTest();
 
@@ -44,17 +43,6 @@ async function leaveOut(sink: SinkName, seq: number): Promise<void> {
   if (sink === "lake") await real.LAKE_CATALOG.getByName("lake").release(0, lease.token);
   else await real.SINK_CURSOR.getByName(`${sink}:${shardName(0)}`).release(lease.token);
 }
-
-const redrive = (sink: SinkName, seq: number) =>
-  redriveHole({ sink, shard: 0, seq }, null, {
-    shards: 2,
-    bucket: real.BUCKET,
-    logs: real.EVENT_LOG as never,
-    catalog: real.LAKE_CATALOG.getByName("lake"),
-    cursors: real.SINK_CURSOR,
-    send: async () => {},
-    now: () => Date.now(),
-  });
 
 const SENT = [
   { event_id: "a", user_id: "u", anonymous_id: "wrong" },

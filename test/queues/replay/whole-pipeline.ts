@@ -1,10 +1,11 @@
 /** The pipeline as deployed, over real objects, R2 and two shards; messages are handed to it one by one. */
 import { env } from "cloudflare:workers";
 import type { JobAction, JobSpec, JobState } from "../../../durable-objects/replay-desk/api.ts";
-import { SINKS } from "../../../durable-objects/sink-cursor/api.ts";
+import { SINKS, type SinkName } from "../../../durable-objects/sink-cursor/api.ts";
 import type { Subject } from "../../../durable-objects/user-timeline/api.ts";
 import { SESSIONS_BUILDS_NAME } from "../../../durable-objects/user-timeline/live-generation.ts";
 import { timelineName } from "../../../durable-objects/user-timeline/timeline-name.ts";
+import { redriveHole } from "../../../queues/quarantine/redrive.ts";
 import type { DerivedEvent, EventRow } from "../../../r2-layout/event-columns.ts";
 import { idHash } from "../../../r2-layout/event-id.ts";
 import { encodeMessage, packIds } from "../../../r2-layout/event-message.ts";
@@ -84,6 +85,18 @@ export async function drain(): Promise<void> {
     ),
   );
 }
+
+/** Of a hole in shard 0. */
+export const redrive = (sink: SinkName, seq: number) =>
+  redriveHole({ sink, shard: 0, seq }, null, {
+    shards: SHARDS,
+    bucket: real.BUCKET,
+    logs: real.EVENT_LOG as never,
+    catalog: real.LAKE_CATALOG.getByName("lake"),
+    cursors: real.SINK_CURSOR,
+    send: async () => {},
+    now: () => Date.now(),
+  });
 
 export async function begin(id: string, spec: JobSpec, action?: JobAction): Promise<string> {
   await desk().create({ id, spec });
