@@ -1,4 +1,5 @@
 /** Where a MinuteRollup stands: one row, written with every batch. */
+import { addColumns } from "../add-columns.ts";
 
 export interface Position {
   readonly lastSeq: number;
@@ -33,11 +34,11 @@ export class PositionTable {
     this.#born = born;
     sql.exec(`CREATE TABLE IF NOT EXISTS position (
       id INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, complete_until INTEGER NOT NULL, events INTEGER NOT NULL)`);
-    const columns = sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('position')").toArray();
-    for (const added of ["rules", "incarnation", "token"]) {
-      if (columns.some(({ name }) => name === added)) continue;
-      sql.exec(`ALTER TABLE position ADD COLUMN ${added} INTEGER NOT NULL DEFAULT 0`);
-    }
+    addColumns(sql, "position", {
+      rules: "INTEGER NOT NULL DEFAULT 0",
+      incarnation: "INTEGER NOT NULL DEFAULT 0",
+      token: "INTEGER NOT NULL DEFAULT 0",
+    });
     // Written at once: an incarnation that was told must be the same after an eviction.
     if (this.read().incarnation === born) this.write(this.read());
   }

@@ -1,5 +1,7 @@
 /** The desk's tables: jobs, the rule versions given out, what was settled, and marks. Synchronous, one transaction a call. */
+
 import { REPLAY } from "../../r2-layout/limits.ts";
+import { addColumns } from "../add-columns.ts";
 import type { Job, JobChange, JobKind, JobMeter, JobSpec, JobState, NewJob, ReplaySpec, Settled } from "./api.ts";
 import { JOB_ACTIONS } from "./api.ts";
 import { isOffered, type JobFacts } from "./job-rules.ts";
@@ -118,9 +120,7 @@ export class JobTable {
       started_at INTEGER,
       updated_at INTEGER NOT NULL,
       ended_at INTEGER)`);
-    // Added later.
-    const columns = sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('job')").toArray();
-    if (!columns.some(({ name }) => name === "unreadable")) sql.exec("ALTER TABLE job ADD COLUMN unreadable TEXT");
+    addColumns(sql, "job", { unreadable: "TEXT" });
     sql.exec(`CREATE TABLE IF NOT EXISTS rule_version (
       version INTEGER PRIMARY KEY,
       job TEXT NOT NULL,

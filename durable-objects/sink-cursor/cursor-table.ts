@@ -12,6 +12,7 @@
  *
  * All methods are synchronous, so that the caller can put them into one transaction with its own effect.
  */
+import { addColumns } from "../add-columns.ts";
 import type {
   AppliedCounts,
   CursorStatus,
@@ -36,9 +37,6 @@ type CursorRow = PassedCounts & {
   moved_at: number;
 };
 
-/** Added later: an older table gets them with zeros. */
-const COUNTS = ["skipped_events", "skipped_quarantined", "retracted"] as const;
-
 export class CursorTable {
   readonly #sql: SqlStorage;
   readonly #holes: HoleTable;
@@ -58,15 +56,11 @@ export class CursorTable {
       events INTEGER NOT NULL,
       quarantined INTEGER NOT NULL,
       moved_at INTEGER NOT NULL)`);
-    const known = new Set(
-      sql
-        .exec<{ name: string }>("SELECT name FROM pragma_table_info('sink_cursor')")
-        .toArray()
-        .map(({ name }) => name),
-    );
-    for (const column of COUNTS) {
-      if (!known.has(column)) sql.exec(`ALTER TABLE sink_cursor ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`);
-    }
+    addColumns(sql, "sink_cursor", {
+      skipped_events: "INTEGER NOT NULL DEFAULT 0",
+      skipped_quarantined: "INTEGER NOT NULL DEFAULT 0",
+      retracted: "INTEGER NOT NULL DEFAULT 0",
+    });
   }
 
   /**

@@ -156,7 +156,6 @@ export class WholeBuild {
       await this.#record.move("reverting");
       await this.#switchBack(build);
       await this.#turnAll();
-      await this.#record.move("reverted");
     }
     const ended = await this.#record.move("reverted");
     return (await this.#letGo(build.generation, ended)) === "more" ? "more" : undefined;
