@@ -15,6 +15,8 @@ export const LAKE_CATALOG_NAME = "lake";
 export interface NewDataFile extends DataFileFacts {
   readonly key: string;
   readonly kind: DataFileKind;
+  /** The event name whose partition of its day it belongs to, which all its rows have; absent: names share it. */
+  readonly partition?: string;
   /** The newest rule that its rows have passed through; absent: as its commit says, else 0. */
   readonly rules?: number;
 }
@@ -74,6 +76,8 @@ export interface PlanRequest {
   readonly log?: LogReach & { readonly shard: number };
   /** A snapshot; the newest when absent. */
   readonly asOf?: number;
+  /** With more files than this the answer names none: they could not be read, and `matched` says why. Absent: no bound. */
+  readonly filesMax?: number;
 }
 
 export interface PlannedFile {
@@ -89,9 +93,17 @@ export interface PlannedFile {
   readonly maxSeq?: number;
 }
 
+export interface FileTotals {
+  readonly files: number;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
 export interface Plan {
   readonly snapshot: number;
   readonly files: PlannedFile[];
+  /** What the files amount to, also where they are not named; absent: what `files` says. */
+  readonly matched?: FileTotals;
   /** Files of the table at that snapshot, planned or not, and their bytes. */
   readonly tableFiles: number;
   readonly tableBytes: number;

@@ -4,10 +4,9 @@
  */
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { DataFileKind } from "../../r2-layout/keys.ts";
-import { DAY_US } from "../../r2-layout/time.ts";
 import { addColumns } from "../add-columns.ts";
-import type { ColumnBounds, DataFile, NewDataFile, PlannedFile, PlanRequest } from "./api.ts";
-import { mayHold, mayHoldName, mayReach } from "./prune.ts";
+import type { DataFile, NewDataFile, Plan, PlanRequest } from "./api.ts";
+import { type FileSet, PLAN_INDEX, plannedFiles } from "./plan-files.ts";
 
 type FileRow = {
   id: number;
@@ -30,6 +29,7 @@ type FileRow = {
   event_names: string | null;
   columns: string;
   rules: number;
+  partition_name: string | null;
 };
 
 /** The small files of one day of a table and one version of the rules; `day` is null for files of several days. */
@@ -66,14 +66,16 @@ export class DataFileTable {
       removed_at INTEGER,
       event_names TEXT,
       columns TEXT NOT NULL)`);
-    // A file of one day starts at most a day before any time in it, so a range of time is a range of this index.
-    sql.exec("CREATE INDEX IF NOT EXISTS data_file_time ON data_file (tbl, spans_days, min_time)");
     addColumns(sql, "data_file", {
       rules: "INTEGER NOT NULL DEFAULT 0",
       /** The job whose swap added it, or removed it, and can still be reverted. */
       added_by: "TEXT",
       removed_by: "TEXT",
+      /** The one event name of a file in its partition; null for files that names share. */
+      partition_name: "TEXT",
     });
+    sql.exec(PLAN_INDEX);
+    sql.exec("DROP INDEX IF EXISTS data_file_time");
     // A file that a revert put back was away from one snapshot up to another: what its own row cannot say.
     sql.exec(`CREATE TABLE IF NOT EXISTS file_absence (
       file INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, PRIMARY KEY (file, from_seq)
@@ -84,8 +86,8 @@ export class DataFileTable {
   add(file: NewDataFile, seq: number, rules: number, job: string | null = null): void {
     this.#sql.exec(
       `INSERT INTO data_file (tbl, key, kind, bytes, row_count, spans_days, min_day, max_day, min_time, max_time,
-         min_received_at, max_received_at, schema_version, added_seq, event_names, columns, rules, added_by)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         min_received_at, max_received_at, schema_version, added_seq, event_names, columns, rules, added_by, partition_name)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       file.table,
       file.key,
       file.kind,
@@ -104,6 +106,7 @@ export class DataFileTable {
       JSON.stringify(file.columns),
       rules,
       job,
+      file.partition ?? null,
     );
   }
 
@@ -178,59 +181,8 @@ export class DataFileTable {
     return row ? dataFile(row) : null;
   }
 
-  /** Files of a snapshot that may hold a row asked for, oldest first. */
-  planned(request: PlanRequest, seq: number): PlannedFile[] {
-    const { table, from, to, eventNames, equals, log } = request;
-    const asked = Object.entries(equals ?? {});
-    // Only what is asked for leaves SQLite: a file's statistics are some thousand characters, mostly of other columns.
-    const wanted = [
-      eventNames ? ", event_names" : "",
-      ...asked.map((_, i) => `, json_extract(columns, ?) AS bounds_${i}`),
-      log
-        ? ", rules, json_extract(columns, '$.log_shard') AS log_shard, json_extract(columns, '$.log_seq') AS log_seq"
-        : "",
-    ];
-    const files: PlannedFile[] = [];
-    for (const spansDays of [0, 1]) {
-      const rows = this.#sql.exec<FileRow & LogBounds & { [bounds: `bounds_${number}`]: string | null }>(
-        `SELECT id, key, bytes, row_count, min_time, max_time${wanted.join("")} FROM data_file
-         WHERE tbl = ? AND spans_days = ? AND min_time >= ? AND min_time < ? AND max_time >= ?
-           AND added_seq <= ? AND (removed_seq IS NULL OR removed_seq > ?)
-           AND NOT EXISTS (SELECT 1 FROM file_absence WHERE file = id AND from_seq <= ? AND to_seq > ?)
-         ORDER BY min_time, id`,
-        ...asked.map(([name]) => `$.${JSON.stringify(name)}`),
-        table,
-        spansDays,
-        from === undefined || spansDays === 1 ? -Number.MAX_SAFE_INTEGER : from - DAY_US,
-        to ?? Number.MAX_SAFE_INTEGER,
-        from ?? -Number.MAX_SAFE_INTEGER,
-        seq,
-        seq,
-        seq,
-        seq,
-      );
-      for (const row of rows) {
-        if (eventNames && !mayHoldName(parsed<string[]>(row.event_names), eventNames)) continue;
-        const boundsOf = (i: number) => parsed<ColumnBounds>(row[`bounds_${i}`] ?? null) ?? undefined;
-        if (!asked.every(([, values], i) => mayHold(boundsOf(i), row.row_count, values))) continue;
-        const places = log && logBounds(row);
-        if (places && !mayReach(places, [[log.shard, log]])) continue;
-        files.push({
-          id: row.id,
-          key: row.key,
-          bytes: row.bytes,
-          rows: row.row_count,
-          minTime: row.min_time,
-          maxTime: row.max_time,
-          ...(places && {
-            rules: row.rules,
-            ...(typeof places.log_seq?.min === "number" && { minSeq: places.log_seq.min }),
-            ...(typeof places.log_seq?.max === "number" && { maxSeq: places.log_seq.max }),
-          }),
-        });
-      }
-    }
-    return files.sort((a, b) => a.minTime - b.minTime || a.id - b.id);
+  planned(request: PlanRequest, set: FileSet): Required<Pick<Plan, "files" | "matched">> {
+    return plannedFiles(this.#sql, request, set);
   }
 
   /**
@@ -292,15 +244,6 @@ export class DataFileTable {
   }
 }
 
-type LogBounds = { log_shard: string | null; log_seq: string | null };
-
-function logBounds({ log_shard, log_seq }: LogBounds): Record<string, ColumnBounds> {
-  const bounds = { log_shard: parsed<ColumnBounds>(log_shard), log_seq: parsed<ColumnBounds>(log_seq) };
-  return Object.fromEntries(
-    Object.entries(bounds).filter((entry): entry is [string, ColumnBounds] => entry[1] !== null),
-  );
-}
-
 const parsed = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T));
 
 const dataFile = (row: FileRow): DataFile => ({
@@ -321,4 +264,5 @@ const dataFile = (row: FileRow): DataFile => ({
   columns: JSON.parse(row.columns),
   schemaVersion: row.schema_version,
   rules: row.rules,
+  ...(row.partition_name !== null && { partition: row.partition_name }),
 });

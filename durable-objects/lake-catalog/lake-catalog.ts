@@ -135,7 +135,7 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
     const totals = snapshot.tables[request.table];
     return {
       snapshot: snapshot.seq,
-      files: this.#files.planned(request, snapshot.seq),
+      ...this.#files.planned(request, { seq: snapshot.seq }),
       tableFiles: totals.files,
       tableBytes: totals.bytes,
     };

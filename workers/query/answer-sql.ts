@@ -90,11 +90,12 @@ async function planTables(
   for (const need of asked) {
     const plan = await catalog.plan(planRequest(need, snapshot));
     snapshot = plan.snapshot;
-    if (plan.files.length > SQL.filesPerStatement) {
+    const files = plan.matched?.files ?? plan.files.length;
+    if (files > SQL.filesPerStatement) {
       throw new StatementFailed({
         reason: "too_many_files",
         detail: "narrow event_time; maintenance will merge small files",
-        files: plan.files.length,
+        files,
         limit: SQL.filesPerStatement,
       });
     }
@@ -134,6 +135,7 @@ function planRequest({ table, from, to, values }: TableNeed, asOf: number | unde
     ...(eventNames && eventNames.length > 0 && { eventNames }),
     ...(Object.keys(equals).length > 0 && { equals }),
     ...(asOf !== undefined && { asOf }),
+    filesMax: SQL.filesPerStatement,
   };
 }
 

@@ -148,11 +148,12 @@ it("promise 3: refuses a compaction that would lose or invent rows", async () =>
 const names = ["page", "Product Viewed", "Order Completed"];
 const countries = ["AT", "DE", "FR", "US"];
 
-it("plans every file that may hold a row asked for, at every range of time, and none that cannot", async () => {
+it("promise 9: plans every file that may hold a row asked for, at every range of time, and none that cannot; too many are counted", async () => {
   const spec = fc.record({
     start: fc.integer({ min: -4 * 24, max: 24 }),
     hours: fc.integer({ min: 0, max: 60 }),
     names: fc.option(fc.uniqueArray(fc.constantFrom(...names), { minLength: 1 })),
+    partition: fc.option(fc.constantFrom(...names), { freq: 3 }),
     min: fc.nat(3),
     max: fc.nat(3),
   });
@@ -164,15 +165,18 @@ it("plans every file that may hold a row asked for, at every range of time, and 
       range,
       fc.option(fc.constantFrom(...names), { nil: undefined }),
       fc.option(fc.constantFrom(...countries), { nil: undefined }),
-      async (specs, from, to, name, country) => {
+      fc.option(fc.nat(6), { nil: undefined }),
+      async (specs, from, to, name, country, filesMax) => {
         await reset();
         const { catalog, append } = await appender();
         const hour = HOUR_MS * 1_000;
-        const files = specs.map(({ start, hours, names, min, max }) =>
+        const files = specs.map(({ start, hours, names, partition, min, max }) =>
           dataFile({
+            ...(partition && { partition }),
             minTime: TODAY_US + start * hour,
             maxTime: TODAY_US + (start + hours) * hour,
-            eventNames: names,
+            eventNames: partition ? [partition] : names,
+            rows: 10 + start + 4 * 24,
             columns: {
               country: { nulls: 0, min: countries[Math.min(min, max)]!, max: countries[Math.max(min, max)]! },
             },
@@ -185,6 +189,7 @@ it("plans every file that may hold a row asked for, at every range of time, and 
           ...(to !== undefined && { to: TODAY_US + to * 60_000_000 }),
           ...(name && { eventNames: [name] }),
           ...(country && { equals: { country: [country] } }),
+          ...(filesMax !== undefined && { filesMax }),
         };
         const expected = files.filter(
           (file) =>
@@ -194,7 +199,10 @@ it("plans every file that may hold a row asked for, at every range of time, and 
             (!country || (file.columns.country!.min! <= country && country <= file.columns.country!.max!)),
         );
         const plan = await catalog.plan(request);
-        expect(new Set(plan.files.map(({ key }) => key))).toEqual(new Set(expected.map(({ key }) => key)));
+        const told = filesMax !== undefined && expected.length > filesMax ? [] : expected;
+        expect(new Set(plan.files.map(({ key }) => key))).toEqual(new Set(told.map(({ key }) => key)));
+        const rows = expected.reduce((sum, file) => sum + file.rows, 0);
+        expect(plan.matched).toEqual({ files: expected.length, rows, bytes: 1_000 * expected.length });
         expect(plan).toMatchObject({ tableFiles: files.length, tableBytes: 1_000 * files.length });
       },
     ),

@@ -1,0 +1,169 @@
+/**
+ * Which files a question has to read: a range of one index, whatever the size of the lake. First they are counted, which
+ * reads the index alone; they are told only where they can be read in one statement, because a year of files is
+ * megabytes that nobody could use.
+ */
+import { DAY_US } from "../../r2-layout/time.ts";
+import type { ColumnBounds, FileTotals, Plan, PlannedFile, PlanRequest } from "./api.ts";
+import { mayHold, mayReach } from "./prune.ts";
+
+/** A set of files: those of a snapshot, and what a cut names instead of some of them. */
+export interface FileSet {
+  readonly seq: number;
+  /** Files of the snapshot that do not count, and files that count though the snapshot has not, or no longer, got them. */
+  readonly without?: readonly number[];
+  readonly also?: readonly number[];
+}
+
+/** Has every column that the counting looks at, so that it reads no row: a file's row is some thousand bytes long. */
+export const PLAN_INDEX = `CREATE INDEX IF NOT EXISTS data_file_plan ON data_file
+  (tbl, spans_days, min_time, max_time, added_seq, removed_seq, partition_name, row_count, bytes)`;
+
+interface Condition {
+  readonly text: string;
+  readonly values: readonly (string | number)[];
+}
+
+type PlannedRow = {
+  id: number;
+  key: string;
+  bytes: number;
+  row_count: number;
+  min_time: number;
+  max_time: number;
+  rules?: number;
+  log_shard?: string | null;
+  log_seq?: string | null;
+} & { [bounds: `bounds_${number}`]: string | null };
+
+/** Files of a set that may hold a row asked for, oldest first, and what they amount to. */
+export function plannedFiles(
+  sql: SqlStorage,
+  request: PlanRequest,
+  set: FileSet,
+): Required<Pick<Plan, "files" | "matched">> {
+  // Two ranges of the index: a file of one day starts at most a day before any time in it, one of many at any time.
+  const ranges = [0, 1].map((spansDays) => conditionsOf(sql, request, set, spansDays));
+  if (request.filesMax !== undefined) {
+    const matched = ranges.map((range) => counted(sql, range)).reduce(addTotals);
+    if (matched.files > request.filesMax && !looksIntoRows(request)) return { files: [], matched };
+  }
+  const files = ranges.flatMap((range) => selected(sql, request, range));
+  files.sort((a, b) => a.minTime - b.minTime || a.id - b.id);
+  const matched = files.map(({ rows, bytes }) => ({ files: 1, rows, bytes })).reduce(addTotals, NO_FILES);
+  return { files: request.filesMax !== undefined && files.length > request.filesMax ? [] : files, matched };
+}
+
+/** Whether what the index knows is not all that decides. */
+const looksIntoRows = ({ equals, log }: PlanRequest): boolean => equals !== undefined || log !== undefined;
+
+const NO_FILES: FileTotals = { files: 0, rows: 0, bytes: 0 };
+
+const addTotals = (a: FileTotals, b: FileTotals): FileTotals => ({
+  files: a.files + b.files,
+  rows: a.rows + b.rows,
+  bytes: a.bytes + b.bytes,
+});
+
+function conditionsOf(
+  sql: SqlStorage,
+  { table, from, to, eventNames }: PlanRequest,
+  { seq, without = [], also = [] }: FileSet,
+  spansDays: number,
+): Condition {
+  const parts: Condition[] = [
+    { text: "tbl = ? AND spans_days = ?", values: [table, spansDays] },
+    { text: "min_time < ?", values: [to ?? Number.MAX_SAFE_INTEGER] },
+  ];
+  if (from !== undefined) {
+    parts.push({ text: "max_time >= ?", values: [from] });
+    if (spansDays === 0) parts.push({ text: "min_time >= ?", values: [from - DAY_US] });
+  }
+  parts.push(inSet(sql, seq, without, also));
+  if (eventNames) {
+    const asked = JSON.stringify(eventNames);
+    parts.push({
+      text: `CASE WHEN partition_name IS NOT NULL THEN partition_name IN (SELECT value FROM json_each(?))
+        ELSE event_names IS NULL
+          OR EXISTS (SELECT 1 FROM json_each(event_names) AS held WHERE held.value IN (SELECT value FROM json_each(?)))
+        END`,
+      values: [asked, asked],
+    });
+  }
+  return { text: parts.map(({ text }) => text).join(" AND "), values: parts.flatMap(({ values }) => values) };
+}
+
+function inSet(sql: SqlStorage, seq: number, without: readonly number[], also: readonly number[]): Condition {
+  let text = "added_seq <= ? AND (removed_seq IS NULL OR removed_seq > ?)";
+  const values: (string | number)[] = [seq, seq];
+  // Only a revert ever writes such a row.
+  if (sql.exec("SELECT 1 FROM file_absence LIMIT 1").toArray().length > 0) {
+    text += " AND NOT EXISTS (SELECT 1 FROM file_absence WHERE file = id AND from_seq <= ? AND to_seq > ?)";
+    values.push(seq, seq);
+  }
+  if (without.length > 0) {
+    text += " AND id NOT IN (SELECT value FROM json_each(?))";
+    values.push(JSON.stringify(without));
+  }
+  if (also.length > 0) {
+    text = `(${text} OR id IN (SELECT value FROM json_each(?)))`;
+    values.push(JSON.stringify(also));
+  }
+  return { text, values };
+}
+
+function counted(sql: SqlStorage, { text, values }: Condition): FileTotals {
+  return sql
+    .exec<{ files: number; rows: number; bytes: number }>(
+      `SELECT count(*) AS files, coalesce(sum(row_count), 0) AS rows, coalesce(sum(bytes), 0) AS bytes
+       FROM data_file WHERE ${text}`,
+      ...values,
+    )
+    .one();
+}
+
+/** Only what is asked for leaves SQLite: a file's statistics are mostly of other columns. */
+function selected(sql: SqlStorage, { equals, log }: PlanRequest, { text, values }: Condition): PlannedFile[] {
+  const asked = Object.entries(equals ?? {});
+  const wanted = [
+    ...asked.map((_, i) => `, json_extract(columns, ?) AS bounds_${i}`),
+    log
+      ? ", rules, json_extract(columns, '$.log_shard') AS log_shard, json_extract(columns, '$.log_seq') AS log_seq"
+      : "",
+  ];
+  const files: PlannedFile[] = [];
+  for (const row of sql.exec<PlannedRow>(
+    `SELECT id, key, bytes, row_count, min_time, max_time${wanted.join("")} FROM data_file WHERE ${text}`,
+    ...asked.map(([name]) => `$.${JSON.stringify(name)}`),
+    ...values,
+  )) {
+    const boundsOf = (i: number) => parsed<ColumnBounds>(row[`bounds_${i}`]) ?? undefined;
+    if (!asked.every(([, sought], i) => mayHold(boundsOf(i), row.row_count, sought))) continue;
+    const places = log && logBounds(row);
+    if (places && !mayReach(places, [[log.shard, log]])) continue;
+    files.push({
+      id: row.id,
+      key: row.key,
+      bytes: row.bytes,
+      rows: row.row_count,
+      minTime: row.min_time,
+      maxTime: row.max_time,
+      ...(places && {
+        rules: row.rules!,
+        ...(typeof places.log_seq?.min === "number" && { minSeq: places.log_seq.min }),
+        ...(typeof places.log_seq?.max === "number" && { maxSeq: places.log_seq.max }),
+      }),
+    });
+  }
+  return files;
+}
+
+function logBounds({ log_shard, log_seq }: PlannedRow): Record<string, ColumnBounds> {
+  const bounds = { log_shard: parsed<ColumnBounds>(log_shard), log_seq: parsed<ColumnBounds>(log_seq) };
+  return Object.fromEntries(
+    Object.entries(bounds).filter((entry): entry is [string, ColumnBounds] => entry[1] !== null),
+  );
+}
+
+const parsed = <T>(text: string | null | undefined): T | null =>
+  text === null || text === undefined ? null : (JSON.parse(text) as T);
