@@ -12,6 +12,7 @@ export default defineConfig({
       "test/**/*.workerd.test.ts",
       "test/**/*.miniflare.test.ts",
       "test/system/**",
+      "test/simulator/seeds.test.ts",
       "test/browser/**",
       "**/node_modules/**",
     ],
