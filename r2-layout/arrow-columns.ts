@@ -1,5 +1,6 @@
 /** The Arrow schema of a table, derived from its columns. Parquet takes the field ids from the fields' metadata. */
 import {
+  Bool,
   type DataType,
   Field,
   Float64,
@@ -12,19 +13,25 @@ import {
   TimestampMicrosecond,
   Utf8,
 } from "apache-arrow";
-import type { Column, ColumnType } from "./event-columns.ts";
+import type { Columns, ColumnType } from "./event-columns.ts";
 
 /** Where the Parquet writer looks for a field's id. */
 export const FIELD_ID_KEY = "PARQUET:field_id";
 
 /** The columns in the table's order. List elements and map keys and values own the ids that follow their column's. */
-export function arrowSchema(columns: Readonly<Record<string, Column>>): Schema {
-  return new Schema(
+export function arrowSchema(columns: Columns): Schema {
+  const known = schemas.get(columns);
+  if (known) return known;
+  const schema = new Schema(
     Object.entries(columns).map(([name, column]) =>
       field(name, column.id, ARROW_TYPES[column.type](column.id), !column.required),
     ),
   );
+  schemas.set(columns, schema);
+  return schema;
 }
+
+const schemas = new WeakMap<Columns, Schema>();
 
 const ARROW_TYPES: Record<ColumnType, (id: number) => DataType> = {
   utf8: () => new Utf8(),
@@ -32,6 +39,7 @@ const ARROW_TYPES: Record<ColumnType, (id: number) => DataType> = {
   int32: () => new Int32(),
   int64: () => new Int64(),
   float64: () => new Float64(),
+  boolean: () => new Bool(),
   list_utf8: (id) => new List(field("element", id + 1, new Utf8(), true)),
   map_utf8: (id) =>
     new Map_(

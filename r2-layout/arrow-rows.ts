@@ -4,16 +4,12 @@
  * the bytes do, and times are written as two words, because a BigInt per value costs more than both.
  */
 import { type Data, type DataType, makeData, RecordBatch, type Schema, Struct } from "apache-arrow";
-import type { Column, ColumnType } from "./event-columns.ts";
+import type { Columns, ColumnType } from "./event-columns.ts";
 
 export type AnyRow = Readonly<Record<string, unknown>>;
 
 /** @throws TypeError where a required column has no value. */
-export function recordBatch(
-  schema: Schema,
-  columns: Readonly<Record<string, Column>>,
-  rows: readonly AnyRow[],
-): RecordBatch {
+export function recordBatch(schema: Schema, columns: Columns, rows: readonly AnyRow[]): RecordBatch {
   const values = valuesByColumn(schema, rows);
   const children = schema.fields.map(({ name, type }, at) => {
     const column = columns[name]!;
@@ -64,6 +60,16 @@ const COLUMN_DATA: Record<ColumnType, ColumnData> = {
   int64: (type, values) => int64Data(type, values),
   int32: (type, values) => numberData(type, values, new Int32Array(values.length)),
   float64: (type, values) => numberData(type, values, new Float64Array(values.length)),
+  boolean: (type, values) => {
+    const validity = new Validity(values.length);
+    const data = new Uint8Array((values.length + 7) >> 3);
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (value === null || value === undefined) validity.null(i);
+      else if (value) data[i >> 3]! |= 1 << (i & 7);
+    }
+    return makeData({ type, length: values.length, ...validity.props, data } as Parameters<typeof makeData>[0]);
+  },
   list_utf8: (type, values) => {
     const validity = new Validity(values.length);
     const valueOffsets = new Int32Array(values.length + 1);

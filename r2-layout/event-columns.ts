@@ -1,7 +1,8 @@
 /**
  * The one table that describes an event. Types, checks, the Arrow and Parquet schemas (with field ids) and the
  * reference page follow from it. Columns are added, never renamed or retyped; a field id is never used twice,
- * because files written last year keep their meaning.
+ * because files written last year keep their meaning. Columns that a lake gets at run time come on top of these, with
+ * ids from 1001 on (promoted-columns.ts).
  */
 
 export type ColumnType =
@@ -11,6 +12,7 @@ export type ColumnType =
   | "int32"
   | "int64"
   | "float64"
+  | "boolean"
   | "list_utf8"
   | "map_utf8";
 
@@ -23,6 +25,11 @@ export interface Column {
   readonly maxBytes?: number;
   readonly doc: string;
 }
+
+export type Columns = Readonly<Record<string, Column>>;
+
+/** The version of the columns below: raised with every column added. */
+export const BASE_SCHEMA_VERSION = 1;
 
 export const EVENT_COLUMNS = {
   event_id: {
@@ -180,6 +187,7 @@ interface ValueOf {
   int32: number;
   int64: number;
   float64: number;
+  boolean: boolean;
   list_utf8: readonly string[];
   map_utf8: Readonly<Record<string, string>>;
 }

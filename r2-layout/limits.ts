@@ -208,6 +208,18 @@ export const LAKE = {
   sweepObjects: 50_000,
 } as const;
 
+/** Columns that are added at run time (promoted-columns.ts). */
+export const SCHEMA = {
+  /** For good: each is in every footer, and its bounds beside every file in the catalog. */
+  promotedColumns: 64,
+  /** Letters, digits and underscores: what every engine's identifiers allow. */
+  nameChars: 63,
+  docChars: 500,
+  /** A longer text stays in the property map: 64 columns of it still fit a batch of the encoder. */
+  textBytes: 2 * KiB,
+  bodyBytes: 8 * KiB,
+} as const;
+
 export const RULE = {
   /** Fields that a filter names, or a change sets. */
   fields: 20,

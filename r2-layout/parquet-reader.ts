@@ -90,6 +90,10 @@ const VALUE_READERS: Record<ColumnType, (data: Data) => (index: number) => unkno
   int64: number,
   int32: number,
   float64: number,
+  boolean: (data) => (index) => {
+    const bit = data.offset + index;
+    return (data.values[bit >> 3] & (1 << (bit & 7))) !== 0;
+  },
   list_utf8: (data) => {
     const read = text(data.children[0]!);
     return (index) => {

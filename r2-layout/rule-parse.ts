@@ -151,6 +151,8 @@ function fitting(value: unknown, { name, column }: FieldType, path: string): Rul
     case "float64":
       if (typeof value === "number" && Number.isFinite(value)) return value;
       throw new Mismatch(path, "takes a number");
+    case "boolean": // None of the columns that a rule may name: a promoted one follows its property.
+      throw new Mismatch(path, "cannot be named by a rule");
     case "map_utf8":
       throw new Mismatch(path, "is a map");
   }

@@ -7,6 +7,7 @@ export const SQL_TYPES = {
   int32: "INTEGER",
   int64: "BIGINT",
   float64: "DOUBLE",
+  boolean: "BOOLEAN",
   list_utf8: "VARCHAR[]",
   map_utf8: "MAP(VARCHAR, VARCHAR)",
 } as const satisfies Record<ColumnType, string>;

@@ -111,6 +111,7 @@ const BOUND_READERS: Record<ColumnType, BoundReader | null> = {
   timestamp_us: int64,
   int32: (bytes) => (bytes ? viewOf(bytes).getInt32(0, true) : undefined),
   float64: (bytes) => (bytes ? viewOf(bytes).getFloat64(0, true) : undefined),
+  boolean: (bytes) => bytes?.[0], // 0 for false, 1 for true.
   utf8: (bytes, end) => {
     if (!bytes) return undefined;
     // The encoder cuts to 64 bytes and rounds the upper bound up; it keeps one whole that it cannot round.

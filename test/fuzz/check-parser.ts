@@ -128,6 +128,8 @@ function fits(value: unknown, { type, maxBytes = Number.POSITIVE_INFINITY }: Col
       return Number.isInteger(value) && Math.abs(value as number) < 2 ** 31;
     case "float64":
       return typeof value === "number" && Number.isFinite(value);
+    case "boolean":
+      return typeof value === "boolean";
     case "list_utf8":
       return Array.isArray(value) && value.every((item) => typeof item === "string");
     case "map_utf8":
