@@ -147,11 +147,12 @@ export interface GenerationsApi {
    * Live drains go on in this generation from this seq, in one transaction; leases given out before are fenced off.
    * @param met lines that the log has for this sink up to `cursor` (`EventLog.count(0, cursor, sink)`); not needed where the
    * generation was left at this cursor, or the cursor stays where it is
-   * @returns where the generation that was live stood. Safe to repeat: a switch to the live generation changes nothing.
-   * @throws RangeError where `met` is needed and absent, or (its message begins with `holes:`) where lines were left out
-   * below the cursor since the generation was left there
+   * @param move that of the build's state in which this is done (`Build.move`), absent where a Worker of before does it
+   * @returns where the generation that was live stood. Safe to repeat: a switch to the live generation moves nothing.
+   * @throws RangeError where `met` is needed and absent; where a switch of a later `move` was here; or (its message begins with
+   * `holes:`) where lines were left out below the cursor since the generation was left there
    */
-  switchTo(generation: number, cursor: number, met?: AppliedCounts): Promise<GenerationPlace>;
+  switchTo(generation: number, cursor: number, met?: AppliedCounts, move?: number): Promise<GenerationPlace>;
 }
 
 export interface GenerationPlace {
@@ -169,7 +170,11 @@ export type BuildState =
   | "reverting"
   | "reverted"
   | "confirmed"
-  | "discarded";
+  /** Some cursors may feed the one before again, and readers have never seen this one. */
+  | "discarding"
+  | "discarded"
+  /** Neither back nor let go: all cursors are to feed it. */
+  | "keeping";
 
 export interface Build {
   readonly job: string;
@@ -182,7 +187,12 @@ export interface Build {
   readonly at: number;
   /** The job's own. */
   readonly note: string;
+  /** The number of the change that led to this state, among those of all builds of the sink. */
+  readonly move: number;
 }
+
+/** What a cursor is to feed, as of the newest change. */
+export type FedBuild = Pick<Build, "generation" | "move">;
 
 /** What the SinkCursor that is named by its sink alone keeps for all shards: the builds of the store. */
 export interface BuildsApi {
@@ -192,8 +202,10 @@ export interface BuildsApi {
    * The generation that a cursor is to feed which has never moved: the one of a shard that a split has made.
    * @param shard is remembered, so that whoever moves the cursors to another generation moves this one, too
    */
+  fed(shard?: number): Promise<FedBuild>;
+  /** The same for Workers of before. */
   fedGeneration(shard?: number): Promise<number>;
-  /** All shards that have asked `fedGeneration` are below this number. */
+  /** All shards that have asked `fed` are below this number. */
   shardsFed(): Promise<number>;
   build(job: string): Promise<Build | null>;
   /** Safe to repeat: a job has one build. `inPlace`: it gets no generation of its own. */

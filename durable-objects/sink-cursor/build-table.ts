@@ -8,20 +8,36 @@
  *
  *     the cursor asks, then the state becomes "swapping"     its shard is remembered: the swap finds it and moves its cursor
  *     the state becomes "swapping", then the cursor asks     it is told the new generation
+ *
+ * Each change of a state has a number, the same order for all builds, and whoever switches a cursor names that of the state
+ * in which it does so. A cursor takes no switch of an older state than the newest that it was told (cursor-table.ts):
+ *
+ *     a switch forward hangs; the swap is made again, then reverted; the hung one arrives     refused: the revert was here
  */
-import type { Build, BuildState } from "./api.ts";
+import { addColumns } from "../add-columns.ts";
+import type { Build, BuildState, FedBuild } from "./api.ts";
 
-type BuildRow = { job: string; generation: number; previous: number; state: BuildState; at: number; note: string };
+type BuildRow = {
+  job: string;
+  generation: number;
+  previous: number;
+  state: BuildState;
+  at: number;
+  note: string;
+  move: number;
+};
 
 /** From which states a build may come into another one. Into the one that it is in, always. */
 const FROM: Readonly<Record<BuildState, readonly BuildState[]>> = {
   building: [],
   swapping: ["building"],
-  swapped: ["swapping", "reverting"],
+  swapped: ["swapping", "keeping"],
   reverting: ["swapped"],
   reverted: ["reverting"],
   confirmed: ["swapped"],
-  discarded: ["building", "swapping"],
+  discarding: ["swapping"],
+  discarded: ["building", "swapping", "discarding"],
+  keeping: ["reverting", "discarding"],
 };
 
 export class BuildTable {
@@ -36,20 +52,21 @@ export class BuildTable {
       state TEXT NOT NULL,
       at INTEGER NOT NULL,
       note TEXT NOT NULL)`);
+    addColumns(sql, "sink_build", { move: "INTEGER NOT NULL DEFAULT 0" });
     sql.exec("CREATE TABLE IF NOT EXISTS sink_build_shards (id INTEGER PRIMARY KEY, shards INTEGER NOT NULL)");
   }
 
   /** That of the build which came into the readers' sight last and is still there; 0 before the first. */
   live(): number {
-    return this.#newest(["swapped", "reverting", "confirmed"]);
+    return this.#newest(["swapped", "reverting", "keeping", "confirmed"]);
   }
 
   /** That which a cursor feeds that has never moved: of a shard that a split has made, which is remembered. */
-  fed(shard?: number): number {
+  fed(shard?: number): FedBuild {
     if (shard !== undefined && shard >= this.shardsFed()) {
       this.#sql.exec("INSERT OR REPLACE INTO sink_build_shards VALUES (0, ?)", shard + 1);
     }
-    return this.#newest(["swapping", "swapped", "confirmed"]);
+    return { generation: this.#newest(["swapping", "swapped", "keeping", "confirmed"]), move: this.#moves() };
   }
 
   /** One more than the highest shard that has asked. */
@@ -72,12 +89,14 @@ export class BuildTable {
   begin(job: string, note: string, inPlace: boolean, nowMs: number): Build {
     const [last] = this.#sql.exec<{ n: number | null }>("SELECT max(generation) AS n FROM sink_build");
     this.#sql.exec(
-      "INSERT OR IGNORE INTO sink_build VALUES (?, ?, ?, 'building', ?, ?)",
+      `INSERT OR IGNORE INTO sink_build (job, generation, previous, state, at, note, move)
+         VALUES (?, ?, ?, 'building', ?, ?, ?)`,
       job,
       inPlace ? 0 : (last?.n ?? 0) + 1,
       this.live(),
       nowMs,
       note,
+      this.#moves() + 1,
     );
     return this.build(job)!;
   }
@@ -90,7 +109,12 @@ export class BuildTable {
     if (!FROM[state].includes(build.state)) {
       throw new RangeError(`the build of ${job} is ${build.state} and cannot be ${state}`);
     }
-    this.#sql.exec("UPDATE sink_build SET state = ?, at = ? WHERE job = ?", state, nowMs, job);
+    const set = "UPDATE sink_build SET state = ?, at = ?, move = ? WHERE job = ?";
+    this.#sql.exec(set, state, nowMs, this.#moves() + 1, job);
     return this.build(job)!;
+  }
+
+  #moves(): number {
+    return this.#sql.exec<{ n: number | null }>("SELECT max(move) AS n FROM sink_build").one().n ?? 0;
   }
 }

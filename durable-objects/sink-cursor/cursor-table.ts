@@ -35,7 +35,17 @@ type CursorRow = PassedCounts & {
   ttl_ms: number;
   expires_at: number;
   moved_at: number;
+  /** Of builds: the newest in which a switch was made, or would have been. */
+  move: number;
 };
+
+/** As of `GenerationsApi.switchTo`. */
+export interface Switch {
+  readonly generation: number;
+  readonly cursor: number;
+  readonly met?: AppliedCounts | undefined;
+  readonly move?: number | undefined;
+}
 
 export class CursorTable {
   readonly #sql: SqlStorage;
@@ -60,6 +70,7 @@ export class CursorTable {
       skipped_events: "INTEGER NOT NULL DEFAULT 0",
       skipped_quarantined: "INTEGER NOT NULL DEFAULT 0",
       retracted: "INTEGER NOT NULL DEFAULT 0",
+      move: "INTEGER NOT NULL DEFAULT 0",
     });
   }
 
@@ -126,15 +137,10 @@ export class CursorTable {
   }
 
   /** As `GenerationsApi.switchTo`. */
-  switchTo(
-    shard: number,
-    generation: number,
-    cursor: number,
-    met: AppliedCounts | undefined,
-    nowMs: number,
-  ): GenerationPlace {
+  switchTo(shard: number, { generation, cursor, met, move }: Switch, nowMs: number): GenerationPlace {
     const live = this.#generations.live(shard);
     const row = this.#row(shard);
+    if (move !== undefined) this.#noteMove(shard, move, row?.move ?? 0);
     const at = row?.cursor ?? 0;
     const ahead = this.#holes.ahead(shard, at);
     const left = {
@@ -148,11 +154,7 @@ export class CursorTable {
       this.#leftCounts(shard, generation, cursor) ?? countsHere(left, cursor) ?? this.#countsOf(shard, cursor, met);
     this.#holes.restore(shard, this.#generations.leftAt(shard, generation, cursor)?.ahead ?? [], nowMs);
     this.#generations.switch(shard, generation, left);
-    this.#sql.exec(
-      `INSERT OR IGNORE INTO sink_cursor (shard, cursor, token, owner, ttl_ms, expires_at, events, quarantined, moved_at)
-         VALUES (?, 0, 0, NULL, 0, 0, 0, 0, 0)`,
-      shard,
-    );
+    this.#insertNew(shard);
     this.#sql.exec(
       `UPDATE sink_cursor SET cursor = ?, moved_at = ?, token = token + 1, owner = NULL, expires_at = 0, events = ?,
          quarantined = ?, skipped_events = ?, skipped_quarantined = ?, retracted = ? WHERE shard = ?`,
@@ -166,6 +168,22 @@ export class CursorTable {
       shard,
     );
     return stood;
+  }
+
+  /** @throws RangeError where a later one is known: this one hung, and what it was for has been undone since. */
+  #noteMove(shard: number, move: number, newest: number): void {
+    if (move < newest) throw new RangeError(`a switch of ${move} comes after one of ${newest} to shard ${shard}`);
+    this.#insertNew(shard);
+    this.#sql.exec("UPDATE sink_cursor SET move = ? WHERE shard = ?", move, shard);
+  }
+
+  /** One that nobody has leased yet. */
+  #insertNew(shard: number): void {
+    this.#sql.exec(
+      `INSERT OR IGNORE INTO sink_cursor (shard, cursor, token, owner, ttl_ms, expires_at, events, quarantined, moved_at)
+         VALUES (?, 0, 0, NULL, 0, 0, 0, 0, 0)`,
+      shard,
+    );
   }
 
   /** As the generation was left at this cursor; null where it was not. */

@@ -9,6 +9,7 @@
  *     a drain that runs while the switch comes    its token is not the newest any more: what it wrote stays in the
  *                                                 generation that it leased, the cursor does not move, it stops
  *     the switch comes twice                      the second finds the generation live and changes nothing
+ *     it comes late, after one that undid it      refused: the later one has left its number (build-table.ts)
  *     the new one stands behind                   the drains read the log again from there; who keeps a last seq skips nothing of it
  *     one comes back, and holes were made below   refused: what it has there would come once more with their redrives
  *     where it stood

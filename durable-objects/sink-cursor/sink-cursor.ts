@@ -10,6 +10,7 @@ import type {
   BuildsApi,
   CursorStatus,
   Failures,
+  FedBuild,
   GenerationPlace,
   GenerationsApi,
   Hole,
@@ -65,8 +66,9 @@ export class SinkCursor extends DurableObject implements SinkCursorApi, Generati
     this.#cursors.close(ROW, hole, seq);
   }
 
-  async switchTo(generation: number, cursor: number, met?: AppliedCounts): Promise<GenerationPlace> {
-    return this.ctx.storage.transactionSync(() => this.#cursors.switchTo(ROW, generation, cursor, met, Date.now()));
+  async switchTo(generation: number, cursor: number, met?: AppliedCounts, move?: number): Promise<GenerationPlace> {
+    const to = { generation, cursor, met, move };
+    return this.ctx.storage.transactionSync(() => this.#cursors.switchTo(ROW, to, Date.now()));
   }
 
   async liveGeneration(): Promise<number> {
@@ -74,6 +76,10 @@ export class SinkCursor extends DurableObject implements SinkCursorApi, Generati
   }
 
   async fedGeneration(shard?: number): Promise<number> {
+    return (await this.fed(shard)).generation;
+  }
+
+  async fed(shard?: number): Promise<FedBuild> {
     // Made before: were its making rolled back with the rest, the tables would be gone and the field would stay.
     const builds = this.#builds;
     return this.ctx.storage.transactionSync(() => builds.fed(shard));

@@ -38,16 +38,15 @@ export function createSessionsSink(deps: SessionsDeps): Sink {
  * A cursor that has never moved, of a shard that a split has made, goes to the build that the others feed.
  *
  *     this asks, a swap moves the cursor, this lets go of the lease's answer     the swap has fenced the lease off
- *     this asks, a swap moves the cursor, this moves it back                     it asks once more, and follows; cut off in between, the
- *                                                                                next lease does: until its first step the cursor is at 0
+ *     this asks, a swap moves the cursor, this moves it back                     refused: what it was told is older than the swap
  */
 async function leaseInBuild(sink: Sink, shard: number, owner: string, builds: SessionsDeps["builds"]) {
   for (;;) {
     const lease = await sink.lease(shard, owner);
     if (!lease || lease.cursor > 0 || !builds) return lease;
-    const generation = await builds.getByName(SESSIONS_BUILDS_NAME).fedGeneration(shard);
+    const { generation, move } = await builds.getByName(SESSIONS_BUILDS_NAME).fed(shard);
     if (generation === (lease.generation ?? 0)) return lease;
-    await builds.getByName(`sessions:${shardName(shard)}`).switchTo(generation, 0);
+    await builds.getByName(`sessions:${shardName(shard)}`).switchTo(generation, 0, undefined, move);
   }
 }
 

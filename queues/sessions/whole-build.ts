@@ -12,6 +12,8 @@
  *     discard    read (the log says which), then the objects that the lists name; a list is deleted once all of them are gone
  *
  *     crash within swap or revert      the state says which it was; cursors that have switched stay as they are
+ *     a switch that hangs, and comes   refused: each names the change of state that it is for, and a later one has been made
+ *     when it has been undone          known to every cursor, also where it found nothing to switch
  *     a drain while its cursor         what it wrote stays in the generation that it leased, its cursor does not move, and
  *     switches                         the other generation gets the same segments from its own place
  *     a split at any time              the new shard's log is read, too; where the Worker that swaps does not know of it, its live cursor
@@ -143,8 +145,8 @@ export class WholeBuild {
     if (build.state === "building" && (await this.#leftOut()) !== build.note) {
       throw new RangeError("holes: the live sink has left out more since the build began: begin it anew");
     }
-    await this.#record.move("swapping");
-    await this.#eachShard((shard) => this.#switchForward(shard, build.generation));
+    const swapping = await this.#record.move("swapping");
+    await this.#eachShard((shard) => this.#switchForward(shard, swapping));
     await this.#turnAll();
     await this.#record.move("swapped");
   }
@@ -153,8 +155,7 @@ export class WholeBuild {
     const build = await this.#record.read();
     if (!build) throw new RangeError(`there is no build of ${this.#job.id}`);
     if (build.state !== "reverted") {
-      await this.#record.move("reverting");
-      await this.#switchBack(build);
+      await this.#switchBack(await this.#record.move("reverting"));
       await this.#turnAll();
     }
     const ended = await this.#record.move("reverted");
@@ -175,8 +176,8 @@ export class WholeBuild {
     const build = await this.#record.read();
     if (!build) return "done";
     if (BEEN_LIVE.has(build.state)) return (await this.revert()) ?? "done";
-    if (build.state === "swapping") {
-      await this.#switchBack(build);
+    if (build.state === "swapping" || build.state === "discarding") {
+      await this.#switchBack(await this.#record.move("discarding"));
       await this.#turnAll();
     }
     await this.#record.move("discarded");
@@ -195,21 +196,23 @@ export class WholeBuild {
       try {
         return (await this.discard()) === "more" ? "more" : "before";
       } catch (error) {
-        if (!(error instanceof Error) || !error.message.startsWith("holes:")) throw error;
-        await this.#goForward(build!);
+        const hasBegun = build?.state === "keeping" || (error instanceof Error && error.message.startsWith("holes:"));
+        if (!hasBegun) throw error;
+        await this.#goForward();
       }
     }
     return (await this.confirm()) === "more" ? "more" : "built";
   }
 
-  async #goForward({ generation }: Build): Promise<void> {
+  async #goForward(): Promise<void> {
+    const build = await this.#record.move("keeping");
+    const { generation, move } = build;
     await this.#eachShard(async (shard) => {
       const live = this.#cursor("sessions", shard);
-      const { generation: fed = 0, left = [] } = await live.status();
-      const place = left.find((one) => one.generation === generation);
-      if (fed === generation) return;
-      if (place) await live.switchTo(generation, place.cursor);
-      else await this.#switchForward(shard, generation);
+      const { generation: fed = 0, cursor, left = [] } = await live.status();
+      const place = fed === generation ? { cursor } : left.find((one) => one.generation === generation);
+      if (place) await live.switchTo(generation, place.cursor, undefined, move);
+      else await this.#switchForward(shard, build);
     });
     await this.#turnAll();
     await this.#record.move("swapped");
@@ -220,10 +223,10 @@ export class WholeBuild {
   }
 
   /** To where the build has come. */
-  async #switchForward(shard: number, generation: number): Promise<void> {
+  async #switchForward(shard: number, { generation, move }: Build): Promise<void> {
     const { cursor } = await this.#cursor(buildGroup(generation), shard).status();
     const met = await this.#deps.logs.getByName(shardName(shard)).count(0, cursor, "sessions");
-    await this.#cursor("sessions", shard).switchTo(generation, cursor, met);
+    await this.#cursor("sessions", shard).switchTo(generation, cursor, met, move);
   }
 
   /** Whatever the live sink has left out: it is the same as long as nothing is added. */
@@ -236,14 +239,17 @@ export class WholeBuild {
     return counts.sort().join();
   }
 
-  /** A new cursor that was born within the swap goes to the beginning: the generation before has nothing of its shard. */
-  async #switchBack(build: Build): Promise<void> {
+  /**
+   * A new cursor that was born within the swap goes to the beginning: the generation before has nothing of its shard. One that
+   * has not switched yet is told all the same: its switch may still come.
+   */
+  async #switchBack({ generation, previous, move }: Build): Promise<void> {
     await this.#eachShard(async (shard) => {
-      const cursor = this.#cursor("sessions", shard);
-      const { generation = 0, left = [] } = await cursor.status();
-      if (generation !== build.generation) return;
-      const place = left.find((one) => one.generation === build.previous);
-      await cursor.switchTo(build.previous, place?.cursor ?? 0, { events: 0, quarantined: 0 });
+      const live = this.#cursor("sessions", shard);
+      const { generation: fed = 0, cursor, left = [] } = await live.status();
+      if (fed !== generation && fed !== previous) return;
+      const place = fed === previous ? { cursor } : left.find((one) => one.generation === previous);
+      await live.switchTo(previous, place?.cursor ?? 0, { events: 0, quarantined: 0 }, move);
     });
   }
 

@@ -573,6 +573,12 @@ export const MUTATIONS: readonly NamedMutation[] = [
     edits: [["!this.#files.has(key) && !this.#staging.has(key)", "!this.#files.has(key)"]],
   },
   {
+    name: "builds: a switch that hung is refused once it has been undone",
+    scenario: "switches",
+    file: "durable-objects/sink-cursor/cursor-table.ts",
+    edits: [["if (move < newest) throw", "if (move < 0) throw"]],
+  },
+  {
     // Both: the desk lets builds end before a rule has a number.
     name: "rebuild of the lake: rows that know an older rule are not swapped in, and rules wait for builds",
     scenario: "rebuilt-rules",

@@ -48,6 +48,25 @@ describe("a switch of generations", () => {
     expect(await cursor.status()).toMatchObject({ cursor: 9, applied: { events: 90, quarantined: 2 }, generation: 1 });
   });
 
+  it.each([
+    ["it was made again", true],
+    ["it was never made", false],
+  ])("promise 2: that hung is refused once it has been undone: %s", async (_, again) => {
+    const cursor = bindings.SINK_CURSOR.getByName("sessions:005");
+    const { token } = (await cursor.lease("a", 0))!;
+    await cursor.advance(token, 0, 5, { events: 50, quarantined: 2 });
+    const hung = (object: SinkCursor) => object.switchTo(1, 5, { events: 50, quarantined: 2 }, 2);
+    if (again) expect(await refusal(cursor, hung)).toBe("done");
+    // Back, which the cursor is told although it may be where it is to be.
+    await cursor.switchTo(0, 5, { events: 0, quarantined: 0 }, 4);
+    expect(await refusal(cursor, hung)).toMatch(/^RangeError/);
+    expect((await cursor.status()).generation ?? 0).toBe(0);
+    // Of a later build; and of a Worker that does not say.
+    await cursor.switchTo(2, 5, undefined, 7);
+    await cursor.switchTo(3, 5);
+    expect((await cursor.status()).generation).toBe(3);
+  });
+
   it("needs to be told what the log has up to a place where the generation has never been", async () => {
     const cursor = bindings.SINK_CURSOR.getByName("sessions:002");
     const { token } = (await cursor.lease("a", 0))!;
@@ -120,7 +139,7 @@ describe("a switch of generations", () => {
             };
             const switchTo = (generation: number, to: number, met?: { events: number; quarantined: number }) => {
               try {
-                table.switchTo(shard, generation, to, met, 0);
+                table.switchTo(shard, { generation, cursor: to, met }, 0);
               } catch (error) {
                 expect(String(error)).toContain("holes:");
               }
@@ -159,6 +178,19 @@ describe("the builds of a store", () => {
     expect(await desk().beginBuild("second", "")).toMatchObject({ generation: 2, previous: 0 });
     expect(await desk().beginBuild("second", "other")).toMatchObject({ generation: 2, note: "" });
     expect(await desk().build("nobody")).toBeNull();
+  });
+
+  it("number their changes, all builds together, and tell a new cursor the newest with what it is to feed", async () => {
+    const { move } = await desk().beginBuild("first", "");
+    const swapping = await desk().moveBuild("first", "swapping");
+    expect(swapping.move).toBeGreaterThan(move);
+    expect(await desk().fed(2)).toEqual({ generation: 1, move: swapping.move });
+    expect(await desk().moveBuild("first", "swapping")).toEqual(swapping);
+    // Let go before its end: a new cursor is not sent there any more, though others still go back.
+    const discarding = await desk().moveBuild("first", "discarding");
+    expect(await desk().fed(2)).toEqual({ generation: 0, move: discarding.move });
+    await desk().moveBuild("first", "discarded");
+    expect((await desk().beginBuild("second", "")).move).toBeGreaterThan(discarding.move);
   });
 
   it("are seen by readers from their swap on, until they are taken back", async () => {
