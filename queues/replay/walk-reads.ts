@@ -18,7 +18,11 @@ export interface Walk {
   save(reads: readonly ReadState[]): Promise<void>;
 }
 
-/** @returns the reads as they stand then, saved; `done` once all are. */
+/**
+ * A walk that finds all of it read saves nothing: what is saved counts as progress, and a job of several walks, the last of
+ * which fails, would never come to the end of its attempts.
+ * @returns the reads as they stand then, saved; `done` once all are
+ */
 export async function walkReads(
   slice: Slice,
   source: RowSource,
@@ -26,6 +30,7 @@ export async function walkReads(
   walk: Walk,
 ): Promise<{ reads: readonly ReadState[]; done: boolean }> {
   const reads = [...given];
+  let moved = false;
   for (let i = 0; i < reads.length; i++) {
     while (!reads[i]!.done) {
       if (slice.over) {
@@ -49,10 +54,11 @@ export async function walkReads(
       if (answer === "more") return { reads, done: false };
       slice.count(rows.events.length + rows.quarantine.length);
       reads[i] = stepDone(read);
+      moved = true;
       await slice.makeRoom();
     }
   }
-  await walk.save(reads);
+  if (moved) await walk.save(reads);
   return { reads, done: true };
 }
 
