@@ -13,7 +13,7 @@ import type { Amended, ChangedRow } from "./rule-parts.ts";
 import type { RuleRun } from "./rule-run.ts";
 import { MORE, type StageEnd } from "./slice.ts";
 import type { ReplayStep } from "./target.ts";
-import { pairsAsInTimelines, type TimelinePlaces, timelinePlaces } from "./timeline-places.ts";
+import { pairsAsInTimelines, rollupPlaces, type TimelinePlaces, timelinePlaces } from "./timeline-places.ts";
 import { walkReads } from "./walk-reads.ts";
 
 export class RuleTimelines {
@@ -59,7 +59,7 @@ export class RuleTimelines {
 
   /**
    * What stands between the lake's cursor and the rule, and before that what timelines have otherwise than the lake; and what
-   * neither of them has, and the rollups may.
+   * neither of them can name, and the rollups may have.
    */
   async #findGap(): Promise<void> {
     const { slice, parts, progress } = this.#run;
@@ -79,10 +79,9 @@ export class RuleTimelines {
       const oldest = segments[0]?.seq ?? place;
       const seqs = here.read.filter((seq) => seq >= oldest && seq <= after && seq < place);
       for (const part of joinedSeqs(seqs)) reads.push(beginRead({ shard, ...part, steps: 0 }));
-      const left = new Set(sessions.map(({ seq }) => seq));
-      for (const { seq } of lake.toReversed()) {
-        if (left.has(seq) && seq >= oldest && seq < place)
-          apart.push(beginRead({ shard, after: seq - 1, to: seq, steps: 0 }));
+      const rollups = await this.#run.parts.source.holes("rollups", shard);
+      for (const seq of rollupPlaces(lake, sessions, rollups, after)) {
+        if (seq >= oldest && seq < place) apart.push(beginRead({ shard, after: seq - 1, to: seq, steps: 0 }));
       }
     }
     await this.#run.store.put(PLACES, known);

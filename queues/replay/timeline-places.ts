@@ -50,6 +50,21 @@ export function timelinePlaces(lake: Holes, sessions: Holes, lakeBefore: number)
   };
 }
 
+/**
+ * Segments, in order, of which rollups may have rows that are named neither by the lake nor by what timelines have of the log.
+ *
+ *     lake and timelines left 5 out                            nobody names it
+ *     timelines did, the lake took it above its cursor of      it may have passed the rule on its way into the lake, while
+ *     before the rule                                          rollups had it before
+ *     one of these, and the rollups left it out, back as 9     they have it at 9
+ */
+export function rollupPlaces(lake: Holes, sessions: Holes, rollups: Holes, lakeBefore: number): number[] {
+  const inLake = new Set(lake.map(({ seq }) => seq));
+  const places = new Set(sessions.map(({ seq }) => seq).filter((seq) => seq > lakeBefore || inLake.has(seq)));
+  if (places.size > 0) for (const { redrivenAs } of rollups) if (redrivenAs !== null) places.add(redrivenAs);
+  return [...places].sort((a, b) => a - b);
+}
+
 /** The lake's pairs as timelines have them, less those that are to be read from the log. */
 export function pairsAsInTimelines(
   pairs: readonly ChangedRow[],
