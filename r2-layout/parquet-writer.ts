@@ -14,7 +14,7 @@ import {
 } from "parquet-wasm/esm";
 import { arrowSchema } from "./arrow-columns.ts";
 import { type AnyRow, recordBatch } from "./arrow-rows.ts";
-import { TABLES, type TableName } from "./event-columns.ts";
+import { type Columns, TABLES, type TableName } from "./event-columns.ts";
 import { LAKE } from "./limits.ts";
 import { joinParts, readFooter, rowCount } from "./parquet-footer.ts";
 import { isBounded } from "./statistics.ts";
@@ -45,11 +45,11 @@ export class ParquetWriter {
   }
 
   /** A file with these row groups, in order. @throws RangeError without rows, TypeError where a row lacks a required value. */
-  async write(table: TableName, rowGroups: Iterable<RowGroup>): Promise<ParquetFile> {
-    const schema = SCHEMAS[table];
+  async write(table: TableName, rowGroups: Iterable<RowGroup>, columns: Columns = TABLES[table]): Promise<ParquetFile> {
+    const schema = arrowSchema(columns);
     const parts: Uint8Array[] = [];
     for (const rows of rowGroups) {
-      const part = await encoded(batches(table, schema, rows), properties(table));
+      const part = await encodeRowGroup(batches(columns, schema, rows), writerProperties(columns));
       const written = rowCount(readFooter(part));
       // The encoder reports an error in its stream by ending it.
       if (written !== rows.length) throw new Error(`encoder wrote ${written} of ${rows.length} rows`);
@@ -58,11 +58,6 @@ export class ParquetWriter {
     return joinParts(parts);
   }
 }
-
-const SCHEMAS: Record<TableName, Schema> = {
-  events: arrowSchema(TABLES.events),
-  quarantine: arrowSchema(TABLES.quarantine),
-};
 
 /** A dictionary of values that hardly repeat is larger than the values: without, files are 9 % smaller. */
 const DISTINCT_COLUMNS = [
@@ -76,20 +71,20 @@ const DISTINCT_COLUMNS = [
   "log_seq",
 ];
 
-/** Ids of people get no statistics in the footer either. */
-function properties(table: TableName): WriterProperties {
+/** How a file is written. Ids of people get no statistics in the footer either. The encoder takes it over: one for each part. */
+export function writerProperties(columns: Columns): WriterProperties {
   let builder = new WriterPropertiesBuilder()
     .setCompression(Compression.ZSTD)
     .setMaxRowGroupSize(LAKE.rowGroupRows)
     .setStatisticsEnabled(EnabledStatistics.Chunk);
-  for (const [name, column] of Object.entries(TABLES[table])) {
+  for (const [name, column] of Object.entries(columns)) {
     if (!isBounded(name, column)) builder = builder.setColumnStatisticsEnabled(name, EnabledStatistics.None);
   }
   for (const name of DISTINCT_COLUMNS) builder = builder.setColumnDictionaryEnabled(name, false);
   return builder.build();
 }
 
-function* batches(table: TableName, schema: Schema, rows: RowGroup): Generator<RecordBatch> {
+function* batches(columns: Columns, schema: Schema, rows: RowGroup): Generator<RecordBatch> {
   for (let from = 0; from < rows.length; from += LAKE.batchRows) {
     const page = rows.slice(from, from + LAKE.batchRows);
     let start = 0;
@@ -97,7 +92,7 @@ function* batches(table: TableName, schema: Schema, rows: RowGroup): Generator<R
     for (let i = 0; i < page.length; i++) {
       chars += wideChars(page[i]!);
       if (chars < LAKE.batchChars && i + 1 < page.length) continue;
-      yield recordBatch(schema, TABLES[table], page.slice(start, i + 1));
+      yield recordBatch(schema, columns, page.slice(start, i + 1));
       start = i + 1;
       chars = 0;
     }
@@ -113,20 +108,40 @@ function wideChars(row: AnyRow): number {
   return chars;
 }
 
-async function encoded(batches: Iterator<RecordBatch>, properties: WriterProperties): Promise<Uint8Array> {
-  const input = new ReadableStream({
-    pull(controller) {
-      const { done, value } = batches.next();
-      if (done) controller.close();
-      else controller.enqueue(toWasm(value));
+/**
+ * A file of one row group. A batch is asked for when the one before has been taken.
+ * @throws what making a batch throws. An error of the encoder's own ends its stream: count the rows of what comes back.
+ */
+export async function encodeRowGroup(
+  batches: Iterator<RecordBatch> | AsyncIterator<RecordBatch>,
+  properties: WriterProperties,
+): Promise<Uint8Array> {
+  let failure: { readonly error: unknown } | null = null;
+  const input = new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await batches.next();
+          if (done) controller.close();
+          else controller.enqueue(toWasm(value));
+        } catch (error) {
+          failure = { error };
+          controller.error(error);
+        }
+      },
     },
-  });
-  const output = await transformParquetStream(input, properties);
+    { highWaterMark: 0 },
+  );
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of output as unknown as AsyncIterable<Uint8Array>) {
-    chunks.push(chunk);
-    bytes += chunk.length;
+  try {
+    const output = await transformParquetStream(input, properties);
+    for await (const chunk of output as unknown as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+    }
+  } finally {
+    throwIf(failure);
   }
   const whole = new Uint8Array(bytes);
   let at = 0;
@@ -135,6 +150,11 @@ async function encoded(batches: Iterator<RecordBatch>, properties: WriterPropert
     at += chunk.length;
   }
   return whole;
+}
+
+/** Set in a callback, which the compiler does not follow. */
+function throwIf(failure: { readonly error: unknown } | null): void {
+  if (failure) throw failure.error;
 }
 
 /** Copies a batch into the encoder's memory; the encoder frees it once written. */
