@@ -414,3 +414,11 @@ export const REPLAY = {
   settledRows: 1_000,
   auditDays: 31,
 } as const;
+
+export const ICEBERG = {
+  /** Every snapshot is kept so long, then one an hour, as long as the lake keeps what it names, less the time a reader may take. */
+  everySnapshotMs: 2 * HOUR_MS,
+  snapshotReachMs: 7 * DAY_MS - 2 * HOUR_MS,
+  /** Snapshots in the metadata at most, tagged ones apart; the oldest go first. */
+  snapshots: 320,
+} as const;

@@ -30,6 +30,9 @@ const changes = (name: string): Entry => both(`durable-objects/minute-rollup/cha
 const rules = both(
   "r2-layout/rule-parse.test.ts: promise 9: takes as much as its bounds allow, and no byte more in all",
 );
+const icebergSnapshots = both(
+  "r2-layout/iceberg/table-metadata.test.ts: promise 9: keeps every snapshot for ICEBERG.everySnapshotMs, then one an hour",
+);
 const QUEUE = "scripts/local/queue.test.ts";
 const SENDER = "workers/edge/event-sender.test.ts";
 const PAGES = "workers/edge/reading.workerd.test.ts";
@@ -176,6 +179,11 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     compared: queues("compares SESSIONS.compared timelines and names SESSIONS.differences of them that differ"),
     differences: queues("compares SESSIONS.compared timelines and names SESSIONS.differences of them that differ"),
     keepSwappedMs: noLimit("how long what was swapped out is kept for readers that began before"),
+  },
+  ICEBERG: {
+    everySnapshotMs: icebergSnapshots,
+    snapshotReachMs: icebergSnapshots,
+    snapshots: icebergSnapshots,
   },
   LAKE: {
     rowGroupRows: layout("has row groups of LAKE.rowGroupRows rows, then another one"),
