@@ -143,16 +143,19 @@ export class CursorTable {
     if (move !== undefined) this.#noteMove(shard, move, row?.move ?? 0);
     const at = row?.cursor ?? 0;
     const ahead = this.#holes.ahead(shard, at);
+    const passed = this.#holes.ahead(shard, cursor).flatMap(({ seq }) => (seq <= at ? [seq] : []));
     const left = {
       ...{ cursor: at, counts: countsOf(row), holes: this.#leftOut(shard, at) },
       ...(ahead.length > 0 && { ahead }),
+      ...(passed.length > 0 && { passed }),
     };
     const stood = { generation: live, cursor: left.cursor };
     if (live === generation) return stood;
-    if (cursor > left.cursor) this.#holes.forget(shard, left.cursor, cursor);
+    const known = this.#generations.leftAt(shard, generation, cursor);
+    if (cursor > left.cursor) this.#holes.forget(shard, left.cursor, cursor, known?.passed ?? []);
     const counts =
       this.#leftCounts(shard, generation, cursor) ?? countsHere(left, cursor) ?? this.#countsOf(shard, cursor, met);
-    this.#holes.restore(shard, this.#generations.leftAt(shard, generation, cursor)?.ahead ?? [], nowMs);
+    this.#holes.restore(shard, known?.ahead ?? [], nowMs);
     this.#generations.switch(shard, generation, left);
     this.#insertNew(shard);
     this.#sql.exec(

@@ -17,6 +17,8 @@
  *     was decided and not passed                  forgotten, for the build has applied these lines; one that came back is the
  *                                                 build's, too: it has left them to the redrive
  *     that one is left and comes back             the hole is decided again: what is there may have been written without it
+ *     one is left with holes passed, for another  they are ahead of that one, and are left out there, too; when the first comes
+ *     that stands below them, and comes back      back, they are still its own
  */
 import type { GenerationPlace, Hole } from "./api.ts";
 
@@ -36,6 +38,8 @@ interface Left {
   readonly holes: Pick<PassedCounts, "events" | "quarantined">;
   /** Holes that were decided and not passed; absent: none. */
   readonly ahead?: readonly Hole[];
+  /** Those that were passed and that the generation which came after had ahead of it: their seqs; absent: none. */
+  readonly passed?: readonly number[];
 }
 
 type GenerationRow = { generation: number; live: number; cursor: number; passed: string };

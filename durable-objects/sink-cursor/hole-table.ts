@@ -100,13 +100,18 @@ export class HoleTable {
       .map(holeOf);
   }
 
-  /** Those after..until (exclusive, inclusive), which were decided and never passed; one that has come back was. */
-  forget(shard: number, after: number, until: number): void {
+  /**
+   * Those after..until (exclusive, inclusive), which were decided and never passed; one that has come back was.
+   * @param passed these were, too
+   */
+  forget(shard: number, after: number, until: number, passed: readonly number[]): void {
     this.#sql.exec(
-      "DELETE FROM sink_hole WHERE shard = ? AND seq > ? AND seq <= ? AND redriven_as IS NULL",
+      `DELETE FROM sink_hole WHERE shard = ? AND seq > ? AND seq <= ? AND redriven_as IS NULL
+         AND seq NOT IN (SELECT value FROM json_each(?))`,
       shard,
       after,
       until,
+      JSON.stringify(passed),
     );
   }
 

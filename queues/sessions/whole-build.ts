@@ -147,7 +147,6 @@ export class WholeBuild {
     }
     const swapping = await this.#record.move("swapping");
     await this.#eachShard((shard) => this.#switchForward(shard, swapping));
-    await this.#turnAll();
     await this.#record.move("swapped");
   }
 
@@ -156,7 +155,6 @@ export class WholeBuild {
     if (!build) throw new RangeError(`there is no build of ${this.#job.id}`);
     if (build.state !== "reverted") {
       await this.#switchBack(await this.#record.move("reverting"));
-      await this.#turnAll();
     }
     const ended = await this.#record.move("reverted");
     return (await this.#letGo(build.generation, ended)) === "more" ? "more" : undefined;
@@ -178,7 +176,6 @@ export class WholeBuild {
     if (BEEN_LIVE.has(build.state)) return (await this.revert()) ?? "done";
     if (build.state === "swapping" || build.state === "discarding") {
       await this.#switchBack(await this.#record.move("discarding"));
-      await this.#turnAll();
     }
     await this.#record.move("discarded");
     return this.#letGo(build.generation);
@@ -211,10 +208,10 @@ export class WholeBuild {
       const live = this.#cursor("sessions", shard);
       const { generation: fed = 0, cursor, left = [] } = await live.status();
       const place = fed === generation ? { cursor } : left.find((one) => one.generation === generation);
-      if (place) await live.switchTo(generation, place.cursor, undefined, move);
-      else await this.#switchForward(shard, build);
+      if (!place) return this.#switchForward(shard, build);
+      await live.switchTo(generation, place.cursor, undefined, move);
+      await this.#turn(shard);
     });
-    await this.#turnAll();
     await this.#record.move("swapped");
   }
 
@@ -227,6 +224,7 @@ export class WholeBuild {
     const { cursor } = await this.#cursor(buildGroup(generation), shard).status();
     const met = await this.#deps.logs.getByName(shardName(shard)).count(0, cursor, "sessions");
     await this.#cursor("sessions", shard).switchTo(generation, cursor, met, move);
+    await this.#turn(shard);
   }
 
   /** Whatever the live sink has left out: it is the same as long as nothing is added. */
@@ -250,6 +248,7 @@ export class WholeBuild {
       if (fed !== generation && fed !== previous) return;
       const place = fed === previous ? { cursor } : left.find((one) => one.generation === previous);
       await live.switchTo(previous, place?.cursor ?? 0, { events: 0, quarantined: 0 }, move);
+      await this.#turn(shard);
     });
   }
 
@@ -318,12 +317,14 @@ export class WholeBuild {
     ];
   }
 
-  /** The logs believe that the cursors are further: nobody would wake the sink before the next event. */
-  async #turnAll(): Promise<void> {
-    await this.#eachShard(async (shard) => {
-      const { cursor, token = 0 } = await this.#cursor("sessions", shard).status();
-      await this.#deps.logs.getByName(shardName(shard)).turned("sessions", cursor, token);
-    });
+  /**
+   * The log believes that the cursor is further: nobody would wake the sink before the next event. Told at once: another shard
+   * may refuse its switch for good.
+   */
+  async #turn(shard: number): Promise<void> {
+    this.#deps.calls.left -= 2;
+    const { cursor, token = 0 } = await this.#cursor("sessions", shard).status();
+    await this.#deps.logs.getByName(shardName(shard)).turned("sessions", cursor, token);
   }
 
   async #eachShard(work: (shard: number) => Promise<void>): Promise<void> {

@@ -95,6 +95,24 @@ describe("a switch of generations", () => {
       expect(await cursor.lease("c", 60_000)).toMatchObject({ cursor: 5, holes: [hole(6)] });
     });
 
+    it("that it has passed, and that the one it goes back to has ahead: it may come again, and the hole is its own", async () => {
+      const cursor = bindings.SINK_CURSOR.getByName("sessions:008");
+      const first = (await cursor.lease("a", 0))!;
+      await cursor.advance(first.token, 0, 5, { events: 50, quarantined: 0 });
+      await cursor.switchTo(1, 5);
+      const { token } = (await cursor.lease("b", 0))!;
+      await cursor.decide(0, token, 5, hole(6));
+      await cursor.advance(token, 5, 7, { events: 19, quarantined: 0 });
+      await cursor.switchTo(0, 5);
+      expect((await cursor.lease("c", 0))?.holes).toMatchObject([{ seq: 6 }]);
+      expect(await refusal(cursor, (object) => object.switchTo(1, 7))).toBe("done");
+      expect(await cursor.status()).toMatchObject({
+        cursor: 7,
+        applied: { events: 69 },
+        holes: { events: 1, open: 1 },
+      });
+    });
+
     it("that has come back: it stays one of those that the log brings again", async () => {
       const cursor = bindings.SINK_CURSOR.getByName("sessions:005");
       const { token } = (await cursor.lease("a", 60_000))!;
