@@ -6,6 +6,7 @@
 import {
   type Job,
   type JobAction,
+  type JobKind,
   type JobSpec,
   REPLAY_DESK_NAME,
   type ReplayDeskApi,
@@ -24,6 +25,9 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const RATE = 1_000_000;
 const RESUMES_MAX = 40;
+const ABANDONED_AFTER = 3;
+
+export const isReplay = (kind: JobKind): boolean => kind === "rebuild" || kind === "fill";
 
 export class Operations {
   /** Jobs that did not come to an end. */
@@ -156,12 +160,12 @@ export class Operations {
       this.stuck.push(`${id} has failed ${resumes} times: ${job.error}`);
       return "over";
     }
-    const action = this.#decision(job);
+    const action = this.#decision(job, resumes);
     if (action) await desk.act(id, action);
     return action === "resume" ? "resumed" : "more";
   }
 
-  #decision({ state }: Job): JobAction | null {
+  #decision({ state, kind, actions }: Job, resumes: number): JobAction | null {
     const random = this.#random;
     switch (state) {
       case "preview":
@@ -171,7 +175,10 @@ export class Operations {
       case "waiting_for_confirmation":
         return random.chance(this.#scenario.reverts) ? "revert" : random.chance(0.65) ? "confirm" : null;
       case "failed":
-        // What time does not cure is let go, or taken back, where it may be.
+        // What time does not cure is let go, or taken back, where it may be; and given up where neither may be. A rule that is
+        // set aside would stay in force and not be carried through.
+        if (resumes >= ABANDONED_AFTER && isReplay(kind) && actions.includes("abandon") && random.chance(0.2))
+          return "abandon";
         return random.chance(0.6) ? "resume" : random.pick<JobAction>(["cancel", "revert"]);
       case "running":
         return !this.#isClosing && random.chance(0.02) ? "cancel" : null;

@@ -3,6 +3,7 @@
  * sink catches up; for as long as that takes the cron comes by.
  */
 import {
+  type Job,
   type JobAction,
   type JobState,
   REPLAY_DESK_NAME,
@@ -14,7 +15,7 @@ import type { Random } from "../../scripts/demo/random.ts";
 import type { AuditEnv } from "./audit.ts";
 import { ledgerOf } from "./audit-ledger.ts";
 import { openHoles, planRedrives } from "./damage.ts";
-import type { Operations } from "./operations.ts";
+import { isReplay, type Operations } from "./operations.ts";
 import type { Bindings } from "./platform/objects.ts";
 import type { Traffic } from "./traffic.ts";
 import type { World } from "./world.ts";
@@ -34,6 +35,9 @@ const DECISIONS: Readonly<Partial<Record<JobState, JobAction>>> = {
   waiting_for_confirmation: "confirm",
   failed: "resume",
 };
+
+/** A replay that fails so often, without faults, is one that the desk wants to be abandoned: its old build has lines twice, say. */
+const RESUMES_MAX = 5;
 
 /** @throws Error where it never comes to rest */
 export async function settle(world: World, traffic: Traffic, operations: Operations, random: Random): Promise<void> {
@@ -63,6 +67,7 @@ export async function settle(world: World, traffic: Traffic, operations: Operati
 async function caughtUp(world: World): Promise<void> {
   const untilMs = world.scheduler.now + SETTLE_MS;
   await untilQuiet(world, untilMs);
+  const resumed = new Map<string, number>();
   /** The newest job when none was open; null where one was. */
   for (let before = await newestJob(world), waitMs = MINUTE_MS; ; waitMs = Math.min(HOUR_MS, waitMs * 1.5)) {
     world.cron();
@@ -72,7 +77,10 @@ async function caughtUp(world: World): Promise<void> {
       const ledger = await ledgerOf(env as unknown as AuditEnv, world.shards);
       const { jobs } = await deskOf(env).overview();
       // An operator who was told that the sink is busy has gone; the call that he gave up may have made the job all the same.
-      for (const { id, state } of jobs) if (DECISIONS[state]) await deskOf(env).act(id, DECISIONS[state]);
+      for (const job of jobs) {
+        const action = decision(job, resumed);
+        if (action) await deskOf(env).act(job.id, action);
+      }
       return {
         newest: jobs[0]?.id ?? "",
         open: jobs.some(({ endedAt }) => endedAt === null),
@@ -83,6 +91,12 @@ async function caughtUp(world: World): Promise<void> {
     before = open ? null : newest;
     await untilQuiet(world, untilMs);
   }
+}
+
+function decision({ id, kind, state, actions }: Job, resumed: Map<string, number>): JobAction | undefined {
+  const times = (resumed.get(id) ?? 0) + (state === "failed" ? 1 : 0);
+  resumed.set(id, times);
+  return times > RESUMES_MAX && isReplay(kind) && actions.includes("abandon") ? "abandon" : DECISIONS[state];
 }
 
 function newestJob(world: World): Promise<string | null> {
@@ -105,7 +119,7 @@ export async function runFor(world: World, ms: number): Promise<void> {
 
 async function untilQuiet(world: World, untilMs: number): Promise<void> {
   await world.scheduler.run(() => {
-    if (world.scheduler.now > untilMs) throw new Error("does not settle");
+    if (world.scheduler.now > untilMs) throw new Error(`does not settle: ${world.stirring}`);
     return world.isQuiet || outOfEvents(world);
   });
 }

@@ -214,6 +214,18 @@ export class World {
     );
   }
 
+  /** What keeps it from being quiet, for people. */
+  get stirring(): string {
+    const names = [
+      ...(this.pending > 0 ? [`${this.pending} of the run`] : []),
+      ...this.network.underWay(),
+      ...(this.#cronsRunning > 0 ? [`${this.#cronsRunning} turns of the cron`] : []),
+      ...this.queues.busy.map((name) => `queue ${name}`),
+      ...this.objects.busy,
+    ];
+    return names.join(", ");
+  }
+
   close(): void {
     this.#restore();
     this.objects.close();

@@ -60,6 +60,7 @@ export function plainChunks({ table, groups }: PlainFooter): ColumnChunk[] {
         start: 0,
         compressedBytes: 0,
         textBytes: 0,
+        bloomFilter: null,
       };
     }),
   );

@@ -1,6 +1,6 @@
 /** Stands in for r2-layout/parquet-reader.ts in simulated runs: see codec.ts. */
 import type { AnyRow } from "../../../r2-layout/arrow-rows.ts";
-import type { TableName } from "../../../r2-layout/event-columns.ts";
+import { type Columns, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
 import type { DecodedRows } from "../../../r2-layout/parquet-reader.ts";
 import { codec, decodePlain, plainRows } from "./codec.ts";
 
@@ -19,17 +19,15 @@ export function decodeParquet(
   file: Uint8Array,
   columns?: readonly string[],
   range?: { readonly from: number; readonly to: number },
+  known: Columns = TABLES[table],
 ): DecodedRows {
   const plain = decodePlain(file);
-  if (!plain) return real!.decodeParquet(codec.parquet!, table, file, columns, range);
+  if (!plain) return real!.decodeParquet(codec.parquet!, table, file, columns, range, known);
   const all = plainRows(plain);
   const rows = range ? all.slice(range.from, range.to) : all;
   return {
     length: rows.length,
-    row: (index, wanted = columns) => {
-      const row = rows[index]!;
-      return wanted ? picked(row, wanted) : { ...row };
-    },
+    row: (index, wanted = columns ?? Object.keys(known)) => picked(rows[index]!, wanted),
   };
 }
 

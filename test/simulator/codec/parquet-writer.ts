@@ -1,5 +1,5 @@
 /** Stands in for r2-layout/parquet-writer.ts in simulated runs: see codec.ts. */
-import type { TableName } from "../../../r2-layout/event-columns.ts";
+import type { Columns, TableName } from "../../../r2-layout/event-columns.ts";
 import type { ParquetFile, RowGroup } from "../../../r2-layout/parquet-writer.ts";
 import { codec, encodePlain } from "./codec.ts";
 
@@ -21,11 +21,11 @@ export class ParquetWriter {
     return 0;
   }
 
-  async write(table: TableName, rowGroups: Iterable<RowGroup>): Promise<ParquetFile> {
+  async write(table: TableName, rowGroups: Iterable<RowGroup>, columns?: Columns): Promise<ParquetFile> {
     const { parquet, scheduler } = codec;
     if (codec.real && real && parquet && scheduler) {
       const writer = new real.ParquetWriter(parquet);
-      return scheduler.held(() => writer.write(table, rowGroups));
+      return scheduler.held(() => writer.write(table, rowGroups, columns));
     }
     const { bytes, footer } = encodePlain(
       table,

@@ -138,6 +138,11 @@ export class Network {
     return sum;
   }
 
+  /** Targets of requests on their way. */
+  underWay(): string[] {
+    return [...this.#travelling].flatMap(([name, count]) => (count > 0 ? [`call ${name}`] : []));
+  }
+
   /** What was to go on once this has arrived does so a moment later. */
   #release(arrived: string): void {
     for (const held of this.#held.filter(({ until }) => until.test(arrived))) {

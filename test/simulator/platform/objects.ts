@@ -95,6 +95,10 @@ export class SimulatedObjects {
     return false;
   }
 
+  get busy(): string[] {
+    return [...this.#hosts.values()].filter(({ isBusy }) => isBusy).map(({ storage }) => storage.name);
+  }
+
   /** Every object dies, as when its Worker is deployed anew. */
   resetAll(): void {
     for (const host of this.#hosts.values()) host.reset();

@@ -100,6 +100,10 @@ export class SimulatedQueues {
     for (const queue of this.#queues.values()) if (queue.isBusy) return true;
     return false;
   }
+
+  get busy(): string[] {
+    return [...this.#queues.values()].filter(({ isBusy }) => isBusy).map(({ name }) => name);
+  }
 }
 
 export class SimulatedQueue {
