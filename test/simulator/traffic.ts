@@ -179,8 +179,9 @@ export class Traffic {
               const rest = some.filter((_, index) => failed.has(index));
               if (rest.length > 0 && attempt < ATTEMPTS) {
                 this.#later(random.wait(4 * SECOND_MS), "request again", () => this.#send(rest, attempt + 1));
-              } else if (random.chance(this.#scenario.repeats)) this.#repeat(some);
-              else if (random.chance(this.#oddity)) this.#sendOtherwise(random.pick(some));
+              } else if (weather.active && random.chance(this.#scenario.repeats)) {
+                this.#repeat(some); // Not for days on end: each may come a day later, and again.
+              } else if (random.chance(this.#oddity)) this.#sendOtherwise(random.pick(some));
             })();
           });
         });
