@@ -4,15 +4,13 @@
  * the number of files and a query for one day still reads that day only.
  */
 import type { AnyRow } from "./arrow-rows.ts";
-import { TABLES, type TableName } from "./event-columns.ts";
+import { type Columns, TABLES, type TableName } from "./event-columns.ts";
 import { LAKE } from "./limits.ts";
 import type { ParquetFile, ParquetWriter, RowGroup } from "./parquet-writer.ts";
+import { schemaVersionOf } from "./promoted-columns.ts";
 import { sortedRows } from "./row-order.ts";
 import { type ColumnBounds, fileBounds } from "./statistics.ts";
 import { DAY_US, dayOf } from "./time.ts";
-
-/** The version of the columns that a file was written with: raised with every column added. */
-export const SCHEMA_VERSION = 1;
 
 /** What the catalog keeps of a file besides its key. Times are microseconds, days `YYYY-MM-DD`. */
 export interface DataFileFacts {
@@ -30,6 +28,7 @@ export interface DataFileFacts {
   /** All event names in it, or null where there are more than `LAKE.eventNamesPerFile`. Rows without one do not count. */
   readonly eventNames: readonly string[] | null;
   readonly columns: Readonly<Record<string, ColumnBounds>>;
+  /** Of the columns that it was written with: it lacks those of later versions. */
   readonly schemaVersion: number;
 }
 
@@ -50,6 +49,7 @@ export const TIME_COLUMN: Record<TableName, "event_time" | "received_at"> = {
 /**
  * @param whole makes the row that is written of one that has what sorting and counting need only (`ORDER_COLUMNS`): so
  *   that rows which exist packed somewhere else need not all be in memory at once.
+ * @param columns the table's, promoted ones included.
  * @throws RangeError without rows.
  */
 export async function buildDataFile<Row extends AnyRow>(
@@ -57,11 +57,12 @@ export async function buildDataFile<Row extends AnyRow>(
   table: TableName,
   rows: readonly Row[],
   whole?: (row: Row) => AnyRow,
+  columns: Columns = TABLES[table],
 ): Promise<BuiltDataFile> {
   const groups: RowGroup[] = rowGroups(table, rows).map((group) =>
     whole ? { length: group.length, slice: (from, to) => group.slice(from, to).map(whole) } : group,
   );
-  return factsOf(table, rows, await writer.write(table, groups));
+  return factsOf(table, rows, await writer.write(table, groups, columns), columns);
 }
 
 /** Row groups, in order: one a day, a day of many rows cut up, neighbouring days joined where there are very many. */
@@ -82,7 +83,12 @@ export function rowGroups<Row extends AnyRow>(table: TableName, rows: readonly R
   return groups;
 }
 
-function factsOf(table: TableName, rows: readonly AnyRow[], { bytes, footer }: ParquetFile): BuiltDataFile {
+function factsOf(
+  table: TableName,
+  rows: readonly AnyRow[],
+  { bytes, footer }: ParquetFile,
+  columns: Columns,
+): BuiltDataFile {
   const { time, received, names } = spread(rows, TIME_COLUMN[table]);
   const facts: DataFileFacts = {
     table,
@@ -95,8 +101,8 @@ function factsOf(table: TableName, rows: readonly AnyRow[], { bytes, footer }: P
     minReceivedAt: received.min,
     maxReceivedAt: received.max,
     eventNames: names.size > LAKE.eventNamesPerFile ? null : [...names].sort(),
-    columns: fileBounds(footer, TABLES[table]),
-    schemaVersion: SCHEMA_VERSION,
+    columns: fileBounds(footer, columns),
+    schemaVersion: schemaVersionOf(columns),
   };
   return { bytes, facts };
 }

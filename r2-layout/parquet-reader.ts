@@ -5,7 +5,7 @@
 import { type Data, type RecordBatch, tableFromIPC } from "apache-arrow";
 import { initSync, readParquet } from "parquet-wasm/esm";
 import type { AnyRow } from "./arrow-rows.ts";
-import { type Column, type ColumnType, TABLES, type TableName } from "./event-columns.ts";
+import { type Columns, type ColumnType, TABLES, type TableName } from "./event-columns.ts";
 import { LAKE } from "./limits.ts";
 import { readFooter, rowCount, withColumns } from "./parquet-footer.ts";
 
@@ -19,6 +19,7 @@ export interface DecodedRows {
 /**
  * All rows of a file, or those of one part. Columns that are not asked for are absent from the rows.
  * @param part rows `from` up to but not including `to`; they are numbered from 0.
+ * @param known what the table's columns are: the file's others, promoted ones by default, are not read.
  * @throws RangeError where the bytes are no Parquet file, Error where it is damaged.
  */
 export function decodeParquet(
@@ -27,6 +28,7 @@ export function decodeParquet(
   file: Uint8Array,
   columns?: readonly string[],
   part?: { readonly from: number; readonly to: number },
+  known: Columns = TABLES[table],
 ): DecodedRows {
   initSync({ module });
   const { from, to } = part ?? { from: 0, to: rowCount(readFooter(file)) };
@@ -38,7 +40,7 @@ export function decodeParquet(
     const limit = Math.min(LAKE.batchRows, to - offset);
     const decoded = readParquet(read, { offset, limit, batchSize: LAKE.batchRows });
     for (const batch of tableFromIPC(decoded.intoIPCStream()).batches) {
-      batches.push({ start, read: rowReader(table, batch) });
+      batches.push({ start, read: rowReader(known, batch) });
       start += batch.numRows;
     }
   }
@@ -55,9 +57,9 @@ export function decodeParquet(
   };
 }
 
-function rowReader(table: TableName, batch: RecordBatch): DecodedRows["row"] {
+function rowReader(columns: Columns, batch: RecordBatch): DecodedRows["row"] {
   const readers = new Map<string, (index: number) => unknown>();
-  for (const [name, column] of Object.entries<Column>(TABLES[table])) {
+  for (const [name, column] of Object.entries(columns)) {
     const at = batch.schema.fields.findIndex((field) => field.name === name);
     const data = batch.data.children[at];
     if (!data) continue;

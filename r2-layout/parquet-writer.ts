@@ -15,8 +15,9 @@ import {
 import { arrowSchema } from "./arrow-columns.ts";
 import { type AnyRow, recordBatch } from "./arrow-rows.ts";
 import { type Columns, TABLES, type TableName } from "./event-columns.ts";
-import { LAKE } from "./limits.ts";
+import { LAKE, SCHEMA } from "./limits.ts";
 import { joinParts, readFooter, rowCount } from "./parquet-footer.ts";
+import { isPromoted } from "./promoted-columns.ts";
 import { isBounded } from "./statistics.ts";
 import type { ThriftStruct } from "./thrift-compact.ts";
 
@@ -81,16 +82,24 @@ export function writerProperties(columns: Columns): WriterProperties {
     if (!isBounded(name, column)) builder = builder.setColumnStatisticsEnabled(name, EnabledStatistics.None);
   }
   for (const name of DISTINCT_COLUMNS) builder = builder.setColumnDictionaryEnabled(name, false);
+  // Dictionary and page of a column are a megabyte each, and are looked at every thousand values.
+  if (promotedTexts(columns).length > SCHEMA.roomyTexts) {
+    builder = builder
+      .setDictionaryPageSizeLimit(SCHEMA.crampedBytes)
+      .setDataPageSizeLimit(SCHEMA.crampedBytes)
+      .setWriteBatchSize(SCHEMA.crampedValues);
+  }
   return builder.build();
 }
 
 function* batches(columns: Columns, schema: Schema, rows: RowGroup): Generator<RecordBatch> {
+  const wide = ["raw", "page_url", "referrer", ...promotedTexts(columns)];
   for (let from = 0; from < rows.length; from += LAKE.batchRows) {
     const page = rows.slice(from, from + LAKE.batchRows);
     let start = 0;
     let chars = 0;
     for (let i = 0; i < page.length; i++) {
-      chars += wideChars(page[i]!);
+      chars += wideChars(page[i]!, wide);
       if (chars < LAKE.batchChars && i + 1 < page.length) continue;
       yield recordBatch(schema, columns, page.slice(start, i + 1));
       start = i + 1;
@@ -99,12 +108,18 @@ function* batches(columns: Columns, schema: Schema, rows: RowGroup): Generator<R
   }
 }
 
+const promotedTexts = (columns: Columns): string[] =>
+  Object.keys(columns).filter((name) => isPromoted(columns[name]!) && columns[name]!.type === "utf8");
+
 /** Characters in the columns that can be wide: with them bounded, so is a batch. */
-function wideChars(row: AnyRow): number {
+function wideChars(row: AnyRow, wide: readonly string[]): number {
   let chars = 0;
   const properties = row.properties as Readonly<Record<string, string>> | null | undefined;
   for (const key in properties) chars += key.length + properties[key]!.length;
-  for (const text of [row.raw, row.page_url, row.referrer]) if (typeof text === "string") chars += text.length;
+  for (const name of wide) {
+    const text = row[name];
+    if (typeof text === "string") chars += text.length;
+  }
   return chars;
 }
 
