@@ -178,6 +178,19 @@ export const LAKE = {
   buildTurnMs: wait(30 * SECOND_MS),
   /** Column bounds of text in the catalog. */
   boundBytes: 64,
+  /** Wide values of one row group that a compaction writes: so a window of it, however they lie, is decoded within bounds. */
+  rowGroupWideBytes: 32 * MiB,
+  /** A compaction's inputs: decoded rows of one at a time; windows that a batch keeps though they are used up. */
+  windowBytes: 2 * MiB,
+  batchWindowBytes: 6 * MiB,
+  /** What its open inputs hold: packed row groups and windows. It takes fewer inputs instead of more memory. */
+  mergeOpenBytes: 28 * MiB,
+  /** A file that has reached this size is closed: with its last row group it stays below 512 MB. */
+  fileBytes: 480 * MiB,
+  /** Days that one split of files of many days makes files of; older ones stay together for another turn. */
+  splitDays: 64,
+  /** The Bloom filter of one column in one row group: 10 bits for each of 100,000 different values. */
+  bloomFilterBytes: 128 * KiB,
   /** Event names listed for a file; a file with more is never left out because of a name. */
   eventNamesPerFile: 100,
   /** A data file is refused by the catalog this long after it got its key, because the sweep may be near. */
@@ -211,13 +224,69 @@ export const LAKE = {
 /** Columns that are added at run time (promoted-columns.ts). */
 export const SCHEMA = {
   /** For good: each is in every footer, and its bounds beside every file in the catalog. */
-  promotedColumns: 64,
+  promotedColumns: 32,
   /** Letters, digits and underscores: what every engine's identifiers allow. */
   nameChars: 63,
   docChars: 500,
-  /** A longer text stays in the property map: 64 columns of it still fit a batch of the encoder. */
-  textBytes: 2 * KiB,
+  /** A longer text stays in the property map. */
+  textBytes: 1 * KiB,
+  /** With more promoted texts than this the encoder holds less of each column: its memory follows their sum. */
+  roomyTexts: 8,
+  crampedBytes: 128 * KiB,
+  crampedValues: 128,
   bodyBytes: 8 * KiB,
+} as const;
+
+/** Cuts and retention: the history of the lake. */
+export const CUT = {
+  /** A day is frozen from so long after its midnight, UTC: what was received before it has then left the queues. */
+  delayMs: 30 * MINUTE_MS,
+  /** A day that is not complete by then is published as partial. */
+  waitMs: 6 * HOUR_MS,
+  /** Two versions of a day are so long apart at least. */
+  versionEveryMs: DAY_MS,
+  /** How often a day is looked at for a next version: while it is young, and later. */
+  checkEveryMs: HOUR_MS,
+  checkOldEveryMs: DAY_MS,
+  youngMs: 8 * DAY_MS,
+  /** Days looked at in one call. */
+  checksAtOnce: 50,
+  /** After an outage so many days are caught up on. */
+  catchUpDays: 31,
+  /** What waits is looked at again after this. */
+  retryMs: wait(MINUTE_MS),
+  /** A compaction or a tally that fails so often is left out. */
+  attempts: 5,
+  /** No longer than this does a cut keep the day's other compactions waiting. */
+  holdMs: 6 * HOUR_MS,
+  /** One invocation works on cuts this long, then leaves the rest to another. */
+  workMs: 60 * SECOND_MS,
+  /** Values of one dimension that a tally tells apart: three dimensions of names of 200 bytes stay below a row of 2 MB. */
+  values: 500,
+  /** Differences listed of each dimension. */
+  differences: 100,
+  /** What is missing in a partial cut, listed. */
+  missing: 100,
+  /** Characters of a name of one's own. */
+  nameChars: 64,
+  filesPerPage: 1_000,
+  listDefault: 50,
+  listMax: 500,
+  bodyBytes: 4 * KiB,
+} as const;
+
+export const RETENTION = {
+  /** Rows are kept so long after they were received, unless their event name says otherwise. */
+  days: 730,
+  daysMin: 1,
+  daysMax: 36_500,
+  /** Event names with a time of their own. */
+  names: 1_000,
+  /** Files that one commit drops. */
+  filesPerCommit: 500,
+  /** Snapshots in one answer. */
+  snapshotsDefault: 100,
+  snapshotsMax: 1_000,
 } as const;
 
 export const RULE = {
