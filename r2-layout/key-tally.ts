@@ -81,18 +81,23 @@ function addName(names: Map<string, RowSum>, name: string, sum: RowSum): void {
   names.set(known, plus(names.get(known) ?? NOTHING, sum));
 }
 
-const plus = (a: RowSum, b: RowSum): RowSum => ({
+export const plus = (a: RowSum, b: RowSum): RowSum => ({
   rows: a.rows + b.rows,
   keys: [(a.keys[0] + b.keys[0]) >>> 0, (a.keys[1] + b.keys[1]) >>> 0],
 });
 
 /** FNV-1a and a multiplicative hash of the same characters, each finally mixed: 64 bits together. */
-function rowKey(row: AnyRow): [number, number] {
+export function rowKey(row: AnyRow): [number, number] {
+  return hashOf(KEY_COLUMNS.map((name) => textOf(row[name])));
+}
+
+const textOf = (value: unknown): string => (value === null || value === undefined ? "" : String(value));
+
+/** Two hashes of 32 bits of some texts, in their order. */
+export function hashOf(texts: Iterable<string>): [number, number] {
   let a = 0x811c9dc5;
   let b = 0x9e3779b9;
-  for (const name of KEY_COLUMNS) {
-    const value = row[name];
-    const text = value === null || value === undefined ? "" : String(value);
+  for (const text of texts) {
     for (let i = 0; i < text.length; i++) {
       const unit = text.charCodeAt(i);
       a = Math.imul(a ^ unit, 0x01000193);

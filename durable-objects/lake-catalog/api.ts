@@ -6,6 +6,7 @@ import type { DataFileKind } from "../../r2-layout/keys.ts";
 import type { RuleFilter } from "../../r2-layout/rule.ts";
 import type { ColumnBounds } from "../../r2-layout/statistics.ts";
 import type { AppliedCounts, CursorStatus, HolesApi, Lease } from "../sink-cursor/api.ts";
+import type { LakeCutsApi } from "./cuts-api.ts";
 
 export type { ColumnBounds };
 
@@ -76,6 +77,10 @@ export interface PlanRequest {
   readonly log?: LogReach & { readonly shard: number };
   /** A snapshot; the newest when absent. */
   readonly asOf?: number;
+  /** Instead: the snapshot that was in force then, milliseconds. */
+  readonly asOfTime?: number;
+  /** Instead: a cut, `2026-11-21` or `2026-11-21.v2`. */
+  readonly cut?: string;
   /** With more files than this the answer names none: they could not be read, and `matched` says why. Absent: no bound. */
   readonly filesMax?: number;
 }
@@ -101,6 +106,8 @@ export interface FileTotals {
 
 export interface Plan {
   readonly snapshot: number;
+  /** Of a plan by a cut: which version, and the time (microseconds) before which its rows are; null: all rows. */
+  readonly cut?: { readonly name: string; readonly through: number | null };
   readonly files: PlannedFile[];
   /** What the files amount to, also where they are not named; absent: what `files` says. */
   readonly matched?: FileTotals;
@@ -119,10 +126,12 @@ export interface CatalogStatus {
   readonly rules?: number;
   /**
    * Cumulative events that passed the cursors and are not in the lake because a rule retracted them, before they came or
-   * later; and what rebuilds have added, less what they took. applied + rebuilt - retracted = rows of events.
+   * later; and what rebuilds have added, less what they took.
    */
   readonly retracted?: number;
   readonly rebuilt?: number;
+  /** Cumulative events that retention has dropped: applied + rebuilt - retracted - expired = rows of events. */
+  readonly expired?: number;
   /** Rebuilds that are under way: compaction rests meanwhile. */
   readonly rebuilding?: readonly string[];
 }
@@ -134,6 +143,27 @@ export interface CompactionWork {
   /** All of them have passed through the rules up to this version; absent: 0. */
   readonly rules?: number;
   readonly files: readonly DataFile[];
+}
+
+/** A commit, as a list tells it. */
+export interface SnapshotEntry {
+  readonly seq: number;
+  readonly operation: string;
+  /** Milliseconds. */
+  readonly committedAt: number;
+  /** Of the whole snapshot. */
+  readonly tables: Readonly<Record<TableName, TableTotals>>;
+}
+
+export interface TableTotals {
+  readonly files: number;
+  readonly bytes: number;
+  readonly rows: number;
+}
+
+export interface LakeHistoryApi extends LakeCutsApi {
+  /** Newest first, those that are kept. @param before only older ones. */
+  snapshots(limit: number, before?: number): Promise<SnapshotEntry[]>;
 }
 
 export interface LakeCatalogApi extends HolesApi {

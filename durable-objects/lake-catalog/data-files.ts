@@ -6,9 +6,9 @@ import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { DataFileKind } from "../../r2-layout/keys.ts";
 import { addColumns } from "../add-columns.ts";
 import type { DataFile, NewDataFile, Plan, PlanRequest } from "./api.ts";
-import { type FileSet, PLAN_INDEX, plannedFiles } from "./plan-files.ts";
+import { type FileSet, GONE, PLAN_INDEX, plannedFiles, SINCE } from "./plan-files.ts";
 
-type FileRow = {
+export type FileRow = {
   id: number;
   tbl: TableName;
   key: string;
@@ -30,6 +30,8 @@ type FileRow = {
   columns: string;
   rules: number;
   partition_name: string | null;
+  rows_since: number | null;
+  rows_gone: number | null;
 };
 
 /** The small files of one day of a table and one version of the rules; `day` is null for files of several days. */
@@ -73,6 +75,11 @@ export class DataFileTable {
       removed_by: "TEXT",
       /** The one event name of a file in its partition; null for files that names share. */
       partition_name: "TEXT",
+      /** Where they differ from added_seq and removed_seq: which cuts name it (cuts.ts). */
+      rows_since: "INTEGER",
+      rows_gone: "INTEGER",
+      /** Its time was over (retention.ts). */
+      expired: "INTEGER NOT NULL DEFAULT 0",
     });
     sql.exec(PLAN_INDEX);
     sql.exec("DROP INDEX IF EXISTS data_file_time");
@@ -82,12 +89,16 @@ export class DataFileTable {
     ) WITHOUT ROWID`);
   }
 
-  /** @param job keeps what it added and removed until it is confirmed. */
-  add(file: NewDataFile, seq: number, rules: number, job: string | null = null): void {
+  /**
+   * @param job keeps what it added and removed until it is confirmed.
+   * @param rowsSince of a file that others became: the snapshot that had all of their rows first.
+   */
+  add(file: NewDataFile, seq: number, rules: number, job: string | null = null, rowsSince: number | null = null): void {
     this.#sql.exec(
       `INSERT INTO data_file (tbl, key, kind, bytes, row_count, spans_days, min_day, max_day, min_time, max_time,
-         min_received_at, max_received_at, schema_version, added_seq, event_names, columns, rules, added_by, partition_name)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         min_received_at, max_received_at, schema_version, added_seq, event_names, columns, rules, added_by, partition_name,
+         rows_since)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       file.table,
       file.key,
       file.kind,
@@ -107,17 +118,34 @@ export class DataFileTable {
       rules,
       job,
       file.partition ?? null,
+      rowsSince,
     );
   }
 
-  remove(id: number, seq: number, nowMs: number, job: string | null = null): void {
+  /** @param rowsGone where cuts from that snapshot on have its rows from another file, or no longer. */
+  remove(id: number, seq: number, nowMs: number, job: string | null = null, rowsGone: number | null = null): void {
     this.#sql.exec(
-      "UPDATE data_file SET removed_seq = ?, removed_at = ?, removed_by = ? WHERE id = ?",
+      "UPDATE data_file SET removed_seq = ?, removed_at = ?, removed_by = ?, rows_gone = ? WHERE id = ?",
       seq,
       nowMs,
       job,
+      rowsGone,
       id,
     );
+  }
+
+  /** The first snapshot from which on the lake has had the rows of all these files without a break. */
+  rowsSince(ids: readonly number[]): number {
+    const list = JSON.stringify(ids);
+    return this.#sql
+      .exec<{ since: number | null }>(
+        `SELECT max(since) AS since FROM (
+           SELECT ${SINCE} AS since FROM data_file WHERE id IN (SELECT value FROM json_each(?))
+           UNION ALL SELECT to_seq FROM file_absence WHERE file IN (SELECT value FROM json_each(?)))`,
+        list,
+        list,
+      )
+      .one().since!;
   }
 
   /** A removed file is live again, from a snapshot on. */
@@ -229,13 +257,15 @@ export class DataFileTable {
   }
 
   /**
-   * Drops the rows of files removed before this time, less those that a job keeps. Their objects are orphans from then on.
-   * @returns how many.
+   * Drops the rows of files removed before this time, less those that a job keeps or a cut names. Their objects are
+   * orphans from then on. @returns how many.
    */
   forget(beforeMs: number): number {
     const { length } = this.#sql
       .exec(
-        "DELETE FROM data_file WHERE removed_at < ? AND removed_by IS NULL AND added_by IS NULL RETURNING id",
+        `DELETE FROM data_file WHERE removed_at < ? AND removed_by IS NULL AND added_by IS NULL
+           AND NOT EXISTS (SELECT 1 FROM cut WHERE seq >= ${SINCE} AND seq < ${GONE} AND (through IS NULL OR through > min_time))
+         RETURNING id`,
         beforeMs,
       )
       .toArray();
@@ -246,7 +276,7 @@ export class DataFileTable {
 
 const parsed = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T));
 
-const dataFile = (row: FileRow): DataFile => ({
+export const dataFile = (row: FileRow): DataFile => ({
   id: row.id,
   addedSeq: row.added_seq,
   table: row.tbl,

@@ -16,7 +16,7 @@ import { DurableObject } from "cloudflare:workers";
 import { decodeTime } from "ulidx";
 import type { KeyTally } from "../../r2-layout/key-tally.ts";
 import { parseDataFileKey } from "../../r2-layout/keys.ts";
-import { LAKE } from "../../r2-layout/limits.ts";
+import { CUT, LAKE } from "../../r2-layout/limits.ts";
 import type { RuleFilter } from "../../r2-layout/rule.ts";
 import type { Failures, Hole, HolesApi, HolesRequest, Lease, RecordedHole } from "../sink-cursor/api.ts";
 import { CursorTable } from "../sink-cursor/cursor-table.ts";
@@ -27,6 +27,7 @@ import type {
   CompactionWork,
   DataFile,
   LakeCatalogApi,
+  LakeHistoryApi,
   LakeStagingApi,
   LogReach,
   NewDataFile,
@@ -34,22 +35,35 @@ import type {
   PlanRequest,
   RebuildScope,
   ReplaceCommit,
+  SnapshotEntry,
   StagedMarks,
   StagedStatus,
 } from "./api.ts";
+import { Cuts, cutName } from "./cuts.ts";
+import type {
+  Cut,
+  CutComparison,
+  CutSettings,
+  CutWork,
+  FreezeAnswer,
+  LakeCutsApi,
+  OpenCut,
+  ShardMark,
+} from "./cuts-api.ts";
 import { DataFileTable } from "./data-files.ts";
 import { RuleVersions } from "./rule-versions.ts";
-import { SnapshotTable } from "./snapshots.ts";
+import { notKept, type Snapshot, SnapshotTable } from "./snapshots.ts";
 import { StagedChanges } from "./staged-changes.ts";
 import { StagingTable, scopeOf } from "./staging.ts";
 
-export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeStagingApi, HolesApi {
+export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeHistoryApi, LakeStagingApi, HolesApi {
   readonly #cursors: CursorTable;
   readonly #files: DataFileTable;
   readonly #snapshots: SnapshotTable;
   readonly #rules: RuleVersions;
   readonly #staging: StagingTable;
   readonly #changes: StagedChanges;
+  readonly #cuts: Cuts;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
@@ -58,6 +72,13 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
     this.#snapshots = new SnapshotTable(ctx.storage.sql);
     this.#rules = new RuleVersions(ctx.storage.sql);
     this.#staging = new StagingTable(ctx.storage.sql);
+    this.#cuts = new Cuts(ctx.storage.sql, {
+      snapshots: this.#snapshots,
+      rules: this.#rules,
+      cursors: () => this.#cursors.all(),
+      openHoles: (shard) => this.#cursors.holes(shard, { open: true }),
+      rebuilding: () => this.#staging.rebuilding().length > 0,
+    });
     this.#changes = new StagedChanges(this.#files, this.#snapshots, this.#rules, this.#staging);
   }
 
@@ -121,17 +142,18 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
         throw new RangeError("a compaction keeps the rows of each table");
       }
       const snapshot = this.#snapshots.commit({ operation, added: commit.add, removed: files }, now);
-      for (const { id } of removed) this.#files.remove(id, snapshot, now);
-      for (const file of commit.add) this.#files.add(file, snapshot, rules);
+      // A compaction keeps the rows: who names all that goes names what comes instead (cut-files.ts).
+      const rowsSince = operation === "compact" && files.length > 0 ? this.#files.rowsSince(commit.remove) : null;
+      for (const { id } of removed) this.#files.remove(id, snapshot, now, null, rowsSince);
+      for (const file of commit.add) this.#files.add(file, snapshot, rules, null, rowsSince);
       return { kind: "committed", snapshot };
     });
   }
 
-  /** @throws RangeError where the snapshot lies ahead, or so far back that it has been forgotten. */
+  /** @throws RangeError where the snapshot lies ahead, or so far back that it has been forgotten; or there is no such cut. */
   async plan(request: PlanRequest): Promise<Plan> {
-    const newest = this.#snapshots.latest();
-    const snapshot = request.asOf === undefined ? newest : this.#snapshots.at(request.asOf);
-    if (!snapshot) throw new RangeError(`snapshot ${request.asOf} is not kept; the newest is ${newest.seq}`);
+    if (request.cut !== undefined) return this.#planCut(request, request.cut);
+    const snapshot = this.#snapshotAt(request);
     const totals = snapshot.tables[request.table];
     return {
       snapshot: snapshot.seq,
@@ -141,12 +163,95 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
     };
   }
 
+  #snapshotAt({ asOf, asOfTime }: PlanRequest): Snapshot {
+    const newest = this.#snapshots.latest();
+    if (asOf === undefined && asOfTime === undefined) return newest;
+    const known = asOf === undefined && asOfTime! > Date.now();
+    const found = asOf === undefined ? !known && this.#snapshots.atTime(asOfTime!) : this.#snapshots.at(asOf);
+    if (found) return found;
+    throw new RangeError(notKept(asOf === undefined ? isoMs(asOfTime!) : `snapshot ${asOf}`, this.#snapshots));
+  }
+
+  #planCut(request: PlanRequest, name: string): Plan {
+    const cut = this.#cuts.find(name);
+    if (!cut) throw new RangeError(`there is no cut ${name}`);
+    const { seq, through } = cut;
+    const to = Math.min(request.to ?? Number.MAX_SAFE_INTEGER, through ?? Number.MAX_SAFE_INTEGER);
+    const totals = cut.record.tables![request.table];
+    return {
+      snapshot: seq!,
+      cut: { name: cutName(cut.name, cut.version), through },
+      ...this.#files.planned({ ...request, to }, { seq: seq!, cut: true }),
+      tableFiles: totals.files,
+      tableBytes: totals.bytes,
+    };
+  }
+
+  async snapshots(limit: number, before?: number): Promise<SnapshotEntry[]> {
+    return this.#snapshots
+      .list(limit, before)
+      .map(({ seq, operation, committedAt, tables }) => ({ seq, operation, committedAt, tables }));
+  }
+
+  async cutWork(settings: CutSettings, nowMs: number): Promise<CutWork | null> {
+    return this.ctx.storage.transactionSync(() => this.#cuts.work(settings, nowMs));
+  }
+
+  async markCut(name: string, version: number, marks: readonly ShardMark[], nowMs: number): Promise<void> {
+    this.#cuts.mark(name, version, marks, nowMs);
+  }
+
+  async freezeCut(
+    name: string,
+    version: number,
+    marks: readonly ShardMark[],
+    settings: CutSettings,
+    nowMs: number,
+  ): Promise<FreezeAnswer> {
+    return this.ctx.storage.transactionSync(() => this.#cuts.freeze(name, version, marks, settings, nowMs));
+  }
+
+  async cutCompacted(...[name, version, swapped, nowMs]: Parameters<LakeCutsApi["cutCompacted"]>): Promise<void> {
+    this.#cuts.compacted(name, version, swapped, nowMs);
+  }
+
+  async tallied(...[name, version, step, tally, nowMs]: Parameters<LakeCutsApi["tallied"]>): Promise<boolean> {
+    return this.#cuts.tallied(name, version, step, tally, nowMs);
+  }
+
+  async tallyFailed(name: string, version: number, cause: string, nowMs: number): Promise<void> {
+    this.#cuts.tallyFailed(name, version, cause, nowMs);
+  }
+
+  async compared(name: string, version: number, comparison: CutComparison, nowMs: number): Promise<void> {
+    this.#cuts.compared(name, version, comparison, nowMs);
+  }
+
+  async requestCut(...[request, nowMs]: Parameters<LakeCutsApi["requestCut"]>): Promise<Cut | OpenCut | null> {
+    return this.ctx.storage.transactionSync(() => this.#cuts.request(request, nowMs));
+  }
+
+  async cuts(limit: number, before?: string): Promise<Cut[]> {
+    return this.#cuts.list(limit, before);
+  }
+
+  async cut(name: string): Promise<Cut | null> {
+    return this.#cuts.cut(name);
+  }
+
+  async cutFiles(name: string, afterId = 0): Promise<{ cut: Cut; files: DataFile[]; next: number | null }> {
+    const cut = this.#cuts.cut(name);
+    if (!cut) throw new RangeError(`there is no cut ${name}`);
+    const files = this.#cuts.files.named(cut.seq, cut.through, afterId, CUT.filesPerPage);
+    return { cut, files, next: files.length < CUT.filesPerPage ? null : files.at(-1)!.id };
+  }
+
   async unnamed(keys: readonly string[]): Promise<string[]> {
     return keys.filter((key) => !this.#files.has(key) && !this.#staging.has(key));
   }
 
   async status(): Promise<CatalogStatus> {
-    const { seq, tables, retractedRows, rebuiltEvents } = this.#snapshots.latest();
+    const { seq, tables, retractedRows, rebuiltEvents, expiredEvents } = this.#snapshots.latest();
     return {
       snapshot: seq,
       files: tables.events.files + tables.quarantine.files,
@@ -156,6 +261,7 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
       rules: this.#rules.newest,
       retracted: retractedRows,
       rebuilt: rebuiltEvents,
+      expired: expiredEvents,
       rebuilding: this.#staging.rebuilding(),
     };
   }
@@ -166,9 +272,10 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
   ): Promise<CompactionWork | null> {
     if (this.#staging.rebuilding().length > 0) return null;
     const { smallFileBytes, smallFileRows } = LAKE;
+    const left = [...skip, ...this.#cuts.holds(Date.now())];
     const day = this.#files
       .crowded(aboveFiles, smallFileBytes, smallFileRows, this.#rules.newest)
-      .find(({ table, day }) => !skip.includes(`${table}/${day ?? "mixed"}`));
+      .find(({ table, day }) => !left.includes(`${table}/${day ?? "mixed"}`));
     if (!day) return null;
     const files = this.#files.small(day, smallFileBytes, smallFileRows, LAKE.compactInputs);
     return { table: day.table, day: day.day, rules: day.rules, files };
@@ -245,6 +352,8 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeSt
     this.ctx.storage.transactionSync(() => this.#changes.discard(job, Date.now()));
   }
 }
+
+const isoMs = (ms: number): string => new Date(ms).toISOString();
 
 function assertFresh(file: NewDataFile, nowMs: number): void {
   const parts = parseDataFileKey(file.key);

@@ -7,17 +7,21 @@ import { DAY_US } from "../../r2-layout/time.ts";
 import type { ColumnBounds, FileTotals, Plan, PlannedFile, PlanRequest } from "./api.ts";
 import { mayHold, mayReach } from "./prune.ts";
 
-/** A set of files: those of a snapshot, and what a cut names instead of some of them. */
+/** A set of files: those of a snapshot, or those that a cut at a snapshot names now (cuts.ts). */
 export interface FileSet {
   readonly seq: number;
-  /** Files of the snapshot that do not count, and files that count though the snapshot has not, or no longer, got them. */
-  readonly without?: readonly number[];
-  readonly also?: readonly number[];
+  readonly cut?: boolean;
 }
 
 /** Has every column that the counting looks at, so that it reads no row: a file's row is some thousand bytes long. */
 export const PLAN_INDEX = `CREATE INDEX IF NOT EXISTS data_file_plan ON data_file
   (tbl, spans_days, min_time, max_time, added_seq, removed_seq, partition_name, row_count, bytes)`;
+
+/** From which snapshot on a file's rows are the lake's, and up to which (exclusive): the same in fewer files are the same. */
+export const SINCE = "coalesce(rows_since, added_seq)";
+export const GONE = "coalesce(rows_gone, removed_seq)";
+/** Of a cut's snapshot, twice. */
+export const IN_CUT = `${SINCE} <= ? AND (${GONE} IS NULL OR ${GONE} > ?)`;
 
 interface Condition {
   readonly text: string;
@@ -68,7 +72,7 @@ const addTotals = (a: FileTotals, b: FileTotals): FileTotals => ({
 function conditionsOf(
   sql: SqlStorage,
   { table, from, to, eventNames }: PlanRequest,
-  { seq, without = [], also = [] }: FileSet,
+  { seq, cut = false }: FileSet,
   spansDays: number,
 ): Condition {
   const parts: Condition[] = [
@@ -79,7 +83,7 @@ function conditionsOf(
     parts.push({ text: "max_time >= ?", values: [from] });
     if (spansDays === 0) parts.push({ text: "min_time >= ?", values: [from - DAY_US] });
   }
-  parts.push(inSet(sql, seq, without, also));
+  parts.push(inSet(sql, seq, cut));
   if (eventNames) {
     const asked = JSON.stringify(eventNames);
     parts.push({
@@ -93,21 +97,13 @@ function conditionsOf(
   return { text: parts.map(({ text }) => text).join(" AND "), values: parts.flatMap(({ values }) => values) };
 }
 
-function inSet(sql: SqlStorage, seq: number, without: readonly number[], also: readonly number[]): Condition {
-  let text = "added_seq <= ? AND (removed_seq IS NULL OR removed_seq > ?)";
+function inSet(sql: SqlStorage, seq: number, cut: boolean): Condition {
+  let text = cut ? IN_CUT : "added_seq <= ? AND (removed_seq IS NULL OR removed_seq > ?)";
   const values: (string | number)[] = [seq, seq];
   // Only a revert ever writes such a row.
   if (sql.exec("SELECT 1 FROM file_absence LIMIT 1").toArray().length > 0) {
     text += " AND NOT EXISTS (SELECT 1 FROM file_absence WHERE file = id AND from_seq <= ? AND to_seq > ?)";
     values.push(seq, seq);
-  }
-  if (without.length > 0) {
-    text += " AND id NOT IN (SELECT value FROM json_each(?))";
-    values.push(JSON.stringify(without));
-  }
-  if (also.length > 0) {
-    text = `(${text} OR id IN (SELECT value FROM json_each(?)))`;
-    values.push(JSON.stringify(also));
   }
   return { text, values };
 }

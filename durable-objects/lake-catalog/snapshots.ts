@@ -3,15 +3,9 @@
  * so that the size of any snapshot, and what each kind of operation ever added or took, is one row's reading.
  */
 import type { TableName } from "../../r2-layout/event-columns.ts";
-import type { NewDataFile } from "./api.ts";
+import type { NewDataFile, TableTotals } from "./api.ts";
 
-export type Operation = "append" | "compact" | "delete" | "correct" | "rebuild" | "revert";
-
-export interface TableTotals {
-  readonly files: number;
-  readonly bytes: number;
-  readonly rows: number;
-}
+export type Operation = "append" | "schema" | "compact" | "delete" | "expire" | "correct" | "rebuild" | "revert";
 
 export interface Snapshot {
   readonly seq: number;
@@ -20,7 +14,8 @@ export interface Snapshot {
   readonly tables: Readonly<Record<TableName, TableTotals>>;
   /**
    * Cumulative rows: that sinks took from the log, taken by deletes, taken by rules (before they came here, or later),
-   * added by rebuilds less what they took. appended - deleted - retracted + rebuilt = rows of the snapshot (promise 3).
+   * added by rebuilds less what they took, dropped because their time was over.
+   * appended - deleted - retracted + rebuilt - expired = rows of the snapshot (promise 3).
    */
   readonly appendedRows: number;
   readonly deletedRows: number;
@@ -28,6 +23,8 @@ export interface Snapshot {
   readonly rebuiltRows: number;
   /** Of the rebuilt rows those of events. */
   readonly rebuiltEvents: number;
+  readonly expiredRows: number;
+  readonly expiredEvents: number;
 }
 
 export interface SnapshotChange {
@@ -62,6 +59,8 @@ const EMPTY: Snapshot = {
   retractedRows: 0,
   rebuiltRows: 0,
   rebuiltEvents: 0,
+  expiredRows: 0,
+  expiredEvents: 0,
 };
 
 type SnapshotRow = { seq: number; committed_at: number; operation: Operation; totals: string };
@@ -93,9 +92,34 @@ export class SnapshotTable {
     return found.seq === seq ? found : null;
   }
 
-  /** Inside the transaction that changes the files. @returns the new snapshot's number. */
-  commit({ operation, added, removed, range, retracted = 0, undoes }: SnapshotChange, nowMs: number): number {
+  /** The one in force at a time: the newest committed by then. Null where it has been forgotten. */
+  atTime(ms: number): Snapshot | null {
+    const oldest = this.oldest();
+    if (oldest === null || oldest.committedAt > ms) return oldest === null || oldest.seq === 1 ? EMPTY : null;
+    return this.at(this.#lastBy(ms, oldest.seq));
+  }
+
+  /** The oldest that is kept, null before the first. */
+  oldest(): Snapshot | null {
+    const found = this.#read("SELECT * FROM snapshot ORDER BY seq LIMIT 1");
+    return found.seq === 0 ? null : found;
+  }
+
+  /** Newest first. @param before only older ones than this. */
+  list(limit: number, before: number = Number.MAX_SAFE_INTEGER): Snapshot[] {
+    return this.#sql
+      .exec<SnapshotRow>("SELECT * FROM snapshot WHERE seq < ? ORDER BY seq DESC LIMIT ?", before, limit)
+      .toArray()
+      .map(snapshotOf);
+  }
+
+  /**
+   * Inside the transaction that changes the files. Times never fall, whatever the clock does: a time is looked for by
+   * halves. @returns the new snapshot's number.
+   */
+  commit({ operation, added, removed, range, retracted = 0, undoes }: SnapshotChange, clockMs: number): number {
     const before = this.#read("SELECT * FROM snapshot ORDER BY seq DESC LIMIT 1");
+    const nowMs = Math.max(clockMs, before.committedAt);
     const tables = { ...before.tables };
     let rows = 0;
     let events = 0;
@@ -139,25 +163,40 @@ export class SnapshotTable {
 
   /** Forgets what had been superseded by this time; the snapshot in force then, and all later ones, stay. */
   forget(beforeMs: number): void {
-    this.#sql.exec(
-      "DELETE FROM snapshot WHERE seq < (SELECT coalesce(max(seq), 0) FROM snapshot WHERE committed_at < ?)",
-      beforeMs,
-    );
+    const oldest = this.oldest();
+    if (oldest === null || oldest.committedAt >= beforeMs) return;
+    this.#sql.exec("DELETE FROM snapshot WHERE seq < ?", this.#lastBy(beforeMs - 1, oldest.seq));
+  }
+
+  /** The newest committed at or before a time, from one on that was. Numbers are dense, times rise with them. */
+  #lastBy(ms: number, from: number): number {
+    let low = from;
+    let high = this.latest().seq;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      const { at } = this.#sql
+        .exec<{ at: number }>("SELECT committed_at AS at FROM snapshot WHERE seq = ?", middle)
+        .one();
+      if (at <= ms) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 
   #read(query: string, ...parameters: number[]): Snapshot {
     const row = this.#sql.exec<SnapshotRow>(query, ...parameters).toArray()[0];
-    if (!row) return EMPTY;
-    // Snapshots from before there were rules have no counts of what these do.
-    return {
-      ...EMPTY,
-      ...JSON.parse(row.totals),
-      seq: row.seq,
-      committedAt: row.committed_at,
-      operation: row.operation,
-    };
+    return row ? snapshotOf(row) : EMPTY;
   }
 }
+
+/** Snapshots from before there were rules, or expiry, have no counts of what these do. */
+const snapshotOf = (row: SnapshotRow): Snapshot => ({
+  ...EMPTY,
+  ...JSON.parse(row.totals),
+  seq: row.seq,
+  committedAt: row.committed_at,
+  operation: row.operation,
+});
 
 /** The cumulative counts after a commit that changed the number of rows, and of events among them. */
 function countedRows(
@@ -172,5 +211,15 @@ function countedRows(
     retractedRows: before.retractedRows - by("correct") + change.retracted,
     rebuiltRows: before.rebuiltRows + by("rebuild"),
     rebuiltEvents: before.rebuiltEvents + by("rebuild", change.events),
+    expiredRows: before.expiredRows - by("expire"),
+    expiredEvents: before.expiredEvents - by("expire", change.events),
   };
+}
+
+/** What a reader is told who asks for a state that is not kept: how far the snapshots reach, and what there is beyond. */
+export function notKept(asked: string, snapshots: SnapshotTable): string {
+  const [oldest, newest] = [snapshots.oldest(), snapshots.latest()];
+  if (!oldest) return `${asked} is not kept; there is no snapshot yet`;
+  const told = ({ seq, committedAt }: Snapshot) => `${seq} (${new Date(committedAt).toISOString()})`;
+  return `${asked} is not kept; snapshots reach from ${told(oldest)} to ${told(newest)}, cuts (GET /v1/cuts) beyond`;
 }

@@ -1,14 +1,15 @@
 /** POST /v1/sql: read the request, plan the statement, ask the catalog for files, let an engine run it. */
 
-import type { LakeCatalogApi, PlannedFile, PlanRequest } from "../../durable-objects/lake-catalog/api.ts";
+import type { LakeCatalogApi, Plan, PlannedFile, PlanRequest } from "../../durable-objects/lake-catalog/api.ts";
 import { budgetName, type QueryBudgetApi } from "../../durable-objects/query-budget/api.ts";
 import { SQL } from "../../r2-layout/limits.ts";
 import { err, ok, type Result } from "../../r2-layout/result.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import type { AsOf } from "./as-of.ts";
 import type { EngineStatement, EngineTable, QueryEngineApi, StatementStats } from "./engine/statement.ts";
 import type { EngineChoice } from "./engine-choice.ts";
 import { type ParseSql, planStatement, type TableNeed } from "./plan/plan-statement.ts";
-import { problem, type QueryProblem, StatementFailed } from "./problem.ts";
+import { GONE_HEADER, problem, type QueryProblem, StatementFailed } from "./problem.ts";
 import { readSqlRequest } from "./sql-request.ts";
 
 export interface QueryParts {
@@ -31,65 +32,73 @@ export async function answerSql(parts: QueryParts, request: Request): Promise<Re
   const budget = parts.budget(budgetName(request.headers.get("x-eventpile-token") ?? "none"));
   const plan = planStatement(parts.parse, sql, startedAt * MICROS_PER_MS);
   // The token pays for a refused statement too; asked side by side, because each is a call to another object.
-  const [allowed, tables] = await Promise.all([
-    budget.begin(startedAt),
-    plan.ok ? plannedTables(parts.catalog, plan.value.tables, as_of) : null,
-  ]);
+  const planned = () => (plan.ok ? plannedTables(parts.catalog, plan.value.tables, as_of) : null);
+  const [allowed, tables] = await Promise.all([budget.begin(startedAt), planned()]);
   if (!allowed.allowed) {
     const detail = allowed.bound === "bytes" ? "bytes read today" : "statements in the last minute";
     return problem({ reason: "budget_exceeded", detail, retry_after_s: allowed.retry_after_s });
   }
   if (!plan.ok) return problem(plan.error);
   if (!tables?.ok) return problem(tables?.error ?? { reason: "internal", detail: "no plan" });
-  const statement: EngineStatement = {
-    id: crypto.randomUUID(),
-    sql: plan.value.sql,
-    format,
-    explain,
-    startedAt,
-    timeoutMs: parts.timeoutMs,
-    snapshot: tables.value.snapshot,
-    tables: tables.value.tables,
+  const answered = (planned: PlannedTables): Promise<Response> => {
+    const statement: EngineStatement = {
+      id: crypto.randomUUID(),
+      sql: plan.value.sql,
+      format,
+      explain,
+      startedAt,
+      timeoutMs: parts.timeoutMs,
+      ...planned,
+    };
+    return runSomewhere(parts, statement, request.signal);
   };
-  const answer = await runSomewhere(parts, statement, request.signal);
+  let answer = await answered(tables.value);
+  if (answer.headers.get(GONE_HEADER) !== null) {
+    // Between the plan and the read the file was replaced, and its time was over: the rows are elsewhere now, or out of reach.
+    const again = await planned();
+    if (!again?.ok) return problem(again?.error ?? { reason: "internal", detail: "no plan" });
+    answer = await answered(again.value);
+  }
   const bytes = bytesRead(answer);
   if (bytes > 0) parts.later(budget.spend(Date.now(), bytes));
   return answer;
 }
 
-interface PlannedTables {
-  readonly snapshot: number;
-  readonly tables: EngineTable[];
-}
+type PlannedTables = Pick<EngineStatement, "snapshot" | "cut" | "tables">;
 
 async function plannedTables(
   catalog: Pick<LakeCatalogApi, "plan">,
   needs: readonly TableNeed[],
-  asOf: number | undefined,
+  asOf: AsOf | undefined,
 ): Promise<Result<PlannedTables, QueryProblem>> {
   try {
     return ok(await planTables(catalog, needs, asOf));
   } catch (error) {
     if (error instanceof StatementFailed) return err(error.problem);
-    if (error instanceof RangeError) return err({ reason: "unknown_snapshot", detail: error.message });
+    if (error instanceof RangeError) {
+      return err({ reason: asOf?.cut === undefined ? "unknown_snapshot" : "unknown_cut", detail: error.message });
+    }
     console.error("catalog failed", error);
     return err({ reason: "store_unavailable", detail: "the catalog does not answer", retry_after_s: 2 });
   }
 }
 
-/** Every table at the same snapshot: the first answer names it for the others. @throws RangeError for an unknown one. */
+/** Every table at the same snapshot, or cut: the first answer names it for the others. @throws RangeError for an unknown one. */
 async function planTables(
   catalog: Pick<LakeCatalogApi, "plan">,
   needs: readonly TableNeed[],
-  asOf: number | undefined,
+  asOf: AsOf | undefined,
 ): Promise<PlannedTables> {
   // A statement without a table still says which snapshot it stood on.
   const asked = needs.length > 0 ? needs : [{ table: "events" as const, columns: null, values: NOTHING_ASKED }];
-  let snapshot = asOf;
+  let state = asOf;
+  let snapshot = 0;
+  let cut: Plan["cut"];
   const tables: EngineTable[] = [];
   for (const need of asked) {
-    const plan = await catalog.plan(planRequest(need, snapshot));
-    snapshot = plan.snapshot;
+    const plan = await catalog.plan(planRequest(need, state));
+    ({ snapshot, cut } = plan);
+    state = cut ? { cut: cut.name } : { asOf: snapshot };
     const files = plan.matched?.files ?? plan.files.length;
     if (files > SQL.filesPerStatement) {
       throw new StatementFailed({
@@ -105,12 +114,13 @@ async function planTables(
       tableFiles: plan.tableFiles,
       tableBytes: plan.tableBytes,
       columns: need.columns && [...need.columns],
+      ...(cut?.through != null && { before: cut.through }),
       from: need.from,
       to: need.to,
       eventNames: need.values.get("event_name"),
     });
   }
-  return { snapshot: snapshot ?? 0, tables: needs.length > 0 ? tables : [] };
+  return { snapshot, ...(cut && { cut: cut.name }), tables: needs.length > 0 ? tables : [] };
 }
 
 /**
@@ -121,7 +131,7 @@ const newestFirst = (a: PlannedFile, b: PlannedFile): number => b.maxTime - a.ma
 
 const NOTHING_ASKED: ReadonlyMap<string, readonly string[]> = new Map([["event_name", ["-"]]]);
 
-function planRequest({ table, from, to, values }: TableNeed, asOf: number | undefined): PlanRequest {
+function planRequest({ table, from, to, values }: TableNeed, asOf: AsOf | undefined): PlanRequest {
   const equals: Record<string, readonly string[]> = {};
   for (const [column, texts] of values) {
     // No value at all passes: rare, and not worth a special case.
@@ -134,7 +144,7 @@ function planRequest({ table, from, to, values }: TableNeed, asOf: number | unde
     ...(to !== undefined && { to }),
     ...(eventNames && eventNames.length > 0 && { eventNames }),
     ...(Object.keys(equals).length > 0 && { equals }),
-    ...(asOf !== undefined && { asOf }),
+    ...asOf,
     filesMax: SQL.filesPerStatement,
   };
 }

@@ -10,6 +10,7 @@ export type QueryProblem =
   | { reason: "method_not_allowed"; allow: string }
   | { reason: "not_found" }
   | { reason: "unknown_snapshot"; detail: string }
+  | { reason: "unknown_cut"; detail: string }
   | { reason: "scan_too_large"; detail: string; scan_bytes: number; limit_bytes: number; files: number }
   | { reason: "too_many_files"; detail: string; files: number; limit: number }
   | { reason: "result_too_large"; detail: string; limit_rows: number; limit_bytes: number }
@@ -38,6 +39,7 @@ const PROBLEMS = {
   method_not_allowed: { status: 405, title: "This method is not for this address" },
   not_found: { status: 404, title: "There is nothing here" },
   unknown_snapshot: { status: 404, title: "There is no such snapshot" },
+  unknown_cut: { status: 404, title: "There is no such cut" },
   scan_too_large: { status: 422, title: "The statement reads too much" },
   too_many_files: { status: 422, title: "The statement reads too many files" },
   result_too_large: { status: 422, title: "The result is too large" },
@@ -54,11 +56,23 @@ export function problem(cause: QueryProblem): Response {
   return problemDocument(PROBLEMS[cause.reason], cause);
 }
 
+/** Marks the answer of an engine that found a data file gone, for the planner; no client sees the first of them. */
+export const GONE_HEADER = "x-eventpile-file-gone";
+
 /** Thrown where a statement ends early; the engine object answers with it. */
 export class StatementFailed extends Error {
   readonly problem: QueryProblem;
-  constructor(cause: QueryProblem) {
+  /** A data file of the plan is not there any more. */
+  readonly fileGone: boolean;
+  constructor(cause: QueryProblem, fileGone = false) {
     super(cause.reason);
     this.problem = cause;
+    this.fileGone = fileGone;
+  }
+
+  answer(): Response {
+    const answer = problem(this.problem);
+    if (this.fileGone) answer.headers.set(GONE_HEADER, "1");
+    return answer;
   }
 }

@@ -35,7 +35,7 @@ export class QueryEngine extends DurableObject<Env> implements QueryEngineApi {
     try {
       return await runStatement(parts, this.env.BUCKET, statement, () => state.cancelled);
     } catch (error) {
-      if (error instanceof StatementFailed) return problem(error.problem);
+      if (error instanceof StatementFailed) return error.answer();
       console.error("statement failed", error);
       return problem({ reason: "internal", detail: "the engine failed and was replaced" });
     } finally {

@@ -1,14 +1,15 @@
 /** The body of POST /v1/sql, checked field by field. */
 import { SQL } from "../../r2-layout/limits.ts";
 import { err, ok, type Result } from "../../r2-layout/result.ts";
+import { type AsOf, parseAsOf } from "./as-of.ts";
 import type { QueryProblem } from "./problem.ts";
 import { FORMATS, type ResultFormat } from "./results/encode.ts";
 
 export interface SqlRequest {
   readonly sql: string;
   readonly format: ResultFormat;
-  /** A snapshot of the lake; the newest when absent. */
-  readonly as_of?: number;
+  /** The state of the lake that is asked; the newest when absent. */
+  readonly as_of?: AsOf;
   readonly explain: boolean;
 }
 
@@ -41,14 +42,13 @@ export function parseSqlRequest(body: unknown): Result<SqlRequest, QueryProblem>
   if (typeof sql !== "string") return wrong("sql", "a text");
   if (!FORMATS.some((known) => known === format)) return wrong("format", `one of ${FORMATS.join(", ")}`);
   if (typeof explain !== "boolean") return wrong("explain", "true or false");
-  if (as_of !== undefined && as_of !== null && !(Number.isSafeInteger(as_of) && (as_of as number) >= 0)) {
-    return wrong("as_of", "the number of a snapshot");
-  }
+  const at = as_of === undefined || as_of === null ? undefined : parseAsOf(as_of);
+  if (at === null) return wrong("as_of", "the number of a snapshot, a time (ISO 8601 or epoch), or the name of a cut");
   return ok({
     sql,
     format: format as ResultFormat,
     explain,
-    ...(typeof as_of === "number" && { as_of }),
+    ...(at && { as_of: at }),
   });
 }
 

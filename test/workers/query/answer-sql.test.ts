@@ -4,7 +4,7 @@ import type { BudgetAnswer } from "../../../durable-objects/query-budget/api.ts"
 import { answerSql, type QueryParts } from "../../../workers/query/answer-sql.ts";
 import type { EngineStatement, QueryEngineApi } from "../../../workers/query/engine/statement.ts";
 import { EngineChoice } from "../../../workers/query/engine-choice.ts";
-import { problem } from "../../../workers/query/problem.ts";
+import { problem, StatementFailed } from "../../../workers/query/problem.ts";
 import { parse } from "./sql-parser-module.ts";
 
 const ALLOWED: BudgetAnswer = { allowed: true, bound: null, retry_after_s: 0 };
@@ -129,4 +129,66 @@ it("plans every table of a statement at the same snapshot", async () => {
   await answerSql({ ...parts, catalog: { plan } }, request("select count(*) from events, quarantine"));
   expect(plan.mock.calls.map(([given]) => given.asOf)).toEqual([undefined, 8]);
   expect(asked!.snapshot).toBe(8);
+});
+
+const TABLES = { snapshot: 8, files: [], tableFiles: 0, tableBytes: 0 };
+const asked = (as_of: unknown) =>
+  request("", { body: JSON.stringify({ sql: "select count(*) from events, quarantine", as_of }) });
+
+it("reads every table of a statement at the version of a cut that the first was planned at", async () => {
+  let statement: EngineStatement | null = null;
+  const { parts } = rig([
+    engine(async (given) => {
+      statement = given;
+      return answered();
+    }),
+  ]);
+  const cut = { name: "2026-11-21.v2", through: 5 };
+  const plan = vi.fn(async (_request: PlanRequest) => ({ ...TABLES, cut }));
+  await answerSql({ ...parts, catalog: { plan } }, asked("2026-11-21"));
+  expect(plan.mock.calls.map(([given]) => given.cut)).toEqual(["2026-11-21", "2026-11-21.v2"]);
+  expect(statement).toMatchObject({ snapshot: 8, cut: "2026-11-21.v2", tables: [{ before: 5 }, { before: 5 }] });
+});
+
+it.each([
+  [41, "unknown_snapshot"],
+  ["2026-11-01T00:00:00Z", "unknown_snapshot"],
+  ["2026-11-01", "unknown_cut"],
+])("says how far the lake's history reaches where %j is beyond it", async (as_of, reason) => {
+  const run = vi.fn(async () => answered());
+  const { parts } = rig([engine(run)]);
+  const plan = async () => {
+    throw new RangeError("it is not kept; snapshots reach from 5 to 9");
+  };
+  const refused = await answerSql({ ...parts, catalog: { plan } }, asked(as_of));
+  expect(refused.status).toBe(404);
+  expect(await refused.json()).toMatchObject({ reason, detail: expect.stringContaining("reach from 5 to 9") });
+  expect(run).not.toHaveBeenCalled();
+});
+
+const gone = () =>
+  new StatementFailed({ reason: "store_unavailable", detail: "a data file is gone", retry_after_s: 1 }, true).answer();
+
+it("plans once more where a data file has gone since it planned, and no more than once", async () => {
+  const plan = vi.fn(async (_request: PlanRequest) => TABLES);
+  const once = vi.fn(async () => (once.mock.calls.length === 1 ? gone() : answered()));
+  const found = await answerSql({ ...rig([engine(once)]).parts, catalog: { plan } }, asked(undefined));
+  expect(found.status).toBe(200);
+  expect(plan).toHaveBeenCalledTimes(4);
+  // The newest state is asked for again, not the one that was out of date.
+  expect(plan.mock.calls.map(([given]) => given.asOf)).toEqual([undefined, 8, undefined, 8]);
+  const always = vi.fn(async () => gone());
+  const lost = await answerSql({ ...rig([engine(always)]).parts, catalog: { plan } }, asked(undefined));
+  expect(lost.status).toBe(503);
+  expect(always).toHaveBeenCalledTimes(2);
+});
+
+it("answers with the reach where a snapshot went out of it while it was read", async () => {
+  const plan = vi.fn(async (_request: PlanRequest) => {
+    if (plan.mock.calls.length > 2) throw new RangeError("snapshot 8 is not kept; snapshots reach from 9 to 9");
+    return TABLES;
+  });
+  const late = await answerSql({ ...rig([engine(async () => gone())]).parts, catalog: { plan } }, asked(8));
+  expect(late.status).toBe(404);
+  expect(await late.json()).toMatchObject({ reason: "unknown_snapshot" });
 });

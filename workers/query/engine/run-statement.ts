@@ -9,7 +9,7 @@ import { pageCapacity, refuseLargeResult, refuseLargeScan } from "./bounds.ts";
 import { engineProblem } from "./engine-problem.ts";
 import type { EngineSlot, Hold } from "./engine-slot.ts";
 import type { PageCache } from "./page-cache.ts";
-import type { EngineStatement, StatementStats } from "./statement.ts";
+import type { EngineStatement, EngineTable, StatementStats } from "./statement.ts";
 import { tableView } from "./views.ts";
 import { NO_FILES } from "./virtual-files.ts";
 
@@ -85,7 +85,7 @@ class StatementRun {
         files: table.files,
         timeColumn: TIME_COLUMNS[table.table],
         filter: {
-          columns: table.columns && new Set(table.columns),
+          columns: columnsRead(table),
           from: table.from,
           to: table.to,
           eventNames: table.eventNames,
@@ -116,10 +116,14 @@ class StatementRun {
   async #run(encoder: ResultEncoder): Promise<void> {
     const { instance } = this.#hold;
     instance.show(this.#reader);
-    for (const { table, files } of this.#statement.tables) {
+    for (const { table, files, before } of this.#statement.tables) {
       const view = tableView(
         table,
-        files.map(({ key }) => ({ key, columns: this.#reader.footers.get(key)?.columns ?? [] })),
+        files.map(({ key, maxTime }) => ({
+          key,
+          columns: this.#reader.footers.get(key)?.columns ?? [],
+          ...(before !== undefined && maxTime >= before && { before }),
+        })),
       );
       if (instance.views.get(table) === view) continue;
       instance.views.delete(table);
@@ -211,6 +215,7 @@ class StatementRun {
       cold: this.#hold.bootMs > 0 || counts.requests > 0,
       rows,
       snapshot: this.#statement.snapshot,
+      ...(this.#statement.cut !== undefined && { cut: this.#statement.cut }),
       files: sum(({ files }) => files.length),
       table_files: sum(({ tableFiles }) => tableFiles),
       bytes_read: counts.bytesRead,
@@ -222,6 +227,13 @@ class StatementRun {
       page_bytes: this.#parts.pages.bytes,
     };
   }
+}
+
+/** What the statement names, and the time where the table's rows end at one. */
+function columnsRead({ table, columns, before, files }: EngineTable): ReadonlySet<string> | null {
+  if (columns === null) return null;
+  const cuts = before !== undefined && files.some(({ maxTime }) => maxTime >= before);
+  return new Set(cuts ? [...columns, TIME_COLUMNS[table]] : columns);
 }
 
 /**

@@ -14,6 +14,8 @@ export interface EngineStatement {
   readonly startedAt: number;
   readonly timeoutMs: number;
   readonly snapshot: number;
+  /** The cut that is asked, with its version; absent: the snapshot as it is. */
+  readonly cut?: string;
   readonly tables: readonly EngineTable[];
 }
 
@@ -28,6 +30,8 @@ export interface EngineTable {
   readonly from?: number | undefined;
   readonly to?: number | undefined;
   readonly eventNames?: readonly string[] | undefined;
+  /** Rows whose time is at or after it are not the cut's, microseconds; absent: all are. */
+  readonly before?: number;
 }
 
 export interface StatementStats {
@@ -41,6 +45,8 @@ export interface StatementStats {
   cold: boolean;
   rows: number;
   snapshot: number;
+  /** Absent where no cut was asked. */
+  cut?: string;
   files: number;
   table_files: number;
   bytes_read: number;

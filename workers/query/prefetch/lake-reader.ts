@@ -220,14 +220,15 @@ export class LakeReader implements VirtualFiles {
   async #get({ key, at, length }: ByteRange): Promise<void> {
     this.counts.requests++;
     const bytes = await withTimeout(
-      this.#source.get(key, { range: { offset: at, length } }).then((object) => object?.arrayBuffer()),
+      this.#source.get(key, { range: { offset: at, length } }).then((object) => object?.arrayBuffer() ?? null),
     );
     if (!bytes || bytes.byteLength !== length) {
-      throw new StatementFailed({
-        reason: "store_unavailable",
-        detail: bytes ? "a data file ended early" : "a data file is gone, or could not be read in time",
-        retry_after_s: 1,
-      });
+      const detail = bytes
+        ? "a data file ended early"
+        : bytes === null
+          ? "a data file is gone"
+          : "a data file could not be read in time";
+      throw new StatementFailed({ reason: "store_unavailable", detail, retry_after_s: 1 }, bytes === null);
     }
     this.counts.bytesRead += length;
     this.#cache.add(key, at, new Uint8Array(bytes));

@@ -1,0 +1,111 @@
+/**
+ * What a day's cut counts of the lake's rows: how many, and sums of hashes of their keys, in all and by event name,
+ * country and source. Sums do not depend on order or on files, and a row that goes is taken off again, so the tally of a
+ * day's next version is the one before, plus the rows of files that came, less those of files that went.
+ *
+ * Bounded: a dimension tells `CUT.values` values apart, the first ones that come; all others are summed under `(other)`.
+ * A value once told apart stays so, at zero too, so that a row is taken off where it was added.
+ */
+import type { AnyRow } from "./arrow-rows.ts";
+import { hashOf, type RowSum, rowKey, sameSum } from "./key-tally.ts";
+import { CUT } from "./limits.ts";
+
+export const TALLIED = ["event_name", "country", "source"] as const;
+export type TalliedColumn = (typeof TALLIED)[number];
+
+/** Plain values, so that it can be kept and sent. Pairs and not an object: a name may be `__proto__`. */
+export interface DayTally extends Readonly<Record<TalliedColumn, readonly (readonly [value: string, sum: RowSum])[]>> {
+  readonly events: RowSum;
+  readonly quarantine: RowSum;
+  /** Sums over all columns but the place in the log, of the rows that were added with theirs. */
+  readonly contents: RowSum;
+}
+
+/** As the rollups name them. */
+export const NO_VALUE = "(none)";
+export const OTHER_VALUES = "(other)";
+
+const NOTHING: RowSum = { rows: 0, keys: [0, 0] };
+export const EMPTY_DAY: DayTally = {
+  events: NOTHING,
+  quarantine: NOTHING,
+  contents: NOTHING,
+  event_name: [],
+  country: [],
+  source: [],
+};
+
+export class DayTallying {
+  #events: RowSum;
+  #quarantine: RowSum;
+  #contents: RowSum;
+  readonly #by: Readonly<Record<TalliedColumn, Map<string, RowSum>>>;
+
+  /** Goes on from a tally. */
+  constructor(from: DayTally = EMPTY_DAY) {
+    this.#events = from.events;
+    this.#quarantine = from.quarantine;
+    this.#contents = from.contents;
+    this.#by = { event_name: new Map(from.event_name), country: new Map(from.country), source: new Map(from.source) };
+  }
+
+  /** @param contents whether the row counts with all its columns, too. */
+  event(row: AnyRow, sign: 1 | -1, contents: boolean): void {
+    const keys = rowKey(row);
+    this.#events = signed(this.#events, keys, sign);
+    if (contents) this.#contents = signed(this.#contents, contentHash(row), sign);
+    for (const column of TALLIED) {
+      const sums = this.#by[column];
+      const value = row[column];
+      const name = typeof value === "string" ? value : NO_VALUE;
+      const known = sums.has(name) || sums.size < CUT.values ? name : OTHER_VALUES;
+      sums.set(known, signed(sums.get(known) ?? NOTHING, keys, sign));
+    }
+  }
+
+  quarantined(row: AnyRow, sign: 1 | -1, contents: boolean): void {
+    this.#quarantine = signed(this.#quarantine, rowKey(row), sign);
+    if (contents) this.#contents = signed(this.#contents, contentHash(row), sign);
+  }
+
+  tally(): DayTally {
+    return {
+      events: this.#events,
+      quarantine: this.#quarantine,
+      contents: this.#contents,
+      event_name: [...this.#by.event_name],
+      country: [...this.#by.country],
+      source: [...this.#by.source],
+    };
+  }
+}
+
+/** Values whose sums differ, the largest difference in rows first. */
+export function differingValues(before: DayTally, after: DayTally, column: TalliedColumn) {
+  const [old, now] = [new Map(before[column]), new Map(after[column])];
+  return [...new Set([...old.keys(), ...now.keys()])]
+    .map((value) => ({ value, before: old.get(value) ?? NOTHING, after: now.get(value) ?? NOTHING }))
+    .filter((sums) => !sameSum(sums.before, sums.after))
+    .sort(
+      (a, b) =>
+        Math.abs(b.after.rows - b.before.rows) - Math.abs(a.after.rows - a.before.rows) || (a.value < b.value ? -1 : 1),
+    );
+}
+
+const signed = (sum: RowSum, keys: readonly [number, number], sign: 1 | -1): RowSum => ({
+  rows: sum.rows + sign,
+  keys: [(sum.keys[0] + sign * keys[0]) >>> 0, (sum.keys[1] + sign * keys[1]) >>> 0],
+});
+
+/** The place in the log is another after a redrive. */
+const NO_CONTENT = new Set(["log_shard", "log_seq"]);
+
+function contentHash(row: AnyRow): [number, number] {
+  const texts: string[] = [];
+  for (const name of Object.keys(row).sort()) {
+    const value = row[name];
+    if (value === null || value === undefined || NO_CONTENT.has(name)) continue;
+    texts.push(name, typeof value === "object" ? JSON.stringify(value) : String(value));
+  }
+  return hashOf(texts);
+}
