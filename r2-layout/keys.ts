@@ -42,6 +42,36 @@ export function parseDataFileKey(
 }
 
 /**
+ * What Iceberg's readers are led to, beside the data that it is about: `lake/events/metadata/00042-<ulid>.metadata.json`,
+ * the manifest list of a snapshot `snap-<id>-<ulid>.avro`, a manifest `<ulid>-m.avro`.
+ */
+export function icebergKey(
+  part: { table: TableName; ulid: string } & (
+    | { kind: "metadata"; version: number }
+    | { kind: "manifest-list"; snapshotId: number }
+    | { kind: "manifest" }
+  ),
+): string {
+  const folder = `lake/${part.table}/metadata`;
+  switch (part.kind) {
+    case "metadata":
+      return `${folder}/${String(part.version).padStart(5, "0")}-${part.ulid}.metadata.json`;
+    case "manifest-list":
+      return `${folder}/snap-${part.snapshotId}-${part.ulid}.avro`;
+    case "manifest":
+      return `${folder}/${part.ulid}-m.avro`;
+  }
+}
+
+const ICEBERG_FILE =
+  /^lake\/(events|quarantine)\/metadata\/(?:\d{5,}-|snap-\d+-)?([0-9A-HJKMNP-TV-Z]{26})(?:\.metadata\.json|\.avro|-m\.avro)$/;
+
+export function parseIcebergKey(key: string): { table: TableName; ulid: string } | null {
+  const match = ICEBERG_FILE.exec(key);
+  return match ? { table: match[1] as TableName, ulid: match[2]! } : null;
+}
+
+/**
  * `poison/2026-11-22/<inverse>/<queue>/<ulid>.bin`: a queue message that could not be handled, kept as it came, with its
  * cause as metadata. `inverse` falls as time passes, so that a listing of a day begins with the newest.
  */

@@ -491,3 +491,20 @@ export const ICEBERG = {
   /** Snapshots in the metadata at most, tagged ones apart; the oldest go first. */
   snapshots: 320,
 } as const;
+  /** Metadata is published at most so often; a cut does not wait. */
+  publishIntervalMs: wait(MINUTE_MS),
+  /** One invocation publishes this long, then leaves the rest to another. */
+  publishMs: 60 * SECOND_MS,
+  /** Data files of one manifest. */
+  manifestFiles: 200,
+  /** A manifest with fewer is small; so many small ones of a spec are joined. */
+  smallManifestFiles: 50,
+  smallManifests: 16,
+  /** Facts of data files in one answer of the catalog: some thousand bytes each. */
+  filesPerPage: 100,
+  /** Commits of the lake that one snapshot folds: bounds the files that go in it. */
+  commitsPerSnapshot: 2_000,
+  /** Earlier metadata files that are kept and named. */
+  metadataVersions: 20,
+  /** Read credentials are good so long. */
+  credentialSeconds: 3_600,

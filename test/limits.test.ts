@@ -33,6 +33,7 @@ const rules = both(
 const icebergSnapshots = both(
   "r2-layout/iceberg/table-metadata.test.ts: promise 9: keeps every snapshot for ICEBERG.everySnapshotMs, then one an hour",
 );
+const publishing = (name: string): Entry => both(`queues/maintenance/publish-iceberg.workerd.test.ts: ${name}`);
 const QUEUE = "scripts/local/queue.test.ts";
 const SENDER = "workers/edge/event-sender.test.ts";
 const PAGES = "workers/edge/reading.workerd.test.ts";
@@ -181,6 +182,19 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     keepSwappedMs: noLimit("how long what was swapped out is kept for readers that began before"),
   },
   ICEBERG: {
+    credentialSeconds: noLimit("how long a reader's credentials are good; it asks for others"),
+    publishIntervalMs: publishing("publishes at most once in ICEBERG.publishIntervalMs"),
+    publishMs: noLimit("how long one invocation goes on; the next goes on where it stood"),
+    manifestFiles: publishing("promise 9: a step of more than one invocation goes on where it stood"),
+    filesPerPage: publishing("promise 9: a step of more than one invocation goes on where it stood"),
+    smallManifestFiles: publishing("manifests are used again; ICEBERG.smallManifests"),
+    smallManifests: publishing("manifests are used again; ICEBERG.smallManifests"),
+    commitsPerSnapshot: both(
+      "durable-objects/lake-catalog/iceberg-steps.workerd.test.ts: promise 9: folds ICEBERG.commitsPerSnapshot commits and leaves one more to the next step",
+    ),
+    metadataVersions: both(
+      "durable-objects/lake-catalog/iceberg-steps.workerd.test.ts: promise 9: names ICEBERG.metadataVersions earlier versions of the metadata and forgets the one before",
+    ),
     everySnapshotMs: icebergSnapshots,
     snapshotReachMs: icebergSnapshots,
     snapshots: icebergSnapshots,

@@ -14,9 +14,11 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { decodeTime } from "ulidx";
+import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { KeyTally } from "../../r2-layout/key-tally.ts";
 import { parseDataFileKey } from "../../r2-layout/keys.ts";
 import { CUT, LAKE } from "../../r2-layout/limits.ts";
+import { BASE_SCHEMA } from "../../r2-layout/promoted-columns.ts";
 import type { RuleFilter } from "../../r2-layout/rule.ts";
 import type { Failures, Hole, HolesApi, HolesRequest, Lease, RecordedHole } from "../sink-cursor/api.ts";
 import { CursorTable } from "../sink-cursor/cursor-table.ts";
@@ -51,18 +53,24 @@ import type {
   ShardMark,
 } from "./cuts-api.ts";
 import { DataFileTable } from "./data-files.ts";
+import type { LakeIcebergApi, Publication, PublishedTable, PublishStep, StagedManifests } from "./iceberg-api.ts";
+import { IcebergPublications } from "./iceberg-publications.ts";
 import { RuleVersions } from "./rule-versions.ts";
 import { notKept, type Snapshot, SnapshotTable } from "./snapshots.ts";
 import { StagedChanges } from "./staged-changes.ts";
 import { StagingTable, scopeOf } from "./staging.ts";
 
-export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeHistoryApi, LakeStagingApi, HolesApi {
+export class LakeCatalog
+  extends DurableObject
+  implements LakeCatalogApi, LakeHistoryApi, LakeStagingApi, HolesApi, LakeIcebergApi
+{
   readonly #cursors: CursorTable;
   readonly #files: DataFileTable;
   readonly #snapshots: SnapshotTable;
   readonly #rules: RuleVersions;
   readonly #staging: StagingTable;
   readonly #changes: StagedChanges;
+  readonly #iceberg: IcebergPublications;
   readonly #cuts: Cuts;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -80,6 +88,7 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeHi
       rebuilding: () => this.#staging.rebuilding().length > 0,
     });
     this.#changes = new StagedChanges(this.#files, this.#snapshots, this.#rules, this.#staging);
+    this.#iceberg = new IcebergPublications(ctx.storage.sql, () => BASE_SCHEMA);
   }
 
   async lease(shard: number, owner: string, ttlMs: number): Promise<Lease | null> {
@@ -350,6 +359,32 @@ export class LakeCatalog extends DurableObject implements LakeCatalogApi, LakeHi
 
   async discard(job: string): Promise<void> {
     this.ctx.storage.transactionSync(() => this.#changes.discard(job, Date.now()));
+  }
+
+  async icebergStep(table: TableName, force = false): Promise<PublishStep | null> {
+    return this.ctx.storage.transactionSync(() => this.#iceberg.step(table, force, Date.now()));
+  }
+
+  async icebergFiles(table: TableName, token: number, afterId: number): Promise<DataFile[] | null> {
+    return this.#iceberg.files(table, token, afterId);
+  }
+
+  /** @throws RangeError where a key is not ours, or so old that the sweep may take the object. */
+  async icebergStage(table: TableName, token: number, staged: StagedManifests): Promise<boolean> {
+    return this.ctx.storage.transactionSync(() => this.#iceberg.stage(table, token, staged, Date.now()));
+  }
+
+  /** @throws RangeError as `icebergStage`. */
+  async icebergPublish(table: TableName, token: number, publication: Publication): Promise<boolean> {
+    return this.ctx.storage.transactionSync(() => this.#iceberg.publish(table, token, publication, Date.now()));
+  }
+
+  async icebergTables(): Promise<PublishedTable[]> {
+    return this.#iceberg.published();
+  }
+
+  async icebergUnnamed(keys: readonly string[]): Promise<string[]> {
+    return this.#iceberg.unnamed(keys);
   }
 }
 

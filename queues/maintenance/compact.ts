@@ -11,16 +11,18 @@
 import type { CompactionWork, DataFile, LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
 import { type BuiltDataFile, buildDataFile, ORDER_COLUMNS } from "../../r2-layout/data-file.ts";
+import type { Columns } from "../../r2-layout/event-columns.ts";
 import { LAKE } from "../../r2-layout/limits.ts";
 import { decodedBytes, readFooter } from "../../r2-layout/parquet-footer.ts";
 import { type DecodedRows, decodeParquet } from "../../r2-layout/parquet-reader.ts";
 import { ParquetWriter } from "../../r2-layout/parquet-writer.ts";
+import { tableColumns } from "../../r2-layout/promoted-columns.ts";
 import { inBuildTurn } from "../lake/build-turn.ts";
 import { type DataFileStore, storedFile } from "../lake/sink.ts";
 
 export interface CompactDeps {
   readonly bucket: DataFileStore & { get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null> };
-  readonly catalog: Pick<LakeCatalogApi, "compactionWork" | "replace">;
+  readonly catalog: Pick<LakeCatalogApi, "compactionWork" | "replace" | "schema">;
   readonly parquet: WebAssembly.Module;
   /** Milliseconds. */
   readonly now?: () => number;
@@ -55,7 +57,9 @@ export async function compactDay(deps: CompactDeps, work: CompactionWork): Promi
   const { table, day, rules = 0 } = work;
   const inputs = await readInputs(deps, work.files);
   if (inputs.length < 2) return { kind: "too_large" };
-  const built = await inBuildTurn(() => merged(deps.parquet, table, inputs));
+  // After the work was planned: it has every column that an input has. A row that is older than one has null in it.
+  const columns = tableColumns(table, (await deps.catalog.schema()).promoted);
+  const built = await inBuildTurn(() => merged(deps.parquet, table, inputs, columns));
   const add = await storedFile(deps.bucket, { table, kind: "compact", day }, built, (deps.now ?? Date.now)());
   const remove = inputs.map(({ file }) => file.id);
   const answer = await deps.catalog.replace({ remove, add: [add], operation: "compact", rules });
@@ -99,11 +103,12 @@ function merged(
   parquet: WebAssembly.Module,
   table: CompactionWork["table"],
   inputs: readonly Input[],
+  columns: Columns,
 ): Promise<BuiltDataFile> {
   const refs: RowRef[] = [];
   for (const { bytes } of inputs) {
-    const input = decodeParquet(parquet, table, bytes);
+    const input = decodeParquet(parquet, table, bytes, undefined, undefined, columns);
     for (let index = 0; index < input.length; index++) refs.push({ ...input.row(index, ORDER_COLUMNS), input, index });
   }
-  return buildDataFile(new ParquetWriter(parquet), table, refs, ({ input, index }) => input.row(index));
+  return buildDataFile(new ParquetWriter(parquet), table, refs, ({ input, index }) => input.row(index), columns);
 }

@@ -1,17 +1,23 @@
 /** Consumer of the `maintenance` queue: every job can be cut off anywhere and run again. */
 import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
 import { LAKE_CATALOG_NAME, type LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
+import type { LakeIcebergApi } from "../../durable-objects/lake-catalog/iceberg-api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
-import { parseDataFileKey, parseSegmentKey, shardName } from "../../r2-layout/keys.ts";
-import { LAKE } from "../../r2-layout/limits.ts";
+import { parseDataFileKey, parseIcebergKey, parseSegmentKey, shardName } from "../../r2-layout/keys.ts";
+import { ICEBERG, LAKE } from "../../r2-layout/limits.ts";
 import { type CompactDeps, compactDays } from "./compact.ts";
 import { type MaintenanceMessage, parseMaintenanceMessage } from "./messages.ts";
+import { publishIceberg } from "./publish-iceberg.ts";
 import { type SweptStore, sweep } from "./sweep.ts";
 
 export interface MaintenanceDeps {
   readonly bucket: SweptStore & CompactDeps["bucket"];
   readonly logs: ObjectNamespace<Pick<EventLogApi, "unnamed">>;
-  readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "unnamed" | "forget" | "compactionWork" | "replace">>;
+  readonly catalog: ObjectNamespace<
+    Pick<LakeCatalogApi, "unnamed" | "forget" | "compactionWork" | "replace" | "schema"> & LakeIcebergApi
+  >;
+  /** How Iceberg's metadata names the bucket: `s3://<name>`. */
+  readonly bucketUri: string;
   readonly parquet: WebAssembly.Module;
   /** Back onto the maintenance queue: what one invocation did not finish. */
   readonly queue: { send(message: MaintenanceMessage): Promise<unknown> };
@@ -60,12 +66,21 @@ export async function runJob(job: MaintenanceMessage, deps: MaintenanceDeps): Pr
       const { cursor, ...swept } = await sweep(
         deps.bucket,
         "lake/",
-        (keys) => catalog.unnamed(keys.filter((key) => parseDataFileKey(key) !== null)),
+        async (keys) => [
+          ...(await catalog.unnamed(keys.filter((key) => parseDataFileKey(key) !== null))),
+          ...(await catalog.icebergUnnamed(keys.filter((key) => parseIcebergKey(key) !== null))),
+        ],
         now(),
         job.cursor,
       );
       console.log(JSON.stringify({ at: "maintenance", kind: job.kind, forgotten, ...swept }));
       return cursor === null ? null : { kind: job.kind, cursor };
+    }
+    case "publish-iceberg": {
+      const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
+      const published = await publishIceberg({ ...deps, catalog }, now() + ICEBERG.publishMs, job.now === true);
+      if (published.steps > 0) console.log(JSON.stringify({ at: "maintenance", kind: job.kind, ...published }));
+      return published.isCutOff ? { kind: job.kind } : null;
     }
     case "compact": {
       const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);

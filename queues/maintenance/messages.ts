@@ -7,11 +7,15 @@ export type MaintenanceMessage =
   | { readonly kind: "sweep-log"; readonly day: string; readonly cursor?: string }
   /** Forgets snapshots out of reach, then deletes lake objects that no row names. */
   | { readonly kind: "sweep-lake"; readonly cursor?: string }
+  /** Publishes the lake as Iceberg tables, if it is time; with `now` at once: after a cut. */
+  | { readonly kind: "publish-iceberg"; readonly now?: boolean }
   /** Merges small files, day by day, the most crowded first; days with more than `aboveFiles`, else as limits.ts says. */
   | { readonly kind: "compact"; readonly aboveFiles?: number };
 
 /** A cron of this name, which no schedule has, does all maintenance at once: local runs and tests call it. */
 export const MAINTENANCE_NOW_CRON = "maintenance-now";
+/** Another, which publishes the Iceberg tables at once and does nothing else. */
+export const PUBLISH_NOW_CRON = "publish-now";
 
 const COMPACT_EVERY_MINUTES = 5;
 const SWEEP_LAKE_AT_MINUTE = 17;
@@ -25,9 +29,11 @@ const SWEEP_LOG_DAYS = 5;
 
 /** What is due in the minute of `nowMs`: the cron calls this once a minute and sends what it answers. */
 export function maintenanceMessages(nowMs: number, cron?: string): MaintenanceMessage[] {
+  if (cron === PUBLISH_NOW_CRON) return [{ kind: "publish-iceberg", now: true }];
   const all = cron === MAINTENANCE_NOW_CRON;
   const minute = Math.floor(nowMs / MINUTE_MS) % 60;
   const due: MaintenanceMessage[] = [];
+  due.push({ kind: "publish-iceberg", ...(all && { now: true }) });
   if (all) due.push({ kind: "compact", aboveFiles: 1 });
   else if (minute % COMPACT_EVERY_MINUTES === 0) due.push({ kind: "compact" });
   if (all || minute === SWEEP_LAKE_AT_MINUTE) due.push({ kind: "sweep-lake" });
@@ -49,13 +55,15 @@ function olderDay(nowMs: number): number {
 
 export function parseMaintenanceMessage(body: unknown): MaintenanceMessage | null {
   if (typeof body !== "object" || body === null) return null;
-  const { kind, day, cursor, aboveFiles } = body as Readonly<Record<string, unknown>>;
+  const { kind, day, cursor, aboveFiles, now } = body as Readonly<Record<string, unknown>>;
   const continued = typeof cursor === "string" ? { cursor } : {};
   switch (kind) {
     case "sweep-log":
       return typeof day === "string" && /^\d{4}-\d\d-\d\d$/.test(day) ? { kind, day, ...continued } : null;
     case "sweep-lake":
       return { kind, ...continued };
+    case "publish-iceberg":
+      return { kind, ...(now === true && { now }) };
     case "compact":
       return typeof aboveFiles === "number" && aboveFiles >= 1 ? { kind, aboveFiles } : { kind };
     default:

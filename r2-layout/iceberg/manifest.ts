@@ -71,7 +71,7 @@ export interface PartitionBounds {
 export interface CatalogFile extends DataFileFacts {
   readonly key: string;
   readonly kind: string;
-  readonly partition?: string | null;
+  readonly partition?: string;
 }
 
 /** @param columns those of the file's table; a bound of a column that is not among them is left out. */

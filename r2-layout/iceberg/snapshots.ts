@@ -28,8 +28,6 @@ export interface IcebergSnapshot {
   readonly added: FileSums;
   readonly removed: FileSums;
   readonly total: FileSums;
-  /** Partitions that it changed. */
-  readonly partitions: number;
 }
 
 /**

@@ -106,7 +106,6 @@ function snapshotJson(snapshot: IcebergSnapshot, bucketUri: string): Record<stri
       ...counted("deleted-records", removed.rows),
       ...counted("added-files-size", added.bytes),
       ...counted("removed-files-size", removed.bytes),
-      "changed-partition-count": String(snapshot.partitions),
       "total-data-files": String(total.files),
       "total-records": String(total.rows),
       "total-files-size": String(total.bytes),

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { dataFileKey, parseDataFileKey, parseSegmentKey, segmentKey } from "../../r2-layout/keys.ts";
+import {
+  dataFileKey,
+  icebergKey,
+  parseDataFileKey,
+  parseIcebergKey,
+  parseSegmentKey,
+  segmentKey,
+} from "../../r2-layout/keys.ts";
 
 const ulid = fc.string({ unit: fc.constantFrom(..."0123456789ABCDEFGHJKMNPQRSTVWXYZ"), minLength: 26, maxLength: 26 });
 const day = fc
@@ -31,6 +38,22 @@ it("reads back every data file key it makes", () => {
   );
 });
 
+it("reads back every key of Iceberg's metadata that it makes, and takes none for a data file", () => {
+  const table = fc.constantFrom("events" as const, "quarantine" as const);
+  fc.assert(
+    fc.property(table, ulid, fc.nat(), fc.maxSafeInteger(), (name, id, version, snapshot) => {
+      for (const key of [
+        icebergKey({ table: name, kind: "metadata", version, ulid: id }),
+        icebergKey({ table: name, kind: "manifest-list", snapshotId: Math.abs(snapshot), ulid: id }),
+        icebergKey({ table: name, kind: "manifest", ulid: id }),
+      ]) {
+        expect(parseIcebergKey(key)).toEqual({ table: name, ulid: id });
+        expect(parseDataFileKey(key)).toBeNull();
+      }
+    }),
+  );
+});
+
 it.each([
   "",
   "log/x",
@@ -39,4 +62,5 @@ it.each([
 ])("takes %j for no key of ours", (key) => {
   expect(parseSegmentKey(key)).toBeNull();
   expect(parseDataFileKey(key)).toBeNull();
+  expect(parseIcebergKey(key)).toBeNull();
 });

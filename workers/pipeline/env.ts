@@ -6,6 +6,7 @@ import type {
   EventLogRulesApi,
 } from "../../durable-objects/event-log/api.ts";
 import type { LakeCatalogApi, LakeStagingApi } from "../../durable-objects/lake-catalog/api.ts";
+import type { LakeIcebergApi } from "../../durable-objects/lake-catalog/iceberg-api.ts";
 import type { MinuteRebuildApi, MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
@@ -26,9 +27,11 @@ export interface PipelineEnv {
   /** Any long random text: names of UserTimelines are keyed with it. */
   readonly IDENTITY_KEY: string;
   readonly BUCKET: R2Bucket;
+  /** The bucket's name, by which Iceberg's metadata names its files; `eventpile` when absent. */
+  readonly BUCKET_NAME?: string;
   readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogRulesApi & EventLogPlacesApi & EventLogAuditApi>;
   readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi & HolesApi & GenerationsApi & BuildsApi>;
-  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & LakeStagingApi & HolesApi>;
+  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & LakeStagingApi & LakeIcebergApi & HolesApi>;
   readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineWindowApi & TimelineCompareApi>;
   readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi & MinuteRebuildApi>;
   readonly REPLAY_DESK: ObjectNamespace<ReplayDeskApi>;
@@ -45,3 +48,7 @@ export function identityKey({ IDENTITY_KEY }: Pick<PipelineEnv, "IDENTITY_KEY">)
   if (!IDENTITY_KEY) throw new RangeError("IDENTITY_KEY is not set");
   return IDENTITY_KEY;
 }
+
+/** `s3://<bucket>` */
+export const bucketUri = ({ BUCKET_NAME }: Pick<PipelineEnv, "BUCKET_NAME">): string =>
+  `s3://${BUCKET_NAME ?? "eventpile"}`;

@@ -150,6 +150,7 @@ function maintenanceAt(ms: number, namedInLog: readonly string[] = []): Maintena
     bucket,
     catalog: catalogs,
     parquet,
+    bucketUri: "s3://eventpile",
     logs: { getByName: () => ({ unnamed: async (keys) => keys.filter((key) => !namedInLog.includes(key)) }) },
     queue: { send: async () => {} },
     now: () => ms,

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import {
   MAINTENANCE_NOW_CRON,
   maintenanceMessages,
+  PUBLISH_NOW_CRON,
   parseMaintenanceMessage,
 } from "../../../queues/maintenance/messages.ts";
 import { DAY_MS, HOUR_MS, LOG, MINUTE_MS } from "../../../r2-layout/limits.ts";
@@ -11,9 +12,11 @@ const midnight = Date.UTC(2026, 10, 22);
 it("sends each kind of work in every hour, and all of it when asked to", () => {
   const hour = Array.from({ length: 60 }, (_, minute) => maintenanceMessages(midnight + minute * MINUTE_MS)).flat();
   const kinds = (messages: typeof hour) => new Set(messages.map(({ kind }) => kind));
-  expect(kinds(hour)).toEqual(new Set(["compact", "sweep-lake", "sweep-log"]));
+  expect(kinds(hour)).toEqual(new Set(["compact", "publish-iceberg", "sweep-lake", "sweep-log"]));
   expect(hour.filter(({ kind }) => kind === "compact")).toHaveLength(12);
-  expect(maintenanceMessages(midnight + MINUTE_MS)).toEqual([]);
+  expect(hour.filter(({ kind }) => kind === "publish-iceberg")).toHaveLength(60);
+  expect(maintenanceMessages(midnight + MINUTE_MS)).toEqual([{ kind: "publish-iceberg" }]);
+  expect(maintenanceMessages(midnight, PUBLISH_NOW_CRON)).toEqual([{ kind: "publish-iceberg", now: true }]);
   expect(kinds(maintenanceMessages(midnight + MINUTE_MS, MAINTENANCE_NOW_CRON))).toEqual(kinds(hour));
 });
 

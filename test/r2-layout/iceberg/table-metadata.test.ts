@@ -18,7 +18,6 @@ const snapshot = (n: number, timestampMs: number): IcebergSnapshot => ({
   added: { files: 1, rows: 10, bytes: 100 },
   removed: NO_FILES,
   total: { files: n, rows: 10 * n, bytes: 100 * n },
-  partitions: 1,
 });
 
 it("promise 6: has the columns' own field ids and never another, with those of lists and maps", () => {

@@ -1,0 +1,131 @@
+/**
+ * The work on cuts: asks the catalog what is to be done next and does it, step by step, until nothing is due or the time is
+ * up. Every step can be cut off anywhere and done again, by two at once too; what each of them relies on stands in
+ * durable-objects/lake-catalog/cuts.ts. Only reading and merging files takes time; both keep what they have done.
+ */
+import type { EventLogPlacesApi } from "../../durable-objects/event-log/api.ts";
+import type {
+  CutSettings,
+  CutWork,
+  LakeCutsApi,
+  OpenCut,
+  ShardMark,
+} from "../../durable-objects/lake-catalog/cuts-api.ts";
+import type { MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
+import { DayTallying, TALLIED } from "../../r2-layout/day-tally.ts";
+import { shardName } from "../../r2-layout/keys.ts";
+import { KEY_COLUMNS } from "../../r2-layout/key-tally.ts";
+import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { eachShard } from "../replay/each-shard.ts";
+import { type CompactDeps, compactDay } from "./compact.ts";
+import { compareWithRollups } from "./compare-cut.ts";
+import { dayRows } from "./day-rows.ts";
+
+/** What the history of the lake needs besides the lake. */
+export interface HistoryDeps {
+  readonly logs: ObjectNamespace<Pick<EventLogPlacesApi, "standing">>;
+  readonly rollups: ObjectNamespace<Pick<MinuteRollupApi, "query" | "status">>;
+  readonly shards: number;
+  /** Splits that this Worker knows of. */
+  readonly epoch: number;
+}
+
+export interface CutDeps extends CompactDeps {
+  readonly catalog: CompactDeps["catalog"] & LakeCutsApi;
+  readonly history: HistoryDeps;
+  readonly settings: CutSettings;
+}
+
+/** @returns cuts that were frozen, and whether there is more that could be done now. */
+export async function workOnCuts(deps: CutDeps, untilMs: number): Promise<{ frozen: string[]; more: boolean }> {
+  const now = deps.now ?? Date.now;
+  const frozen: string[] = [];
+  while (now() < untilMs) {
+    const work = await deps.catalog.cutWork(deps.settings, now());
+    if (!work) return { frozen, more: false };
+    await oneStep(deps, work, now);
+    if (work.kind === "freeze") frozen.push(`${work.cut.name}.v${work.cut.version}`);
+  }
+  return { frozen, more: true };
+}
+
+async function oneStep(deps: CutDeps, work: CutWork, now: () => number): Promise<void> {
+  const { catalog, history, settings } = deps;
+  const { name, version } = work.cut;
+  switch (work.kind) {
+    case "mark":
+      return catalog.markCut(name, version, await marksOf(history, work.cut), now());
+    case "freeze": {
+      const marks = await marksOf(history, work.cut, work.cut.markedAt);
+      const answer = await catalog.freezeCut(name, version, marks, settings, now());
+      return told(work.cut, answer);
+    }
+    case "compact":
+      return catalog.cutCompacted(name, version, work.table, await compacted(deps, work), now());
+    case "tally":
+      return tallied(deps, work, now);
+    case "compare": {
+      const comparison = await compareWithRollups(history, work, now());
+      if (!comparison) return catalog.compareLater(name, version, now());
+      if (!comparison.agrees) told(work.cut, { kind: "differs from the rollups", events: comparison.events });
+      return catalog.compared(name, version, comparison, now());
+    }
+  }
+}
+
+function told({ name, version }: OpenCut, what: object): void {
+  console.log(JSON.stringify({ at: "maintenance", cut: `${name}.v${version}`, ...what }));
+}
+
+/**
+ * @param owedUntilMs gaps count up to then; absent: up to now.
+ * @throws Error where there was a split that this Worker does not know of: a newer one is to go on.
+ */
+function marksOf({ logs, shards, epoch }: HistoryDeps, cut: OpenCut, owedUntilMs?: number): Promise<ShardMark[]> {
+  const [from, to] = [cut.from / MICROS_PER_MS, cut.through / MICROS_PER_MS];
+  return eachShard(shards, async (shard) => {
+    const log = logs.getByName(shardName(shard));
+    const { head, gaps, range, epoch: known } = await log.standing(from, to, owedUntilMs);
+    if (known > epoch) {
+      throw new Error(`shards were split: the log of shard ${shard} knows of ${known}, this Worker of ${epoch}`);
+    }
+    return { shard, head, gaps, range };
+  });
+}
+
+type Step<Kind extends CutWork["kind"]> = Extract<CutWork, { kind: Kind }>;
+
+async function compacted(
+  deps: CutDeps,
+  { cut, table, rules, files }: Step<"compact">,
+): Promise<"made" | "failed" | "nothing"> {
+  try {
+    const { kind } = await compactDay(deps, { table, day: cut.day, rules, files });
+    return kind === "compacted" ? "made" : kind === "conflict" ? "failed" : "nothing";
+  } catch (error) {
+    console.error(JSON.stringify({ at: "maintenance", cut: cut.name, phase: "compact", error: String(error) }));
+    return "failed";
+  }
+}
+
+const TALLIED_COLUMNS = [...KEY_COLUMNS, ...TALLIED];
+
+async function tallied(deps: CutDeps, { cut, step }: Step<"tally">, now: () => number): Promise<void> {
+  const { name, version, from, through } = cut;
+  const { file, sign, contents, number } = step;
+  const tallying = new DayTallying(step.tally);
+  try {
+    const columns = contents || file.table === "quarantine" ? {} : { columns: TALLIED_COLUMNS };
+    for await (const rows of dayRows(deps, { file, from, through, ...columns })) {
+      for (const row of rows) {
+        if (file.table === "events") tallying.event(row, sign, contents);
+        else tallying.quarantined(row, sign, contents);
+      }
+    }
+  } catch (error) {
+    console.error(JSON.stringify({ at: "maintenance", cut: name, phase: "tally", error: String(error) }));
+    return deps.catalog.tallyFailed(name, version, String(error), now());
+  }
+  await deps.catalog.tallied(name, version, number, tallying.tally(), now());
+}
