@@ -3,10 +3,13 @@ import type { DataFileFacts } from "../../r2-layout/data-file.ts";
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { KeyTally } from "../../r2-layout/key-tally.ts";
 import type { DataFileKind } from "../../r2-layout/keys.ts";
+import type { LakeSchema, PromotedColumn } from "../../r2-layout/promoted-columns.ts";
+import type { ColumnConflicts } from "../../r2-layout/promoted-values.ts";
 import type { RuleFilter } from "../../r2-layout/rule.ts";
 import type { ColumnBounds } from "../../r2-layout/statistics.ts";
 import type { AppliedCounts, CursorStatus, HolesApi, Lease } from "../sink-cursor/api.ts";
 import type { LakeCutsApi } from "./cuts-api.ts";
+import type { LakeSchemaApi } from "./schema-api.ts";
 
 export type { ColumnBounds };
 
@@ -28,6 +31,11 @@ export interface DataFile extends NewDataFile {
   readonly rules: number;
 }
 
+export interface LakeLease extends Lease {
+  /** The newest; absent: the base's. */
+  readonly schema?: LakeSchema;
+}
+
 export interface AppendCommit {
   readonly shard: number;
   readonly token: number;
@@ -38,6 +46,10 @@ export interface AppendCommit {
   readonly add: readonly NewDataFile[];
   /** The rule version that the rows passed through; absent: 0. */
   readonly rules?: number;
+  /** The version of the schema by which they got their promoted columns; absent: of a writer that knows of none. */
+  readonly schema?: number;
+  /** Values that did not convert, by column. */
+  readonly conflicts?: ColumnConflicts;
 }
 
 export interface ReplaceCommit {
@@ -56,7 +68,9 @@ export type CatalogAnswer =
   /** A file to be replaced is gone, or others came in its place: plan again. */
   | { readonly kind: "conflict"; readonly missing: number[] }
   /** The rows have not passed through the newest rule, which is this one: read them again. */
-  | { readonly kind: "rules"; readonly version: number };
+  | { readonly kind: "rules"; readonly version: number }
+  /** The rows have not been through the newest schema, which is this one: derive their columns again. */
+  | { readonly kind: "schema"; readonly schema: LakeSchema };
 
 /** A part of one shard's log: exclusive, inclusive. */
 export interface LogReach {
@@ -106,6 +120,8 @@ export interface FileTotals {
 
 export interface Plan {
   readonly snapshot: number;
+  /** Promoted columns that the table had at the snapshot; absent: none. */
+  readonly promoted?: readonly PromotedColumn[];
   /** Of a plan by a cut: which version, and the time (microseconds) before which its rows are; null: all rows. */
   readonly cut?: { readonly name: string; readonly through: number | null };
   readonly files: PlannedFile[];
@@ -134,6 +150,8 @@ export interface CatalogStatus {
   readonly expired?: number;
   /** Rebuilds that are under way: compaction rests meanwhile. */
   readonly rebuilding?: readonly string[];
+  /** The schema's version, and cumulative values that did not convert, by promoted column. */
+  readonly schema?: { readonly version: number; readonly conflicts: ColumnConflicts };
 }
 
 /** The small files of one day of a table (`day` null: files of several days), at most `LAKE.compactInputs`. */
@@ -166,8 +184,8 @@ export interface LakeHistoryApi extends LakeCutsApi {
   snapshots(limit: number, before?: number): Promise<SnapshotEntry[]>;
 }
 
-export interface LakeCatalogApi extends HolesApi {
-  lease(shard: number, owner: string, ttlMs: number): Promise<Lease | null>;
+export interface LakeCatalogApi extends HolesApi, LakeSchemaApi {
+  lease(shard: number, owner: string, ttlMs: number): Promise<LakeLease | null>;
   release(shard: number, token: number): Promise<void>;
   append(commit: AppendCommit): Promise<CatalogAnswer>;
   replace(commit: ReplaceCommit): Promise<CatalogAnswer>;

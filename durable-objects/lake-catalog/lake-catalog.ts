@@ -10,6 +10,7 @@
  *     compaction plans {1, 2, 3} -> 9         meanwhile another replaced 2: conflict, plan again; 9 is an orphan
  *     A reads up to 20, a rule is raised      rules: A's rows have not passed it; they are read again
  *     compaction plans, a rule is raised      rules: the correction finds the files as it left them
+ *     A leases, a column is added             schema: A's rows lack it; they are derived again (schema-table.ts)
  *     a job swaps what it staged              staging.ts
  */
 import { DurableObject } from "cloudflare:workers";
@@ -18,9 +19,9 @@ import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { KeyTally } from "../../r2-layout/key-tally.ts";
 import { parseDataFileKey } from "../../r2-layout/keys.ts";
 import { CUT, LAKE } from "../../r2-layout/limits.ts";
-import { BASE_SCHEMA } from "../../r2-layout/promoted-columns.ts";
+import type { NewPromotedColumn } from "../../r2-layout/promoted-columns.ts";
 import type { RuleFilter } from "../../r2-layout/rule.ts";
-import type { Failures, Hole, HolesApi, HolesRequest, Lease, RecordedHole } from "../sink-cursor/api.ts";
+import type { Failures, Hole, HolesApi, HolesRequest, RecordedHole } from "../sink-cursor/api.ts";
 import { CursorTable } from "../sink-cursor/cursor-table.ts";
 import type {
   AppendCommit,
@@ -30,6 +31,7 @@ import type {
   DataFile,
   LakeCatalogApi,
   LakeHistoryApi,
+  LakeLease,
   LakeStagingApi,
   LogReach,
   NewDataFile,
@@ -56,6 +58,8 @@ import { DataFileTable } from "./data-files.ts";
 import type { LakeIcebergApi, Publication, PublishedTable, PublishStep, StagedManifests } from "./iceberg-api.ts";
 import { IcebergPublications } from "./iceberg-publications.ts";
 import { RuleVersions } from "./rule-versions.ts";
+import type { ColumnAnswer, SchemaStatus } from "./schema-api.ts";
+import { SchemaTable } from "./schema-table.ts";
 import { notKept, type Snapshot, SnapshotTable } from "./snapshots.ts";
 import { StagedChanges } from "./staged-changes.ts";
 import { StagingTable, scopeOf } from "./staging.ts";
@@ -68,6 +72,7 @@ export class LakeCatalog
   readonly #files: DataFileTable;
   readonly #snapshots: SnapshotTable;
   readonly #rules: RuleVersions;
+  readonly #schema: SchemaTable;
   readonly #staging: StagingTable;
   readonly #changes: StagedChanges;
   readonly #iceberg: IcebergPublications;
@@ -79,6 +84,7 @@ export class LakeCatalog
     this.#files = new DataFileTable(ctx.storage.sql);
     this.#snapshots = new SnapshotTable(ctx.storage.sql);
     this.#rules = new RuleVersions(ctx.storage.sql);
+    this.#schema = new SchemaTable(ctx.storage.sql);
     this.#staging = new StagingTable(ctx.storage.sql);
     this.#cuts = new Cuts(ctx.storage.sql, {
       snapshots: this.#snapshots,
@@ -88,11 +94,12 @@ export class LakeCatalog
       rebuilding: () => this.#staging.rebuilding().length > 0,
     });
     this.#changes = new StagedChanges(this.#files, this.#snapshots, this.#rules, this.#staging);
-    this.#iceberg = new IcebergPublications(ctx.storage.sql, () => BASE_SCHEMA);
+    this.#iceberg = new IcebergPublications(ctx.storage.sql, (seq) => this.#schema.at(seq));
   }
 
-  async lease(shard: number, owner: string, ttlMs: number): Promise<Lease | null> {
-    return this.#cursors.lease(shard, owner, ttlMs, Date.now());
+  async lease(shard: number, owner: string, ttlMs: number): Promise<LakeLease | null> {
+    const lease = this.#cursors.lease(shard, owner, ttlMs, Date.now());
+    return lease && { ...lease, schema: this.#schema.newest() };
   }
 
   async release(shard: number, token: number): Promise<void> {
@@ -120,8 +127,10 @@ export class LakeCatalog
     const now = Date.now();
     for (const file of commit.add) assertFresh(file, now);
     return this.ctx.storage.transactionSync(() => {
-      const { shard, token, from, to, applied, add, rules = 0 } = commit;
+      const { shard, token, from, to, applied, add, rules = 0, schema } = commit;
       if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };
+      const newest = this.#schema.newest();
+      if (schema !== undefined && schema !== newest.version) return { kind: "schema", schema: newest };
       const moved = this.#cursors.advance(shard, token, from, to, applied, now);
       if (!moved.moved) return { kind: "behind", cursor: moved.cursor };
       // What a rule retracted on the way here has passed the cursor, and is in no file.
@@ -130,11 +139,12 @@ export class LakeCatalog
       const range = { shard, from, to };
       const snapshot = this.#snapshots.commit({ operation: "append", added: add, removed: [], range, retracted }, now);
       for (const file of add) this.#files.add(file, snapshot, rules);
+      this.#schema.count(commit.conflicts ?? {});
       return { kind: "committed", snapshot };
     });
   }
 
-  /** @throws RangeError as `append`, and where a compaction would change the number of rows. */
+  /** @throws RangeError as `append`, and where a compaction would change the number of rows, or lose a column. */
   async replace(commit: ReplaceCommit): Promise<CatalogAnswer> {
     const now = Date.now();
     const { rules = 0, operation } = commit;
@@ -149,6 +159,9 @@ export class LakeCatalog
       const files = removed.map(({ file }) => file!);
       if (operation === "compact" && !sameRows(files, commit.add)) {
         throw new RangeError("a compaction keeps the rows of each table");
+      }
+      if (operation === "compact" && !keepsColumns(files, commit.add)) {
+        throw new RangeError("a compaction keeps the columns of its inputs");
       }
       const snapshot = this.#snapshots.commit({ operation, added: commit.add, removed: files }, now);
       // A compaction keeps the rows: who names all that goes names what comes instead (cut-files.ts).
@@ -166,6 +179,7 @@ export class LakeCatalog
     const totals = snapshot.tables[request.table];
     return {
       snapshot: snapshot.seq,
+      ...this.#promotedAt(request.table, snapshot.seq),
       ...this.#files.planned(request, { seq: snapshot.seq }),
       tableFiles: totals.files,
       tableBytes: totals.bytes,
@@ -189,6 +203,7 @@ export class LakeCatalog
     const totals = cut.record.tables![request.table];
     return {
       snapshot: seq!,
+      ...this.#promotedAt(request.table, seq!),
       cut: { name: cutName(cut.name, cut.version), through },
       ...this.#files.planned({ ...request, to }, { seq: seq!, cut: true }),
       tableFiles: totals.files,
@@ -272,7 +287,29 @@ export class LakeCatalog
       rebuilt: rebuiltEvents,
       expired: expiredEvents,
       rebuilding: this.#staging.rebuilding(),
+      schema: { version: this.#schema.newest().version, conflicts: this.#schema.conflicts() },
     };
+  }
+
+  async schema(asOf?: number): Promise<SchemaStatus> {
+    const newest = this.#snapshots.latest().seq;
+    if (asOf !== undefined && asOf > newest)
+      throw new RangeError(`snapshot ${asOf} lies ahead; the newest is ${newest}`);
+    const snapshot = asOf ?? newest;
+    return { ...this.#schema.at(snapshot), snapshot, conflicts: this.#schema.conflicts() };
+  }
+
+  async addColumn(column: NewPromotedColumn): Promise<ColumnAnswer> {
+    const now = Date.now();
+    return this.ctx.storage.transactionSync(() =>
+      this.#schema.add(column, () => this.#snapshots.commit({ operation: "schema", added: [], removed: [] }, now), now),
+    );
+  }
+
+  /** What a plan tells of the columns that a table had then. */
+  #promotedAt(table: TableName, seq: number): Pick<Plan, "promoted"> {
+    const { promoted } = this.#schema.at(seq);
+    return table === "events" && promoted.length > 0 ? { promoted } : {};
   }
 
   async compactionWork(
@@ -394,6 +431,12 @@ function assertFresh(file: NewDataFile, nowMs: number): void {
   const parts = parseDataFileKey(file.key);
   if (parts?.table !== file.table) throw new RangeError(`${file.key} is no key of table ${file.table}`);
   if (nowMs - decodeTime(parts.ulid) > LAKE.staleFileMs) throw new RangeError(`${file.key} is too old to be added`);
+}
+
+/** A file has every column of its version and of those before: one of the youngest input's version lacks none of any. */
+function keepsColumns(before: readonly NewDataFile[], after: readonly NewDataFile[]): boolean {
+  const youngest = Math.max(...before.map(({ schemaVersion }) => schemaVersion));
+  return after.every(({ schemaVersion }) => schemaVersion >= youngest);
 }
 
 function sameRows(before: readonly NewDataFile[], after: readonly NewDataFile[]): boolean {

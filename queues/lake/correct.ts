@@ -9,12 +9,15 @@
  */
 import type { CatalogAnswer, LakeStagingApi } from "../../durable-objects/lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
+import type { LakeSchemaApi } from "../../durable-objects/lake-catalog/schema-api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { RuleAt } from "../../r2-layout/rule.ts";
 import { type ChangedPage, type RewriteDeps, rewriteFile } from "./rewrite.ts";
 
 export interface CorrectDeps extends RewriteDeps {
-  readonly catalog: ObjectNamespace<Pick<LakeStagingApi, "candidates" | "stage" | "swap">>;
+  readonly catalog: ObjectNamespace<
+    Pick<LakeStagingApi, "candidates" | "stage" | "swap"> & Pick<LakeSchemaApi, "schema">
+  >;
 }
 
 export interface Correction {
@@ -50,9 +53,11 @@ export async function correctLake(
   for (let afterId = 0; ; ) {
     const files = await catalog.candidates({ belowRules: version, afterId, job });
     if (files.length === 0) return { kind: "done", ...done };
+    // After the files: it has every column that one of them has.
+    const { promoted } = await catalog.schema();
     for (const file of files) {
       if (done.files > 0 && now() >= untilMs) return { kind: "more", ...done };
-      const outcome = await rewriteFile(deps, file, { version, byShard: rules }, onPage);
+      const outcome = await rewriteFile(deps, file, { version, byShard: rules }, onPage, promoted);
       if (outcome.kind === "unchanged") await catalog.stage(job, file.id, [], { keep: [file.id] });
       else {
         const { replacement, changed, retracted } = outcome;

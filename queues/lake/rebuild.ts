@@ -10,9 +10,17 @@
  *     compare                  each live file of the part is looked at once (a step of its own), tallies are added up
  *     swap                     refused where a live file came or went since: looked at again, then tried again
  *     a rule raised meanwhile  swap throws "rules:": the build has not passed it; discard, begin anew
+ *     a column added meanwhile the steps that follow derive it, those before do not, as for rows from before the column;
+ *                              a rebuild that begins after it gives it to every row that it reads
  */
 import type { EventLogPlacesApi } from "../../durable-objects/event-log/api.ts";
-import type { DataFile, LakeCatalogApi, LakeStagingApi, LogReach } from "../../durable-objects/lake-catalog/api.ts";
+import type {
+  DataFile,
+  LakeCatalogApi,
+  LakeStagingApi,
+  LogReach,
+  NewDataFile,
+} from "../../durable-objects/lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
@@ -26,7 +34,7 @@ import { type RewriteDeps, readObject, rebuiltFile } from "./rewrite.ts";
 import { storedParts } from "./sink.ts";
 
 export interface LakeRebuildDeps extends RewriteDeps {
-  readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "status"> & LakeStagingApi>;
+  readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "status" | "schema"> & LakeStagingApi>;
   readonly logs: ObjectNamespace<Pick<EventLogPlacesApi, "between">>;
 }
 
@@ -66,7 +74,10 @@ export function createLakeRebuild(deps: LakeRebuildDeps): ReplayTarget {
 
     async add(job, step) {
       const { shard, to, rules, events, quarantine } = step;
-      const add = (await storedParts(deps, step, now())).map((file) => ({ ...file, rules }));
+      // Asked for with each step: never older than what the live files had when the rebuild began.
+      const { promoted } = await catalog.schema();
+      const { files } = await storedParts(deps, step, now(), promoted);
+      const add = files.map((file) => ({ ...file, rules }));
       await catalog.stage(job.id, stepNumber(step), add, { read: { shard, to }, after: tallyOf(events, quarantine) });
     },
 
@@ -171,9 +182,10 @@ async function lookAtFile(
   const step = -file.id;
   if (inside.length === 0) return catalog.stage(job, step, [], { keep: [file.id] });
   const before = file.table === "events" ? tallyOf(inside, []) : tallyOf([], inside);
-  const left =
-    inside.length === rows.length
-      ? null
-      : await rebuiltFile(deps, file, bytes, (index) => (marks[index] ? "drop" : "keep"), file.rules);
+  let left: NewDataFile | null = null;
+  if (inside.length < rows.length) {
+    const { promoted } = await catalog.schema();
+    left = await rebuiltFile(deps, file, bytes, (index) => (marks[index] ? "drop" : "keep"), file.rules, promoted);
+  }
   await catalog.stage(job, step, left ? [left] : [], { remove: [file.id], before });
 }

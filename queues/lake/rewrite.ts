@@ -14,6 +14,8 @@ import { LAKE } from "../../r2-layout/limits.ts";
 import { readFooter, rowGroupRows } from "../../r2-layout/parquet-footer.ts";
 import { decodeParquet } from "../../r2-layout/parquet-reader.ts";
 import { ParquetWriter } from "../../r2-layout/parquet-writer.ts";
+import { type PromotedColumn, promotedAt, tableColumns } from "../../r2-layout/promoted-columns.ts";
+import { promotedAnew } from "../../r2-layout/promoted-values.ts";
 import { type RuleAt, type RuleField, shardedRulesReader } from "../../r2-layout/rule.ts";
 import { rowGroupBounds } from "../../r2-layout/statistics.ts";
 import { inBuildTurn } from "./build-turn.ts";
@@ -60,12 +62,16 @@ export type Rewritten =
       readonly retracted: number;
     };
 
-/** @throws where the object is missing or damaged, and what `onPage` throws. */
+/**
+ * @param promoted the lake's promoted columns, as of the file's version at least.
+ * @throws where the object is missing or damaged, and what `onPage` throws.
+ */
 export async function rewriteFile(
   deps: RewriteDeps,
   file: DataFile,
   rules: LakeRules,
   onPage: (page: ChangedPage) => Promise<void>,
+  promoted: readonly PromotedColumn[],
 ): Promise<Rewritten> {
   const pending = pendingRules(rules, file.rules);
   if (file.table !== "events" || pending.size === 0) return { kind: "unchanged" };
@@ -91,12 +97,13 @@ export async function rewriteFile(
   if (page.length > 0) await onPage({ file: file.id, page: number, rows: page });
   if (retracted === marks.length) return { kind: "changed", replacement: null, changed, retracted };
   const change = (index: number) => (marks[index] ? through : "keep");
-  const replacement = await rebuiltFile(deps, file, bytes, change, rules.version);
+  const replacement = await rebuiltFile(deps, file, bytes, change, rules.version, promoted);
   return { kind: "changed", replacement, changed, retracted };
 }
 
 /**
- * A file of the same table, day and kind with the rows that `fate` leaves: as they are, or as it makes them.
+ * A file of the same table, day, kind and columns with the rows that `fate` leaves: as they are, or as it makes them. What
+ * was promoted of a property that it changes is derived anew; a column that the file is too old to have it does not get.
  * @returns null where no row is left.
  */
 export async function rebuiltFile(
@@ -105,13 +112,19 @@ export async function rebuiltFile(
   bytes: Uint8Array,
   fate: (index: number) => "keep" | "drop" | ((row: EventRow) => AnyRow | null),
   rules: number,
+  promoted: readonly PromotedColumn[],
 ): Promise<NewDataFile | null> {
+  const own = promotedAt(promoted, file.schemaVersion);
+  const columns = tableColumns(file.table, own);
   const built = await inBuildTurn(async () => {
-    const input = decodeParquet(parquet, file.table, bytes);
-    const left = (index: number, columns?: readonly string[]): AnyRow | null => {
+    const input = decodeParquet(parquet, file.table, bytes, undefined, undefined, columns);
+    const left = (index: number, names?: readonly string[]): AnyRow | null => {
       const change = fate(index);
       if (change === "drop") return null;
-      return change === "keep" ? input.row(index, columns) : change(input.row(index) as EventRow);
+      if (change === "keep") return input.row(index, names);
+      const before = input.row(index) as EventRow;
+      const after = change(before);
+      return after && promotedAnew(own, before, after);
     };
     const refs: (AnyRow & { index: number })[] = [];
     for (let index = 0; index < input.length; index++) {
@@ -119,7 +132,7 @@ export async function rebuiltFile(
       if (row) refs.push({ ...Object.fromEntries(ORDER_COLUMNS.map((name) => [name, row[name]])), index });
     }
     if (refs.length === 0) return null;
-    return buildDataFile(new ParquetWriter(parquet), file.table, refs, ({ index }) => left(index)!);
+    return buildDataFile(new ParquetWriter(parquet), file.table, refs, ({ index }) => left(index)!, columns);
   });
   if (!built) return null;
   const { table, kind, day } = parseDataFileKey(file.key)!;

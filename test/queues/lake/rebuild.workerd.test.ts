@@ -303,8 +303,8 @@ it("promise 8: an event that is five days late lands in its own day", async () =
   for (const ago of [6, 4, 1]) expect(await planned(ago)).toEqual([]);
   expect(await planned(0)).toHaveLength(1);
   // The same by the parts that a rebuild stores.
-  const parts = await storedParts({ bucket, parquet }, log[0]!, Date.now());
-  expect(parts.map(({ rows, minDay, maxDay }) => ({ rows, same: minDay === maxDay }))).toEqual([
+  const { files } = await storedParts({ bucket, parquet }, log[0]!, Date.now());
+  expect(files.map(({ rows, minDay, maxDay }) => ({ rows, same: minDay === maxDay }))).toEqual([
     { rows: 1, same: true },
     { rows: 1, same: true },
   ]);

@@ -105,6 +105,7 @@ it("promise 2: a compaction that crashes before its commit changes nothing, and 
   const rows = await seen();
   const catalog = {
     compactionWork: (skip?: readonly string[], aboveFiles?: number) => lake().compactionWork(skip, aboveFiles),
+    schema: () => lake().schema(),
     replace: async () => {
       throw new Error("crashed");
     },
