@@ -27,6 +27,10 @@ export interface DataFileFacts {
   readonly maxReceivedAt: number;
   /** All event names in it, or null where there are more than `LAKE.eventNamesPerFile`. Rows without one do not count. */
   readonly eventNames: readonly string[] | null;
+  /** Rows of its most frequent event names, at most `LAKE.countedNames`; absent where nobody counted. */
+  readonly nameRows?: Readonly<Record<string, number>>;
+  /** The event name whose partition of its day it belongs to, which all its rows have; absent: names share it. */
+  readonly partition?: string;
   readonly columns: Readonly<Record<string, ColumnBounds>>;
   /** Of the columns that it was written with: it lacks those of later versions. */
   readonly schemaVersion: number;
@@ -100,18 +104,27 @@ function factsOf(
     maxTime: time.max,
     minReceivedAt: received.min,
     maxReceivedAt: received.max,
-    eventNames: names.size > LAKE.eventNamesPerFile ? null : [...names].sort(),
+    ...nameFacts(names),
     columns: fileBounds(footer, columns),
     schemaVersion: schemaVersionOf(columns),
   };
   return { bytes, facts };
 }
 
-/** Bounds of the times, and the event names up to one more than are kept: one walk, as in `sortedRows`. */
+/** What the catalog is told of event names. @param names rows of each. */
+export function nameFacts(names: ReadonlyMap<string, number>): Pick<DataFileFacts, "eventNames" | "nameRows"> {
+  const counted = [...names].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).slice(0, LAKE.countedNames);
+  return {
+    eventNames: names.size > LAKE.eventNamesPerFile ? null : [...names.keys()].sort(),
+    nameRows: Object.fromEntries(counted),
+  };
+}
+
+/** Bounds of the times, and rows by event name: one walk, as in `sortedRows`. */
 function spread(rows: readonly AnyRow[], timeColumn: (typeof TIME_COLUMN)[TableName]) {
   const time = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
   const received = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
-  const names = new Set<string>();
+  const names = new Map<string, number>();
   const widen = (range: typeof time, value: number) => {
     if (value < range.min) range.min = value;
     if (value > range.max) range.max = value;
@@ -120,7 +133,7 @@ function spread(rows: readonly AnyRow[], timeColumn: (typeof TIME_COLUMN)[TableN
     const { event_name: name } = row;
     widen(received, row.received_at as number);
     widen(time, (timeColumn === "event_time" ? row.event_time : row.received_at) as number);
-    if (typeof name === "string" && names.size <= LAKE.eventNamesPerFile) names.add(name);
+    if (typeof name === "string") names.set(name, (names.get(name) ?? 0) + 1);
   }
   return { time, received, names };
 }

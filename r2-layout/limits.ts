@@ -180,6 +180,8 @@ export const LAKE = {
   boundBytes: 64,
   /** Wide values of one row group that a compaction writes: so a window of it, however they lie, is decoded within bounds. */
   rowGroupWideBytes: 32 * MiB,
+  /** The same packed, as its inputs were: the encoder holds it three times over. */
+  rowGroupPackedBytes: 12 * MiB,
   /** A compaction's inputs: decoded rows of one at a time; windows that a batch keeps though they are used up. */
   windowBytes: 2 * MiB,
   batchWindowBytes: 6 * MiB,
@@ -187,12 +189,18 @@ export const LAKE = {
   mergeOpenBytes: 28 * MiB,
   /** A file that has reached this size is closed: with its last row group it stays below 512 MB. */
   fileBytes: 480 * MiB,
+  /** A multipart upload's parts, all but the last: R2 wants 5 MiB and one size. */
+  uploadPartBytes: 5 * MiB,
+  /** A file of this size is not merged with smaller ones unless they are as much together; a partition below it is one file. */
+  largeFileBytes: 64 * MiB,
   /** Days that one split of files of many days makes files of; older ones stay together for another turn. */
   splitDays: 64,
   /** The Bloom filter of one column in one row group: 10 bits for each of 100,000 different values. */
   bloomFilterBytes: 128 * KiB,
   /** Event names listed for a file; a file with more is never left out because of a name. */
   eventNamesPerFile: 100,
+  /** Event names of a file whose rows are counted: which of a day's names are large enough for files of their own. */
+  countedNames: 20,
   /** A data file is refused by the catalog this long after it got its key, because the sweep may be near. */
   staleFileMs: wait(HOUR_MS),
   /** How far back a snapshot can be read: a removed file is kept this long. */
@@ -257,6 +265,8 @@ export const CUT = {
   retryMs: wait(MINUTE_MS),
   /** A compaction or a tally that fails so often is left out. */
   attempts: 5,
+  /** Rollups that are behind are waited for, looked at so often. */
+  compareAttempts: 60,
   /** No longer than this does a cut keep the day's other compactions waiting. */
   holdMs: 6 * HOUR_MS,
   /** One invocation works on cuts this long, then leaves the rest to another. */
@@ -308,7 +318,7 @@ export const TIMELINE = {
   daysKept: 30,
   sessionGapMs: 30 * MINUTE_MS,
   /** Packed events in one row before it is closed. */
-  rowBytes: 32 * KiB,
+  rowBytes: 64 * KiB,
   usersPerDevice: 20,
   devicesPerUser: 50,
   /** Sessions whose events have expired, kept as summaries. */
@@ -485,12 +495,6 @@ export const REPLAY = {
 } as const;
 
 export const ICEBERG = {
-  /** Every snapshot is kept so long, then one an hour, as long as the lake keeps what it names, less the time a reader may take. */
-  everySnapshotMs: 2 * HOUR_MS,
-  snapshotReachMs: 7 * DAY_MS - 2 * HOUR_MS,
-  /** Snapshots in the metadata at most, tagged ones apart; the oldest go first. */
-  snapshots: 320,
-} as const;
   /** Metadata is published at most so often; a cut does not wait. */
   publishIntervalMs: wait(MINUTE_MS),
   /** One invocation publishes this long, then leaves the rest to another. */
@@ -504,7 +508,15 @@ export const ICEBERG = {
   filesPerPage: 100,
   /** Commits of the lake that one snapshot folds: bounds the files that go in it. */
   commitsPerSnapshot: 2_000,
+  /** Every snapshot is kept so long, then one an hour, as long as the lake keeps what it names, less the time a reader may take. */
+  everySnapshotMs: 2 * HOUR_MS,
+  snapshotReachMs: 7 * DAY_MS - 2 * HOUR_MS,
+  /** Snapshots in the metadata at most, tagged ones apart; the oldest go first. */
+  snapshots: 320,
   /** Earlier metadata files that are kept and named. */
   metadataVersions: 20,
   /** Read credentials are good so long. */
   credentialSeconds: 3_600,
+  /** A request for a token: a secret and a few words. */
+  tokenRequestBytes: 16 * KiB,
+} as const;

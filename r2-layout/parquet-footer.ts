@@ -28,6 +28,7 @@ const META = {
   dictionaryPageAt: 11,
   statistics: 12,
   bloomFilterAt: 14,
+  bloomFilterBytes: 15,
   sizes: 16,
 } as const;
 const STATISTICS = { nulls: 3, max: 5, min: 6 } as const;
@@ -46,6 +47,21 @@ export interface ColumnChunk {
   readonly compressedBytes: number;
   /** Bytes of its texts, decoded; 0 for numbers. */
   readonly textBytes: number;
+  /** Where its Bloom filter lies in the file, header included; null where it has none. */
+  readonly bloomFilter: { readonly start: number; readonly bytes: number } | null;
+}
+
+/** How many of a file's last bytes its footer takes, its length and the magic included. @param tail 8 bytes at least. */
+export function footerSize(tail: Uint8Array): number {
+  if (!MAGIC.every((byte, i) => tail[tail.length - 4 + i] === byte)) throw new RangeError("not a Parquet file");
+  return footerBytes(tail) + TRAILER_BYTES;
+}
+
+/** @param tail the last bytes of a file, `footerSize` of them at least. */
+export function readFooterTail(tail: Uint8Array): ThriftStruct {
+  const size = footerSize(tail);
+  if (size > tail.length) throw new RangeError("Parquet footer is longer than its file");
+  return readThrift(tail.subarray(tail.length - size, tail.length - TRAILER_BYTES));
 }
 
 /** @throws RangeError where the bytes are no whole Parquet file. */
@@ -78,32 +94,118 @@ export function columnChunks(footer: ThriftStruct): ColumnChunk[] {
 }
 
 /**
- * One file with the row groups of all parts, in order. Page indexes stay behind: the offsets in them would be wrong,
- * and no engine of ours reads them. So does the Arrow schema that the encoder adds, a second telling of the first.
+ * One file with the row groups of all parts, in order.
  * @throws RangeError where there is no part or one is damaged.
  */
 export function joinParts(parts: readonly Uint8Array[]): { bytes: Uint8Array; footer: ThriftStruct } {
-  const footers = parts.map(readFooter);
-  const footer = footers[0];
-  if (!footer) throw new RangeError("a Parquet file needs a part");
-  const bodies: Uint8Array[] = [];
-  const groups: ThriftStruct[] = [];
-  let at = MAGIC.length;
-  for (const [i, part] of footers.entries()) {
-    const end = Math.max(...columnChunks(part).map((chunk) => chunk.start + chunk.compressedBytes));
-    for (const group of structs(part, FILE.rowGroups)) groups.push(moved(group, at - MAGIC.length, groups.length));
-    bodies.push(parts[i]!.subarray(MAGIC.length, end));
-    at += end - MAGIC.length;
-  }
-  setInt(
-    footer,
-    FILE.numRows,
-    groups.reduce((sum, group) => sum + int(group, ROW_GROUP.numRows), 0),
-  );
-  setList(footer, FILE.rowGroups, groups);
-  footer.fields.delete(FILE.keyValues);
-  return { bytes: concat([MAGIC, ...bodies, ...ending(footer)]), footer };
+  const join = new FileJoin();
+  const bytes = concat([...parts.flatMap((part) => join.add(part)), ...join.end()]);
+  return { bytes, footer: readFooter(bytes) };
 }
+
+/**
+ * A file made of parts as they come, to be sent on as they come. Page indexes stay behind: the offsets in them would be
+ * wrong, and no engine of ours reads them. So does the Arrow schema that the encoder adds, a second telling of the first.
+ * Row groups are kept encoded: as trees those of the largest file would be ten megabytes.
+ */
+export class FileJoin {
+  #footer: ThriftStruct | null = null;
+  readonly #groups: Thrift[] = [];
+  #rows = 0;
+  #at = 0;
+
+  /** Bytes so far, the footer not among them. */
+  get bytes(): number {
+    return this.#at;
+  }
+
+  get rowGroups(): number {
+    return this.#groups.length;
+  }
+
+  /**
+   * @param filters Bloom filters with their headers, by column: they follow the row group.
+   * @returns what comes next in the file, parts of `part` among it. @throws RangeError where the part is damaged.
+   */
+  add(part: Uint8Array, filters: ReadonlyMap<string, Uint8Array> = new Map()): Uint8Array[] {
+    const footer = readFooter(part);
+    const pieces: Uint8Array[] = [];
+    if (this.#footer === null) {
+      pieces.push(MAGIC);
+      this.#at = MAGIC.length;
+      this.#footer = footer;
+    }
+    const end = Math.max(...columnChunks(footer).map((chunk) => chunk.start + chunk.compressedBytes));
+    const shift = this.#at - MAGIC.length;
+    pieces.push(part.subarray(MAGIC.length, end));
+    this.#at += end - MAGIC.length;
+    for (const group of structs(footer, FILE.rowGroups)) {
+      moved(group, shift, this.#groups.length);
+      for (const chunk of structs(group, ROW_GROUP.columns)) {
+        const { path } = columnChunk(chunk);
+        const filter = path.length === 1 ? filters.get(path[0]!) : undefined;
+        if (!filter) continue;
+        const { fields } = struct(chunk, CHUNK.meta);
+        fields.set(META.bloomFilterAt, { type: "int", wire: 6, value: this.#at });
+        fields.set(META.bloomFilterBytes, { type: "int", wire: 5, value: filter.length });
+        pieces.push(filter);
+        this.#at += filter.length;
+      }
+      this.#rows += int(group, ROW_GROUP.numRows);
+      this.#groups.push({ type: "encoded", bytes: writeThrift(group) });
+    }
+    return pieces;
+  }
+
+  /** The end of the file. @throws RangeError where there was no part. */
+  end(): Uint8Array[] {
+    if (this.#footer === null) throw new RangeError("a Parquet file needs a part");
+    setInt(this.#footer, FILE.numRows, this.#rows);
+    setList(this.#footer, FILE.rowGroups, this.#groups);
+    this.#footer.fields.delete(FILE.keyValues);
+    return ending(this.#footer);
+  }
+}
+
+/** A row group of a file, to be read by itself. */
+export interface RowGroupPart {
+  readonly rows: number;
+  /** Where its pages lie in the file. */
+  readonly start: number;
+  readonly end: number;
+  /** What they take in memory once decoded, about. */
+  readonly decodedBytes: number;
+  /** The end of a file that has this row group only. */
+  readonly ending: Uint8Array;
+}
+
+/** Each row group as a part of its own: little is kept of the footer. */
+export function rowGroupParts(footer: ThriftStruct): RowGroupPart[] {
+  const groups = structs(footer, FILE.rowGroups);
+  const parts = groups.map((group): RowGroupPart => {
+    const chunks = structs(group, ROW_GROUP.columns).map(columnChunk);
+    const start = Math.min(...chunks.map((chunk) => chunk.start));
+    const end = Math.max(...chunks.map((chunk) => chunk.start + chunk.compressedBytes));
+    const rows = int(group, ROW_GROUP.numRows);
+    const alone = readThrift(writeThrift(group));
+    moved(alone, MAGIC.length - start, 0);
+    for (const chunk of structs(alone, ROW_GROUP.columns)) {
+      const { fields } = struct(chunk, CHUNK.meta);
+      fields.delete(META.bloomFilterAt);
+      fields.delete(META.bloomFilterBytes);
+    }
+    const fields = new Map(footer.fields);
+    fields.delete(FILE.keyValues);
+    fields.set(FILE.numRows, { type: "int", wire: 6, value: rows });
+    fields.set(FILE.rowGroups, { type: "list", of: 12, items: [alone] });
+    const decodedBytes = chunks.reduce((sum, chunk) => sum + chunk.textBytes + 8 * chunk.values, 0);
+    return { rows, start, end, decodedBytes, ending: concat(ending({ type: "struct", fields })) };
+  });
+  return parts;
+}
+
+/** A file of one row group. @param pages the bytes of the whole file from the part's `start` to its `end`. */
+export const rowGroupFile = (part: RowGroupPart, pages: Uint8Array): Uint8Array => concat([MAGIC, pages, part.ending]);
 
 /** A footer, its length, and the magic bytes. */
 function ending(footer: ThriftStruct): Uint8Array[] {
@@ -166,8 +268,9 @@ function moved(group: ThriftStruct, by: number, ordinal: number): ThriftStruct {
       chunk.fields.delete(id);
     }
     const meta = struct(chunk, CHUNK.meta);
-    for (const id of [META.dataPageAt, META.indexPageAt, META.dictionaryPageAt, META.bloomFilterAt])
+    for (const id of [META.dataPageAt, META.indexPageAt, META.dictionaryPageAt, META.bloomFilterAt]) {
       shift(meta, id, by);
+    }
   }
   return group;
 }
@@ -184,6 +287,10 @@ function columnChunk(chunk: ThriftStruct): ColumnChunk {
     start: dictionaryAt > 0 ? Math.min(dictionaryAt, dataAt) : dataAt,
     compressedBytes: int(meta, META.compressedBytes),
     textBytes: sizes?.type === "struct" && sizes.fields.has(SIZES.textBytes) ? int(sizes, SIZES.textBytes) : 0,
+    bloomFilter:
+      meta.fields.has(META.bloomFilterAt) && meta.fields.has(META.bloomFilterBytes)
+        ? { start: int(meta, META.bloomFilterAt), bytes: int(meta, META.bloomFilterBytes) }
+        : null,
     nulls: null,
     min: null,
     max: null,

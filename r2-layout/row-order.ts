@@ -3,6 +3,7 @@
  * none). Equal things beside each other pack well, and a query for one event name reads one run of pages.
  */
 import type { AnyRow } from "./arrow-rows.ts";
+import { compareText } from "./statistics.ts";
 
 /**
  * The same rows, sorted; equal ones keep their order. Each row is looked at once: thousands of them do not fit a
@@ -45,6 +46,13 @@ function byTime(times: Float64Array): Uint32Array {
   return order;
 }
 
+/** By code point, which is by UTF-8 bytes: JavaScript's own order, but for texts with surrogates. */
+function sortedTexts(texts: string[]): string[] {
+  return texts.some((text) => SURROGATE.test(text)) ? texts.sort(compareText) : texts.sort();
+}
+
+const SURROGATE = /[\ud800-\udfff]/;
+
 /** Texts as numbers: first by when they were met, for the sort by their order; no text comes first. */
 class Ranks {
   readonly #of: Uint32Array;
@@ -70,7 +78,7 @@ class Ranks {
     const counts = new Uint32Array(this.#seen.size);
     for (let i = 0; i < of.length; i++) counts[of[i]!]!++;
     let start = 0;
-    for (const text of [...this.#seen.keys()].sort()) {
+    for (const text of sortedTexts([...this.#seen.keys()])) {
       const number = this.#seen.get(text)!;
       const count = counts[number]!;
       counts[number] = start;

@@ -10,7 +10,9 @@ export type Thrift =
   | { readonly type: "double"; value: number }
   | { readonly type: "binary"; value: Uint8Array }
   | { readonly type: "list"; readonly of: number; items: Thrift[] }
-  | { readonly type: "struct"; readonly fields: Map<number, Thrift> };
+  | { readonly type: "struct"; readonly fields: Map<number, Thrift> }
+  /** A struct as it is written: only ever written, never read. */
+  | { readonly type: "encoded"; readonly bytes: Uint8Array };
 
 export type ThriftStruct = Extract<Thrift, { type: "struct" }>;
 
@@ -28,6 +30,12 @@ export function readThrift(bytes: Uint8Array): ThriftStruct {
   return new Reader(bytes).struct();
 }
 
+/** A struct that other bytes follow. @returns it, and where it ends. @throws RangeError as `readThrift`. */
+export function readThriftPrefix(bytes: Uint8Array): { struct: ThriftStruct; end: number } {
+  const reader = new Reader(bytes);
+  return { struct: reader.struct(), end: reader.at };
+}
+
 export function writeThrift(struct: ThriftStruct): Uint8Array {
   const writer = new Writer();
   writer.struct(struct);
@@ -42,6 +50,10 @@ class Reader {
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get at(): number {
+    return this.#at;
   }
 
   struct(): ThriftStruct {
@@ -162,6 +174,11 @@ class Writer {
         break;
       case "struct":
         this.struct(value);
+        break;
+      case "encoded":
+        this.#reserve(value.bytes.length);
+        this.#buffer.set(value.bytes, this.#at);
+        this.#at += value.bytes.length;
     }
   }
 
@@ -201,6 +218,7 @@ function wireType(value: Thrift): number {
     case "list":
       return LIST;
     case "struct":
+    case "encoded":
       return STRUCT;
   }
 }

@@ -22,6 +22,7 @@ const edge = (name: string): Entry => both(`workers/edge/limits.test.ts: ${name}
 const ingest = (name: string): Entry => both(`workers/edge/ingest.workerd.test.ts: ${name}`);
 const sql = (name: string): Entry => both(`workers/query/limits.test.ts: ${name}`);
 const layout = (name: string): Entry => both(`r2-layout/limits.test.ts: ${name}`);
+const merge = (name: string): Entry => both(`r2-layout/parquet-merge.test.ts: ${name}`);
 const queues = (name: string): Entry => both(`queues/limits.test.ts: ${name}`);
 const objects = (name: string): Entry => both(`durable-objects/limits.test.ts: ${name}`);
 const inRuntime = (name: string): Entry => both(`durable-objects/limits.workerd.test.ts: ${name}`);
@@ -206,6 +207,21 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     batchChars: layout("is handed to the encoder in batches of LAKE.batchRows rows and LAKE.batchChars characters"),
     buildTurnMs: noLimit("how long a build lets those before it end; then it begins beside them"),
     boundBytes: layout("bounds a text by LAKE.boundBytes of it"),
+    rowGroupWideBytes: merge("ends a row group at LAKE.rowGroupWideBytes of wide values, though it has few rows"),
+    rowGroupPackedBytes: merge("ends a row group at LAKE.rowGroupPackedBytes of what does not pack"),
+    mergeOpenBytes: merge("ends a row group at LAKE.rowGroupPackedBytes of what does not pack"),
+    windowBytes: noLimit("how much of an input is decoded at once"),
+    batchWindowBytes: noLimit("how many used windows a batch keeps; then it is full"),
+    fileBytes: merge("goes on in another file once one has LAKE.fileBytes"),
+    splitDays: merge("leaves days beyond LAKE.splitDays in one file of many days"),
+    bloomFilterBytes: both(
+      "r2-layout/bloom-filter.test.ts: promise 9: has LAKE.bloomFilterBytes for as many values as need them, and no more for more",
+    ),
+    countedNames: merge("count the rows of their LAKE.countedNames most frequent names"),
+    uploadPartBytes: both(
+      "queues/maintenance/multipart-file.test.ts: promise 9: puts what stays below LAKE.uploadPartBytes",
+    ),
+    largeFileBytes: noLimit("from which size on a file is seldom merged again"),
     eventNamesPerFile: layout("lists LAKE.eventNamesPerFile names, and none where there are more"),
     staleFileMs: inRuntime("takes a file as old as LAKE.staleFileMs, and refuses an older one"),
     snapshotReachMs: {

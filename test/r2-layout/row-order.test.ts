@@ -27,10 +27,11 @@ const row: fc.Arbitrary<Row> = fc.record(
   { requiredKeys: ["received_at"] },
 );
 
-const compare = <T extends string | number>(a: T, b: T): number => (a < b ? -1 : a > b ? 1 : 0);
+const compare = (a: number, b: number): number => a - b;
+const compareTexts = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 const inOrder = (a: Row, b: Row): number =>
-  compare(a.event_name ?? "", b.event_name ?? "") ||
-  compare(a.user_id ?? a.anonymous_id ?? "", b.user_id ?? b.anonymous_id ?? "") ||
+  compareTexts(a.event_name ?? "", b.event_name ?? "") ||
+  compareTexts(a.user_id ?? a.anonymous_id ?? "", b.user_id ?? b.anonymous_id ?? "") ||
   compare(a.event_time ?? a.received_at, b.event_time ?? b.received_at);
 
 it("rows are ordered by name, identity and time, equal ones as they came", () => {
