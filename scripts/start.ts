@@ -3,7 +3,7 @@
  *
  * PORT (8787) is bound on 127.0.0.1 only. EVENTPILE_DIR (.eventpile) keeps the state, EVENTPILE_SHARDS (1; after a split 1,2) is the
  * number of log shards. For tests: EVENTPILE_CHAOS is a JSON object of what is to go wrong (scripts/local/chaos-setting.ts),
- * EVENTPILE_WAIT_FACTOR (1) scales what the system waits for (r2-layout/wait.ts).
+ * EVENTPILE_WAIT_FACTOR (1) scales what the system waits for (r2-layout/wait.ts), EVENTPILE_METER=1 counts what it uses (/local/usage).
  */
 import { startLocal } from "./local/run.ts";
 
@@ -13,5 +13,6 @@ await startLocal({
   shards: process.env.EVENTPILE_SHARDS ?? "1",
   chaos: process.env.EVENTPILE_CHAOS || "{}",
   waitFactor: Number(process.env.EVENTPILE_WAIT_FACTOR || 1),
+  meter: process.env.EVENTPILE_METER === "1",
   demo: !process.argv.includes("--no-demo"),
 });

@@ -20,6 +20,8 @@ export interface StartOptions {
   readonly chaos: string;
   /** Of all waits (r2-layout/wait.ts): 1 is what production waits. */
   readonly waitFactor: number;
+  /** Whether what each Worker uses is counted, for `/local/usage`. */
+  readonly meter: boolean;
   readonly demo: boolean;
 }
 
@@ -55,7 +57,7 @@ async function start(options: StartOptions): Promise<void> {
   const sources = withShards(readWorkerSources(), shards);
   const [{ convertV4MiniflareOptions, Log, LogLevel, Miniflare }, v4Options] = await Promise.all([
     loadMiniflare(),
-    localOptions({ sources, port: options.port, chaos, waitFactor: options.waitFactor }),
+    localOptions({ sources, port: options.port, chaos, waitFactor: options.waitFactor, meter: options.meter }),
     ...sources.map((source) => build(source.config.build?.command)),
   ]);
   run.watchSpawns();

@@ -27,6 +27,8 @@ export interface LocalOptions {
   readonly chaos: ChaosSetting;
   /** Of all waits. */
   readonly waitFactor: number;
+  /** Whether what each Worker uses is counted. */
+  readonly meter: boolean;
 }
 
 /** The edge first: the first Worker gets the requests. */
@@ -41,7 +43,7 @@ export async function localOptions(options: LocalOptions): Promise<V4MiniflareOp
   };
 }
 
-async function localWorker(source: WorkerSource, { chaos, waitFactor }: LocalOptions): Promise<V4Worker> {
+async function localWorker(source: WorkerSource, { chaos, waitFactor, meter }: LocalOptions): Promise<V4Worker> {
   const { config } = source;
   const producers = config.queues?.producers ?? [];
   const own = new Set(ownClasses(config));
@@ -63,6 +65,7 @@ async function localWorker(source: WorkerSource, { chaos, waitFactor }: LocalOpt
       ...LOCAL_VARS,
       LOCAL_QUEUE_BINDINGS: producers.map(({ binding }) => binding),
       LOCAL_FAULTS: JSON.parse(JSON.stringify({ worker: config.name, token: LOCAL_TOKEN, plan: chaos.faults })),
+      ...(meter && { LOCAL_METER: config.name }),
     },
     r2Buckets: Object.fromEntries((config.r2_buckets ?? []).map((r2) => [r2.binding, r2.bucket_name])),
     durableObjects: Object.fromEntries(

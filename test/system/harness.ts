@@ -13,6 +13,7 @@ import type { RollupPoint } from "../../durable-objects/minute-rollup/api.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "../../scripts/local/credentials.ts";
 import type { FaultReport } from "../../scripts/local/faults/injector.ts";
 import { type FaultPlan, NO_FAULTS } from "../../scripts/local/faults/plan.ts";
+import type { UsageReport } from "../../scripts/local/meter/usage.ts";
 import type { Chaos, QueueStatus } from "../../scripts/local/queue/settings.ts";
 import { control, runMaintenance } from "../../scripts/local/running-system.ts";
 
@@ -43,6 +44,8 @@ export interface SystemOptions {
   readonly faults?: FaultPlan;
   /** Of all waits; 1 when absent. */
   readonly waitFactor?: number;
+  /** Counts what is used, for `usage`. */
+  readonly meter?: boolean;
 }
 
 export interface SqlAnswer {
@@ -158,6 +161,12 @@ export class RunningSystem {
     return ((await control("GET", "/local/chaos", undefined, this.url)) as { workers: FaultReport[] }).workers;
   }
 
+  /** What each Worker has used since it was asked for `anew`. Of a run with `meter`. */
+  async usage(anew = false): Promise<readonly UsageReport[]> {
+    const answer = await control(anew ? "POST" : "GET", "/local/usage", undefined, this.url);
+    return (answer as { workers: UsageReport[] }).workers;
+  }
+
   async queues(): Promise<readonly QueueStatus[]> {
     return (await control("GET", "/local/queues", undefined, this.url)) as QueueStatus[];
   }
@@ -252,6 +261,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<RunningS
       EVENTPILE_SHARDS: String(options.shards ?? 1),
       EVENTPILE_CHAOS: JSON.stringify({ ...options.chaos, ...(options.faults && { faults: options.faults }) }),
       EVENTPILE_WAIT_FACTOR: String(options.waitFactor ?? 1),
+      EVENTPILE_METER: options.meter ? "1" : "",
     },
   });
   running.add(child.pid!);

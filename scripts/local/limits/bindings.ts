@@ -1,6 +1,8 @@
 /** Wraps a Worker's bindings so that each call counts in the invocation that makes it, and can be made to fail. */
 import { faults } from "../faults/injector.ts";
 import type { FaultPlan } from "../faults/plan.ts";
+import { usage } from "../meter/usage.ts";
+import { structuredBytes } from "../queue/structured-bytes.ts";
 import { invocation } from "./invocation.ts";
 
 /** Names that only the local run uses; the Worker's own code does not see them. */
@@ -10,6 +12,8 @@ export interface LocalBindings {
   readonly LOCAL_CONTROL?: Fetcher;
   /** The Worker's name, the token of the local control, and the faults to begin with. */
   readonly LOCAL_FAULTS?: { readonly worker: string; readonly token: string; readonly plan: FaultPlan };
+  /** The Worker's name, where what it uses is to be counted. */
+  readonly LOCAL_METER?: string;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a binding's methods are known by name only.
@@ -25,9 +29,11 @@ export function limitEnv<Env extends object>(env: Env): Env {
     LOCAL_QUEUE_BINDINGS: queues = [],
     LOCAL_CONTROL: _,
     LOCAL_FAULTS: local,
+    LOCAL_METER: meter,
     ...bindings
   } = env as Env & LocalBindings;
   if (local) faults.begin(local.worker, local.plan);
+  if (meter !== undefined) usage.begin(meter);
   const limited = Object.fromEntries(
     Object.entries(bindings).map(([name, value]) => [name, limitBinding(value, queues.includes(name), name)]),
   );
@@ -54,11 +60,16 @@ export function limitBinding(value: unknown, isQueue: boolean, binding: string):
 const connection: Wrap =
   (target, name, method, binding) =>
   async (...args) => {
+    if (usage.isOn && name === "put") usage.add(`r2/put ${String(args[0]).split("/", 1)} bytes`, bodyBytes(args[1]));
     const result = await invocation().call("r2", `${binding}.${name}`, () =>
       invocation().connected<unknown>(() => Reflect.apply(method, target, args)),
     );
     return name === "createMultipartUpload" ? proxy(result as object, connection, binding) : result;
   };
+
+/** Of a body that is at hand as a whole; a stream's are not known. */
+const bodyBytes = (body: unknown): number =>
+  typeof body === "string" ? body.length : ((body as ArrayBufferView | undefined)?.byteLength ?? 0);
 
 /** Names are free; a stub's calls are not. */
 const namespace: Wrap =
@@ -79,13 +90,28 @@ const rpc =
     return invocation().call(area, `${binding}.${name}`, async () => Reflect.apply(method, target, args));
   };
 
+/** What the platform bills a message by. */
+const QUEUE_UNIT_BYTES = 65_536;
+
 /** As a Queue: `sendBatch` takes any iterable, which an RPC would not carry. */
 function limitQueue(queue: Queue, binding: string): Pick<Queue, "send" | "sendBatch"> {
+  const meter = (body: unknown) => {
+    if (!usage.isOn) return;
+    usage.add(`queue/${binding} messages`);
+    usage.add(`queue/${binding} units`, Math.ceil(structuredBytes(body) / QUEUE_UNIT_BYTES));
+  };
   const call = <T>(name: string, run: () => Promise<T>) =>
     invocation().call("queue", `${binding}.${name}`, () => invocation().connected(run));
   return {
-    send: (body, options) => call("send", () => queue.send(body, options)),
-    sendBatch: (messages, options) => call("sendBatch", () => queue.sendBatch([...messages], options)),
+    send: (body, options) => {
+      meter(body);
+      return call("send", () => queue.send(body, options));
+    },
+    sendBatch: (messages, options) => {
+      const batch = [...messages];
+      for (const { body } of batch) meter(body);
+      return call("sendBatch", () => queue.sendBatch(batch, options));
+    },
   };
 }
 

@@ -6,6 +6,8 @@
 import { answerFaults } from "../faults/answer.ts";
 import { FAULTS_HOST } from "../faults/ask.ts";
 import { faults } from "../faults/injector.ts";
+import { meterCall, meterObject } from "../meter/meter-object.ts";
+import { usage } from "../meter/usage.ts";
 import { type LocalBindings, limitEnv } from "./bindings.ts";
 import { inConsumer, inInvocation, invocation } from "./invocation.ts";
 
@@ -27,6 +29,9 @@ export function limitHandlers(worker: Any): Any {
     if (typeof worker[name] !== "function") continue;
     limited[name] = (event: unknown, env: object, ctx: unknown) => {
       const bindings = limitEnv(env);
+      usage.add(`handler ${name}`);
+      if (name === "queue")
+        usage.add(`delivered/${(event as MessageBatch).queue}`, (event as MessageBatch).messages.length);
       return runHandler(name, event, () => worker[name](event, bindings, ctx));
     };
   }
@@ -62,6 +67,7 @@ export function limitObject(Base: Any, className: string): Any {
     constructor(ctx: DurableObjectState, env: object) {
       super(ctx, limitEnv(env));
       contexts.set(this, ctx);
+      meterObject(this, ctx, className);
     }
   };
   Object.defineProperty(Limited, "name", { value: className });
@@ -70,7 +76,7 @@ export function limitObject(Base: Any, className: string): Any {
       configurable: true,
       writable: true,
       value(this: object, ...args: unknown[]) {
-        const run = () => inInvocation(() => Base.prototype[name].apply(this, args));
+        const run = () => inInvocation(() => meterCall(this, name, () => Base.prototype[name].apply(this, args)));
         const reset = faults.isIdle ? null : faults.resetFor(`${className}.${name}`);
         return reset === null ? run() : resetAround(reset, contexts.get(this)!, run);
       },

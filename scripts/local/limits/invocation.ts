@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { PLATFORM } from "../../../r2-layout/limits.ts";
 import { type Cut, faults } from "../faults/injector.ts";
+import { usage } from "../meter/usage.ts";
 
 /**
  * After so long, an invocation that calls objects waits for the event loop. In production such a call goes over a
@@ -30,6 +31,7 @@ export class Invocation {
 
   /** Makes a call to a queue, an object or R2, unless a fault comes between. */
   call<T>(area: string, name: string, run: () => Promise<T>): Promise<T> {
+    usage.add(`${area}/${name}`);
     if (this.#cut === null && faults.isIdle) return run();
     const made = () => faults.around(area, name, run);
     return this.#cut ? this.#cut.call(made) : made();

@@ -1,9 +1,9 @@
 /**
  * The local control of a run, under /local/ of its origin and only there: run the cron now, look at the queues, put a
- * message on one, make them misbehave, make calls of the Workers fail (`/local/chaos`). Asks for the local admin token, so that no web page in a browser on this machine can call it.
+ * message on one, make them misbehave, make calls of the Workers fail (`/local/chaos`), ask what they have used (`/local/usage`). Asks for the local admin token, so that no web page in a browser on this machine can call it.
  */
 import { parseQueueChaos } from "../chaos-setting.ts";
-import { askWorkers } from "../faults/ask.ts";
+import { askUsage, askWorkers } from "../faults/ask.ts";
 import { parseFaultPlan } from "../faults/plan.ts";
 import type { LocalQueueEnv } from "./local-queue.ts";
 import { storedMessage } from "./stored-message.ts";
@@ -60,6 +60,9 @@ async function answerControl(request: Request, env: ControlEnv): Promise<Respons
       const plan = parseFaultPlan(await request.json());
       return answer({ plan, workers: await askWorkers(workers(env), env.CONTROL_TOKEN, plan) });
     }
+    case "GET /local/usage":
+    case "POST /local/usage":
+      return answer({ workers: await askUsage(workers(env), env.CONTROL_TOKEN, request.method === "POST") });
     default:
       return answer({ error: "no such control" }, 404);
   }

@@ -1,0 +1,38 @@
+/** Cloudflare's list prices, in dollars, as of November 2026, and what others charge. */
+
+const MILLION = 1e6;
+const GB = 1e9;
+
+export const PRICES = {
+  workerRequest: 0.3 / MILLION,
+  cpuMs: 0.02 / MILLION,
+  /** 64 KB written, read or deleted. */
+  queueOperation: 0.4 / MILLION,
+  objectRequest: 0.15 / MILLION,
+  /** 128 MB are billed for as long as a call is under way. */
+  objectMs: (12.5 / MILLION) * 0.128 * 1e-3,
+  rowRead: 0.001 / MILLION,
+  rowWritten: 1 / MILLION,
+  objectByteMonth: 0.2 / GB,
+  r2Write: 4.5 / MILLION,
+  r2Read: 0.36 / MILLION,
+  r2ByteMonth: 0.015 / GB,
+} as const;
+
+/** Dollars per million events. */
+export const REFERENCES = {
+  /** Snowplow's own stack on AWS. */
+  snowplow: 0.77,
+  /** One queue message and one row for each event, on this platform. */
+  messageAndRowPerEvent: 3.11,
+} as const;
+
+/** Calls of R2's that are billed as writes; `delete` and `abort` are free, all others are reads. */
+export const R2_WRITES: ReadonlySet<string> = new Set([
+  "put",
+  "list",
+  "createMultipartUpload",
+  "uploadPart",
+  "complete",
+]);
+export const R2_FREE: ReadonlySet<string> = new Set(["delete", "abort", "resumeMultipartUpload"]);
