@@ -4,6 +4,7 @@
  */
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import type { EventPlace } from "../../r2-layout/rule.ts";
+import type { LeftUser, ToldUser } from "./known-users.ts";
 
 export type Subject = { readonly kind: "user" | "device"; readonly id: string };
 
@@ -16,9 +17,15 @@ export interface TimelineAppend {
   /** In log order; those at or below the last log_seq applied from this shard are skipped. For a device only events without a user. */
   readonly events: readonly EventRow[];
   /** For a device: users that were seen on it in this flush, with the newest event_time of each in microseconds. */
-  readonly users?: readonly { readonly id: string; readonly lastSeen: number }[];
+  readonly users?: readonly ToldUser[];
   /** The rule version that the events passed through; absent: 0. A timeline that knows a newer one refuses the append. */
   readonly rules?: number;
+}
+
+export interface AppendAnswer {
+  readonly pointers: string[];
+  /** Of the user's events, as of which the devices are pointed at it. Absent: of an object of before. */
+  readonly revision?: number;
 }
 
 export interface EventsRequest {
@@ -90,7 +97,7 @@ export interface UserTimelineApi {
    * at for a day, and, when the append was applied before, all of them: a crash may have come between the two.
    * @throws RangeError, its message begins with `rules:`, where the timeline knows a newer rule than the append.
    */
-  append(append: TimelineAppend): Promise<{ pointers: string[] }>;
+  append(append: TimelineAppend): Promise<AppendAnswer>;
   /** @throws RangeError for a cursor that no page gave. */
   events(request: EventsRequest): Promise<EventsPage>;
   /** Newest first, at most `TIMELINE.sessionsPerAnswer`. */
@@ -127,7 +134,7 @@ export interface TimelineAmend {
    * For a device: users of whom events were taken from it, the newest of them of `until`. One that is not known to have been
    * here later is now known by `lastSeen`, or, for null, no more.
    */
-  readonly left?: readonly { readonly id: string; readonly until: number; readonly lastSeen: number | null }[];
+  readonly left?: readonly LeftUser[];
   /** For a user: devices of which the answer is to say when the user was last seen there. */
   readonly devices?: readonly string[];
 }
@@ -145,6 +152,8 @@ export interface AmendAnswer {
   readonly pointers: string[];
   /** For each of `devices`: event_time of the user's newest event there, null where there is none. */
   readonly lastSeen: (number | null)[];
+  /** As in `AppendAnswer`. */
+  readonly revision?: number;
 }
 
 export interface TimelineAmendApi {
@@ -202,6 +211,8 @@ export interface SettledWindow {
   readonly subject: Subject;
   /** For a user: devices to be pointed at this user, with the newest event_time there. */
   readonly pointers: readonly { readonly id: string; readonly lastSeen: number }[];
+  /** As in `AppendAnswer`. */
+  readonly revision?: number;
 }
 
 /** A window built anew: staged in as many pieces as it takes, then made so in one transaction for each timeline. */

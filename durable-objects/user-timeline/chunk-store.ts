@@ -1,5 +1,5 @@
 /**
- * The closed chunks of a timeline: rows of some 32 KiB of events, deflated. Their ranges never overlap in the order of
+ * The closed chunks of a timeline: rows of some 64 KiB of events, deflated. Their ranges never overlap in the order of
  * event-order.ts, like the leaves of a B+-tree, so a page is read from the one or few rows that hold it, however late
  * events came, and "the oldest chunk" is what retention drops. A late event is merged into the chunk it belongs to.
  */

@@ -33,6 +33,8 @@ export interface EncodedState {
   readonly rules?: number | undefined;
   readonly ahead?: readonly (readonly [shard: number, seq: number])[] | undefined;
   readonly uncorrected?: true | undefined;
+  /** Absent: 0. */
+  readonly revision?: number | undefined;
 }
 
 export class SubjectState {
@@ -52,6 +54,8 @@ export class SubjectState {
   #lastSeen: number | null;
   #rules: number;
   #uncorrected: boolean;
+  /** Rises with each change of the events. */
+  #revision: number;
 
   constructor(subject: Subject, encoded?: EncodedState) {
     this.subject = subject;
@@ -68,11 +72,22 @@ export class SubjectState {
     this.#lastSeen = encoded?.lastSeen ?? null;
     this.#rules = encoded?.rules ?? 0;
     this.#uncorrected = encoded?.uncorrected ?? false;
+    this.#revision = encoded?.revision ?? 0;
   }
 
   /** All that were folded in, kept or not. */
   get events(): number {
     return this.#events;
+  }
+
+  /** Of the events: what devices are told is as of one (known-users.ts). */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Events came, went or changed. */
+  revised(): void {
+    this.#revision++;
   }
 
   /** The newest rule version that it has met. */
@@ -149,8 +164,8 @@ export class SubjectState {
 
   /** This subject with the figures of other events: what follows from events is theirs, all else stays as it is here. */
   withFigures(of: SubjectState): SubjectState {
-    const { subject, seqs, users, rules, ahead, uncorrected } = this.encode();
-    return new SubjectState(subject, { ...of.encode(), subject, seqs, users, rules, ahead, uncorrected });
+    const { subject, seqs, users, rules, ahead, uncorrected, revision } = this.encode();
+    return new SubjectState(subject, { ...of.encode(), subject, seqs, users, rules, ahead, uncorrected, revision });
   }
 
   /** The same subject, before it was folded anew. */
@@ -188,6 +203,7 @@ export class SubjectState {
       ...(this.#rules > 0 && { rules: this.#rules }),
       ...(this.#ahead.size > 0 && { ahead: [...this.#ahead] }),
       ...(this.#uncorrected && { uncorrected: true }),
+      ...(this.#revision > 0 && { revision: this.#revision }),
     };
   }
 }

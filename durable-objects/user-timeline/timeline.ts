@@ -22,6 +22,7 @@ import { DAY_MS, TIMELINE } from "../../r2-layout/limits.ts";
 import { DAY_US, MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type {
   AmendAnswer,
+  AppendAnswer,
   EventsPage,
   EventsRequest,
   Profile,
@@ -89,7 +90,7 @@ export class Timeline {
   }
 
   /** As `UserTimelineApi.append` says. @param nowMs only for how long ago devices were pointed at */
-  append(append: TimelineAppend, nowMs: number): { pointers: string[] } {
+  append(append: TimelineAppend, nowMs: number): AppendAnswer {
     const state = this.#state ?? new SubjectState(append.subject);
     state.refuseOlder(append.rules ?? 0);
     const { shard } = append;
@@ -112,14 +113,16 @@ export class Timeline {
       const device = state.fold(event, nowMs);
       if (device) pointers.add(device);
     }
+    if (fresh.length > 0 && append.subject.kind === "user") state.revised();
     // By what came, not by `to`: a call without events can then never hide events that come after it.
     if (reached > 0) state.reached(shard, reached);
     const users = (append.users ?? []).filter((user) => state.users.fold(user));
-    if (reached === 0 && users.length === 0) return { pointers: [...pointers] };
+    const answer = { pointers: [...pointers], revision: state.revision };
+    if (reached === 0 && users.length === 0) return answer;
     this.#state = state;
     this.#open.push(...fresh);
     this.#writeHead(state);
-    return { pointers: [...pointers] };
+    return answer;
   }
 
   /** As `TimelineAmendApi.amend` says. */
@@ -146,6 +149,7 @@ export class Timeline {
       beyondReach,
       pointers: amend.subject.kind === "user" ? [...new Set(onDevices)] : [],
       lastSeen: (amend.devices ?? []).map((device) => state.lastSeenOn(device)),
+      revision: state.revision,
     };
   }
 
@@ -194,7 +198,8 @@ export class Timeline {
         if (device) pointers.set(device, Math.max(at, pointers.get(device) ?? at));
       }
     }
-    return { subject, pointers: Array.from(pointers, ([id, lastSeen]) => ({ id, lastSeen })) };
+    const { revision } = this.#state ?? before;
+    return { subject, pointers: Array.from(pointers, ([id, lastSeen]) => ({ id, lastSeen })), revision };
   }
 
   /** As `TimelineWindowApi.unsettle`. */
@@ -326,6 +331,7 @@ export class Timeline {
       for (const { event } of [...exchange.replacing, ...added]) state.fold(event, nowMs);
     }
     for (const { event } of added) next.putAhead(event.log_shard, event.log_seq);
+    if (exchange.changed + added.length > 0 && next.subject.kind === "user") next.revised();
     return { state: next, added, beyondReach, certain: exchange.changed === 0 || allKnown };
   }
 

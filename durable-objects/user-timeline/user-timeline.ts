@@ -3,6 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import { DAY_MS, TIMELINE } from "../../r2-layout/limits.ts";
 import type {
   AmendAnswer,
+  AppendAnswer,
   EventsPage,
   EventsRequest,
   Profile,
@@ -34,7 +35,7 @@ export class UserTimeline
     this.#timeline = new Timeline(ctx.storage.sql);
   }
 
-  append(append: TimelineAppend): Promise<{ pointers: string[] }> {
+  append(append: TimelineAppend): Promise<AppendAnswer> {
     return this.#write((timeline) => timeline.append(append, Date.now()));
   }
 

@@ -11,8 +11,8 @@
  *     the sink has not come so far yet        who gains an event has it before its append, which leaves it out; who loses
  *                                             one is not given it, for the sink reads it through the rule
  *     the sink reads without the rule         its append is refused by every timeline that was amended
- *     the user comes back to the device       the device has been told of a newer event than those that went, and keeps
- *     while it is told to forget them         the user; an older one that comes late is told of again within a day
+ *     the user comes back to the device       the device has been told of a newer revision of the user's events, or of a newer
+ *     while it is told to forget them         event than those that went, and keeps the user
  *
  * Each timeline changes in one transaction; of two timelines a reader may see one before and the other after.
  */
@@ -20,6 +20,7 @@ import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { BuildsApi } from "../../durable-objects/sink-cursor/api.ts";
 import type { AmendAnswer, Subject, TimelineAmend, TimelineAmendApi } from "../../durable-objects/user-timeline/api.ts";
 import { placeOf } from "../../durable-objects/user-timeline/exchange.ts";
+import type { LeftUser, ToldUser } from "../../durable-objects/user-timeline/known-users.ts";
 import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
@@ -73,14 +74,15 @@ export async function amendTimelines(
   const generation = "generation" in deps ? deps.generation : await liveGeneration(deps.cursors, calls);
   const amendments = new Amendments(rules, generation, calls, deps);
 
-  const usersOf = new Map<string, { id: string; lastSeen: number }[]>();
-  const leftBy = new Map<string, { id: string; until: number; lastSeen: number | null }[]>();
+  const usersOf = new Map<string, ToldUser[]>();
+  const leftBy = new Map<string, LeftUser[]>();
   await amendments.each(users, async ([id, { remove, put, taken }]) => {
     const asked = [...taken.keys()];
     const answer = await amendments.amend({ kind: "user", id }, { remove, put, devices: asked });
-    for (const [device, lastSeen] of lastSeenOn(answer.pointers, put)) append(usersOf, device, { id, lastSeen });
+    const { pointers, revision } = answer;
+    for (const [device, lastSeen] of lastSeenOn(pointers, put)) append(usersOf, device, { id, lastSeen, revision });
     for (const [at, device] of asked.entries()) {
-      append(leftBy, device, { id, until: taken.get(device)!, lastSeen: answer.lastSeen[at] ?? null });
+      append(leftBy, device, { id, until: taken.get(device)!, lastSeen: answer.lastSeen[at] ?? null, revision });
     }
   });
   await amendments.each(new Set([...devices.keys(), ...usersOf.keys(), ...leftBy.keys()]), async (id) => {

@@ -6,6 +6,7 @@
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { BuildsApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
 import type { Subject, TimelineAmend, TimelineAmendApi } from "../../durable-objects/user-timeline/api.ts";
+import type { ToldUser } from "../../durable-objects/user-timeline/known-users.ts";
 import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
@@ -74,11 +75,11 @@ async function putMissing(
     missing += answer.added;
     return answer;
   };
-  const usersOf = new Map<string, { id: string; lastSeen: number }[]>();
+  const usersOf = new Map<string, ToldUser[]>();
   await boundedParallel(users, SESSIONS.callsAtOnce, async ([id, events]) => {
-    const { pointers } = await amend({ kind: "user", id }, events);
+    const { pointers, revision } = await amend({ kind: "user", id }, events);
     for (const [device, lastSeen] of lastSeenOn(pointers, events)) {
-      usersOf.set(device, [...(usersOf.get(device) ?? []), { id, lastSeen }]);
+      usersOf.set(device, [...(usersOf.get(device) ?? []), { id, lastSeen, revision }]);
     }
   });
   await boundedParallel(new Set([...devices.keys(), ...usersOf.keys()]), SESSIONS.callsAtOnce, async (id) => {

@@ -16,6 +16,7 @@
  */
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { Subject, TimelineAppend, UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
+import type { ToldUser } from "../../durable-objects/user-timeline/known-users.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { SESSIONS } from "../../r2-layout/limits.ts";
@@ -65,14 +66,14 @@ export async function writeTimelines(
     }
   };
 
-  const usersOf = new Map<string, { id: string; lastSeen: number }[]>();
+  const usersOf = new Map<string, ToldUser[]>();
   await boundedParallel(groups.users, SESSIONS.callsAtOnce, ([id, events]) =>
     orRefused(events, async () => {
-      const { pointers } = await append({ kind: "user", id }, { events });
+      const { pointers, revision } = await append({ kind: "user", id }, { events });
       for (const [device, lastSeen] of lastSeenOn(pointers, events)) {
         const users = usersOf.get(device);
-        if (users) users.push({ id, lastSeen });
-        else usersOf.set(device, [{ id, lastSeen }]);
+        if (users) users.push({ id, lastSeen, revision });
+        else usersOf.set(device, [{ id, lastSeen, revision }]);
       }
     }),
   );

@@ -211,7 +211,7 @@ export class WindowBuild {
     const { timelines, identityKey, calls } = this.#deps;
     await boundedParallel(settled.pointers, SESSIONS.callsAtOnce, async ({ id, lastSeen }) => {
       const subject = { kind: "device", id } as const;
-      const users = [{ id: settled.subject.id, lastSeen }];
+      const users = [{ id: settled.subject.id, lastSeen, revision: settled.revision }];
       // It tells of a user and brings no events: no rule can be against it.
       await retried(() => {
         calls.left--;

@@ -166,7 +166,7 @@ describe("an amendment", () => {
     await timeline.append(appendOf([a!, b!]));
     const amend = { ...amendOf([a!], [{ ...b!, anonymous_id: "right" }, c!]), devices: ["wrong", "right", "other"] };
     const nothing = { added: 0, replaced: 0, removed: 0, beyondReach: 0 };
-    const told = { pointers: ["right", "wrong"], lastSeen: [c!.event_time, b!.event_time, null] };
+    const told = { pointers: ["right", "wrong"], lastSeen: [c!.event_time, b!.event_time, null], revision: 2 };
     expect(await timeline.amend(amend)).toEqual({ ...nothing, added: 1, replaced: 1, removed: 1, ...told });
     const answers = async () => JSON.stringify([await timeline.profile(), await timeline.events({ limit: 9 })]);
     const once = await answers();
