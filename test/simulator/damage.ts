@@ -11,6 +11,7 @@ import { type RedriveDeps, redriveHole } from "../../queues/quarantine/redrive.t
 import { decodeSegmentLines, encodeSegment } from "../../r2-layout/segment.ts";
 import type { Random } from "../../scripts/demo/random.ts";
 import { Process } from "./platform/scheduler.ts";
+import type { Scenario } from "./scenarios.ts";
 import type { World } from "./world.ts";
 
 const SECOND_MS = 1_000;
@@ -23,19 +24,46 @@ interface Env {
   readonly LAKE_CATALOG: ObjectNamespace<HolesApi>;
 }
 
+type Ways = Pick<Scenario, "damageTaken" | "damageUnread" | "identities">;
+
 /**
  * A segment goes bad some time, and is mended later: from its writing on, or when some sinks may have taken it.
- * @param taken chance that it is the one that a drain has read when a call of it hangs: its cursor has not moved
+ * @param way its chances: `damageTaken`, that it is the one that a drain has read when a call of it hangs: its cursor has not
+ * moved (and, where corrections are about `identities`, that it has read it through a rule); `damageUnread`, that it is one of the newest some time after a call of the live sessions has hung, and they all do
  */
-export function planDamage(world: World, random: Random, spanMs: number, taken: number): void {
-  const way = random.chance(taken) ? "taken" : random.pick(["any", "next"] as const);
+export function planDamage(
+  world: World,
+  random: Random,
+  spanMs: number,
+  { damageTaken, damageUnread, identities }: Ways,
+): void {
+  const way = random.chance(damageUnread)
+    ? "unread"
+    : random.chance(damageTaken)
+      ? "taken"
+      : random.pick(["any", "next"] as const);
   afterMs(world, random.next() * spanMs, () => {
     const { bucket, weather } = world;
     const written = [...bucket.objects.keys()].filter((key) => key.startsWith("log/") && !world.damaged.has(key));
     if (way === "any" && written.length > 0) return damage(world, random, random.pick(written));
-    if (way === "taken") {
-      const sink = random.pick(["sessions", "rollups"]);
+    if (way === "unread") {
       weather.onHang = (from) => {
+        if (!from.startsWith("sessions#")) return;
+        weather.onHang = null;
+        afterMs(world, random.int(40, 100) * SECOND_MS, () => {
+          const keys = [...bucket.objects.keys()].filter((key) => key.startsWith("log/") && !world.damaged.has(key));
+          const nameOf = (key: string) => key.slice(key.lastIndexOf("/"));
+          const newest = keys.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1)).slice(-3);
+          if (newest.length > 0) damage(world, random, random.pick(newest), [40 * MINUTE_MS]);
+        });
+      };
+      return;
+    }
+    if (way === "taken") {
+      const sink = identities ? "sessions" : random.pick(["sessions", "rollups"]);
+      const isEarly = () => identities && ![...bucket.objects.keys()].some((key) => key.startsWith("rules/"));
+      weather.onHang = (from) => {
+        if (isEarly()) return;
         const key = bucket.lastRead.get(from);
         if (!from.startsWith(`${sink}#`) || !key || world.damaged.has(key) || !bucket.objects.has(key)) return;
         weather.onHang = null;

@@ -442,13 +442,13 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the sessions: leases of before a switch are fenced off",
-    scenario: "switches",
+    scenario: "late-switches",
     file: CURSORS,
     edits: [["cursor = ?, moved_at = ?, token = token + 1, owner = NULL", "cursor = ?, moved_at = ?, owner = NULL"]],
   },
   {
     name: "replays: what an older lease saves is refused",
-    scenario: "rebuilds",
+    scenario: "late-jobs",
     file: "durable-objects/replay-desk/desk.ts",
     edits: [
       [
@@ -472,13 +472,13 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "log: what a drain of before a turn has reached is passed over",
-    scenario: "switches",
+    scenario: "late-switches",
     file: "durable-objects/event-log/reached-table.ts",
     edits: [["(token !== undefined && token < turn)", "(token !== undefined && token < 0)"]],
   },
   {
     name: "rebuild of the sessions: the logs are told that the cursors went back",
-    scenario: "switches",
+    scenario: "late-switches",
     file: WHOLE_BUILD,
     edits: [
       [
@@ -489,7 +489,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the sessions: a build that lacks new holes is not swapped in",
-    scenario: "rebuilt-holes",
+    scenario: "unread-holes",
     file: WHOLE_BUILD,
     edits: [
       ['if (build.state === "building" && (await this.#leftOut()) !== build.note) {', 'if (build.note === "never") {'],
@@ -503,13 +503,13 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the sessions: a build's states come one after the other",
-    scenario: "switches",
+    scenario: "late-switches",
     file: "durable-objects/sink-cursor/build-table.ts",
     edits: [["if (!FROM[state].includes(build.state)) {", "if (!FROM[state]) {"]],
   },
   {
     name: "holes: a straggler decides nothing",
-    scenario: "holes",
+    scenario: "stragglers",
     file: CURSORS,
     edits: [
       [
@@ -547,8 +547,14 @@ export const MUTATIONS: readonly NamedMutation[] = [
     ],
   },
   {
+    name: "redrive: what a straggler tells a device is passed over",
+    scenario: "stragglers",
+    file: "durable-objects/user-timeline/known-users.ts",
+    edits: [["if (known.revision > (revision ?? known.revision)) return false;", ""]],
+  },
+  {
     name: "redrive: a former place is looked for in each form that rules have left it",
-    scenario: "ruled-holes",
+    scenario: "moved-holes",
     file: "queues/read-segment.ts",
     edits: [["if (after !== before) forms.push(after);", "void before;"]],
   },
@@ -574,7 +580,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "builds: a switch that hung is refused once it has been undone",
-    scenario: "switches",
+    scenario: "late-switches",
     file: "durable-objects/sink-cursor/cursor-table.ts",
     edits: [["if (move < newest) throw", "if (move < 0) throw"]],
   },
@@ -600,7 +606,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the lake: what was replaced since is not reverted",
-    scenario: "rebuilt-compaction",
+    scenario: "replaced-builds",
     file: STAGED,
     edits: [['if (gone.length > 0) return { kind: "conflict", missing: gone };', ""]],
   },
@@ -653,7 +659,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the rollups: a job that has ended begins nothing",
-    scenario: "reverts",
+    scenario: "late-jobs",
     file: REBUILDS,
     edits: [["if (known && isEnded(known)) throw", "if (known && known.up_to < 0) throw"]],
   },

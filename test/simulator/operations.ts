@@ -29,6 +29,8 @@ const ABANDONED_AFTER = 3;
 
 export const isReplay = (kind: JobKind): boolean => kind === "rebuild" || kind === "fill";
 
+type Steered = Pick<Scenario, "kinds" | "sinks" | "reverts" | "identities" | "manual" | "windows" | "lookMaxMs">;
+
 export class Operations {
   /** Jobs that did not come to an end. */
   readonly stuck: string[] = [];
@@ -36,12 +38,12 @@ export class Operations {
   readonly jobs = new Set<string>();
   readonly #world: World;
   readonly #random: Random;
-  readonly #scenario: Pick<Scenario, "kinds" | "sinks" | "reverts">;
+  readonly #scenario: Steered;
   #numbers = 0;
   /** From now on nothing is cancelled: what the audit of the run compares with has to be settled. */
   #isClosing = false;
 
-  constructor(world: World, scenario: Pick<Scenario, "kinds" | "sinks" | "reverts">) {
+  constructor(world: World, scenario: Steered) {
     this.#world = world;
     this.#scenario = scenario;
     this.#random = world.random;
@@ -63,7 +65,7 @@ export class Operations {
     const { now } = this.#world.scheduler;
     const sinks = SINKS.filter(() => random.chance(0.5));
     const some: readonly SinkName[] = this.#scenario.sinks ?? (sinks.length > 0 ? sinks : [random.pick(SINKS)]);
-    const bounded = random.chance(0.4);
+    const bounded = random.chance(this.#scenario.windows);
     const from = bounded ? Math.floor((now - random.int(0, 3) * HOUR_MS) / HOUR_MS) * HOUR_MS : null;
     const to = bounded && random.chance(0.5) ? from! + random.int(1, 5) * HOUR_MS : null;
     const range = { sinks: some, from, to, range: null, rate: RATE };
@@ -73,7 +75,11 @@ export class Operations {
       case "correction":
         return { kind: "correction", filter: this.#filter(), change: this.#change(), note: null, rate: RATE };
       case "rebuild":
-        return { kind: "rebuild", ...range, swap: random.pick(["automatic", "manual"]) };
+        return {
+          kind: "rebuild",
+          ...range,
+          swap: this.#scenario.manual ? "manual" : random.pick(["automatic", "manual"]),
+        };
       case "fill":
         return { kind: "fill", ...range };
       case "audit":
@@ -97,7 +103,8 @@ export class Operations {
 
   #change(): RuleChange {
     const random = this.#random;
-    if (random.chance(0.25)) return { kind: "retract" };
+    const { identities } = this.#scenario;
+    if (!identities && random.chance(0.25)) return { kind: "retract" };
     if (random.chance(0.5)) {
       // The second is seen where it is applied twice.
       const values = random.pick<Readonly<Record<string, string>>>([
@@ -106,6 +113,8 @@ export class Operations {
       ]);
       return { kind: "map", field: "anonymous_id", values };
     }
+    const others = [{ anonymous_id: "device-7" }, { user_id: "user-9" }, { anonymous_id: null, user_id: "user-1" }];
+    if (identities) return { kind: "set", values: random.pick(others) };
     const values = random.pick([
       { anonymous_id: "device-7" },
       { user_id: "user-9" },
@@ -135,7 +144,8 @@ export class Operations {
       if (over) return;
       over = true;
       this.#world.pending--;
-      const waitMs = Math.min(10 * MINUTE_MS, 3 * SECOND_MS * 2 ** Math.min(looks, 10)) * (0.5 + this.#random.next());
+      const waitMs =
+        Math.min(this.#scenario.lookMaxMs, 3 * SECOND_MS * 2 ** Math.min(looks, 10)) * (0.5 + this.#random.next());
       if (more) this.#later(waitMs, () => this.#steer(id, spec, looks + 1, resumes + (resumed ? 1 : 0)));
     };
     process.onDeath.push(() => next(true));

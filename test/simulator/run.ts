@@ -84,7 +84,7 @@ async function live(
 ): Promise<void> {
   world.weather.active = true;
   const stretches = random.chance(0.25) ? random.int(2, 3) : 1;
-  const requests = random.int(4, 16);
+  const requests = random.int(scenario.requests, 4 * scenario.requests);
   for (let stretch = 0; stretch < stretches; stretch++) {
     const spanMs = random.pick(scenario.spansMs);
     world.startCron(spanMs + MINUTE_MS);
@@ -97,7 +97,7 @@ async function live(
       repeatedly(world, spanMs + 5 * MINUTE_MS, scenario.compactEveryMs, () => world.cron(false, true));
     if (damages) {
       for (let i = random.int(1, scenario.damageMax); i > 0; i--)
-        planDamage(world, random, spanMs + 20 * SECOND_MS, scenario.damageTaken);
+        planDamage(world, random, spanMs + 20 * SECOND_MS, scenario);
       if (random.chance(0.5)) {
         const inMs = random.int(1, 20) * MINUTE_MS;
         // Several of them at once: two who look at the same list.

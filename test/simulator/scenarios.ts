@@ -19,13 +19,24 @@ export interface Scenario {
   readonly damageMax: number;
   /** Chance that one goes bad when a call hangs: a sink has taken it, and its cursor has not moved. */
   readonly damageTaken: number;
+  /** Chance that it is one of the newest, while the live sessions stand still: a build may have read it, they have not. */
+  readonly damageUnread: number;
   /** What rebuilds are of; null: drawn. Chance that one that was swapped in is taken back, where it is looked at. */
   readonly sinks: readonly SinkName[] | null;
   readonly reverts: number;
-  /** How long requests come, one of these, ms. */
+  /** Requests that come, so many and up to four times as many; how long, one of these, ms. */
+  readonly requests: number;
   readonly spansMs: readonly number[];
   /** Who send holes again at one time, at most. */
   readonly redrivers: number;
+  /** Corrections change who an event belongs to, and nothing else. */
+  readonly identities: boolean;
+  /** Swaps are asked for. */
+  readonly manual: boolean;
+  /** Chance that a rebuild or a fill is of a window. */
+  readonly windows: number;
+  /** Milliseconds from one look of an operator at a job to the next, at most. */
+  readonly lookMaxMs: number;
   /** Operations begun, and of which kinds, by weight. */
   readonly operationsMax: number;
   readonly kinds: {
@@ -63,9 +74,15 @@ const MIXED: Scenario = {
   redrivers: 2,
   damageMax: 2,
   damageTaken: 0,
+  damageUnread: 0,
   sinks: null,
   reverts: 0.25,
+  requests: 4,
   spansMs: [3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS],
+  identities: false,
+  manual: false,
+  windows: 0.4,
+  lookMaxMs: 10 * MINUTE_MS,
   operationsMax: 2,
   kinds: { correction: 5, rebuild: 4, fill: 1, audit: 1 },
   repeats: 0.12,
@@ -241,6 +258,9 @@ const ALONE: readonly Scenario[] = [
 const alone = (name: string) => ALONE.find((scenario) => scenario.name === name)!;
 const hangsOf = (...names: readonly string[]) => names.flatMap((name) => alone(name).hangs);
 
+/** For calls that come when what they are for is long over. */
+const LATE = { fromMs: 20 * MINUTE_MS, toMs: 6 * HOUR_MS, withAll: 0 } as const;
+
 /** What is rare in two ways at once. */
 export const SCENARIOS: readonly Scenario[] = [
   ...ALONE,
@@ -411,6 +431,172 @@ export const SCENARIOS: readonly Scenario[] = [
         chance: 0.25,
         fromMs: SECOND_MS,
         toMs: 40 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
+  },
+  {
+    // What a build's swap asks of cursors and logs comes when the swap has been taken back.
+    ...alone("rebuilds"),
+    name: "late-switches",
+    weight: 2,
+    damage: 0,
+    sinks: ["sessions"],
+    reverts: 0.75,
+    kinds: { correction: 0, rebuild: 1, fill: 0, audit: 0 },
+    windows: 0,
+    lookMaxMs: MINUTE_MS,
+    requests: 8,
+    spansMs: [MINUTE_MS, 2 * MINUTE_MS],
+    faults: { alarm_late: 0.3 },
+    hangs: [
+      {
+        target: /^SinkCursor\.switchTo$/,
+        args: /^\[[1-9]/,
+        chance: 0.4,
+        until: /^SinkCursor\.switchTo$/,
+        untilArgs: /^\[0,/,
+        ...LATE,
+      },
+      { target: /^SinkCursor\.moveBuild$/, args: /"(swapping|reverting)"/, chance: 0.3, ...LATE, fromMs: 2 * HOUR_MS },
+      {
+        target: /^SinkCursor\.advance$/,
+        from: /^sessions#/,
+        chance: 0.25,
+        until: /^SinkCursor\.switchTo$/,
+        fromMs: SECOND_MS,
+        toMs: 19 * SECOND_MS,
+        withAll: 0,
+      },
+      {
+        target: /^EventLog\.reached$/,
+        from: /^sessions#/,
+        chance: 0.5,
+        until: /^EventLog\.turned$/,
+        fromMs: 5 * SECOND_MS,
+        toMs: 14 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
+  },
+  {
+    // The live sink stands still, a build has read past it and waits for its swap; then what the live sink has yet to read goes bad.
+    ...alone("rebuilds"),
+    name: "unread-holes",
+    weight: 2,
+    damage: 1,
+    damageUnread: 1,
+    sinks: ["sessions"],
+    manual: true,
+    windows: 0,
+    operationsMax: 1,
+    kinds: { correction: 0, rebuild: 1, fill: 0, audit: 0 },
+    spansMs: [3 * MINUTE_MS, 4 * MINUTE_MS],
+    hangs: [
+      {
+        target: /^SinkCursor\.lease$/,
+        from: /^sessions#/,
+        chance: 0.15,
+        fromMs: 3 * MINUTE_MS,
+        toMs: 5 * MINUTE_MS,
+        withAll: 1,
+      },
+      {
+        target: /^ReplayDesk\.act$/,
+        args: /"swap"/,
+        chance: 0.9,
+        fromMs: 8 * MINUTE_MS,
+        toMs: 14 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
+  },
+  {
+    // Drains that decide a hole when others have read on.
+    ...alone("holes"),
+    name: "stragglers",
+    weight: 2,
+    operations: 0,
+    splits: 0.1,
+    damageMax: 3,
+    damageTaken: 0,
+    hangs: [
+      {
+        target: /^(SinkCursor|LakeCatalog)\.(decide|failed)$/,
+        chance: 0.7,
+        fromMs: 3 * MINUTE_MS,
+        toMs: 10 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
+  },
+  {
+    // Timelines have taken a segment through a rule that gave its events to others, and it goes bad.
+    ...alone("holes"),
+    name: "moved-holes",
+    weight: 2,
+    operations: 1,
+    operationsMax: 2,
+    identities: true,
+    kinds: { correction: 1, rebuild: 0, fill: 0, audit: 0 },
+    damageMax: 3,
+    damageTaken: 1,
+    spansMs: [20 * SECOND_MS, 2 * MINUTE_MS],
+    hangs: [
+      {
+        // Sessions read on when the rule is there.
+        target: /^SinkCursor\.lease$/,
+        from: /^sessions#/,
+        chance: 0.9,
+        times: 20,
+        until: /^EventLog\.raise$/,
+        fromMs: 2 * MINUTE_MS,
+        toMs: 4 * MINUTE_MS,
+        withAll: 0,
+      },
+      {
+        target: /^(SinkCursor\.advance|UserTimeline\.append)$/,
+        from: /^sessions#/,
+        chance: 0.4,
+        fromMs: 25 * SECOND_MS,
+        toMs: 3 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
+  },
+  {
+    // What a rebuild has put into the lake is compacted before it is taken back.
+    ...alone("rebuilds"),
+    name: "replaced-builds",
+    weight: 2,
+    damage: 0,
+    sinks: ["lake"],
+    reverts: 0.9,
+    operationsMax: 2,
+    kinds: { correction: 0, rebuild: 1, fill: 0, audit: 0 },
+    windows: 0,
+    spansMs: [2 * MINUTE_MS, 4 * MINUTE_MS],
+    compactEveryMs: 6 * SECOND_MS,
+    tight: { compactAboveFiles: 2, compactInputs: 3, stepEvents: 3, replayedEvents: 3 },
+    hangs: [],
+  },
+  {
+    // What begins a job, or says how far it is, comes when it has long ended, and another rule is in force.
+    ...alone("rebuilds"),
+    name: "late-jobs",
+    weight: 2,
+    damage: 0,
+    sinks: ["rollups"],
+    kinds: { correction: 5, rebuild: 4, fill: 0, audit: 0 },
+    spansMs: [20 * SECOND_MS, 2 * MINUTE_MS],
+    hangs: [
+      { target: /^MinuteRollup\.begin$/, chance: 0.35, fromMs: HOUR_MS, toMs: 3 * HOUR_MS, withAll: 0 },
+      {
+        target: /^ReplayDesk\.save$/,
+        chance: 0.05,
+        until: /^ReplayDesk\.release$/,
+        fromMs: 70 * SECOND_MS,
+        toMs: 30 * MINUTE_MS,
         withAll: 0,
       },
     ],

@@ -21,6 +21,9 @@ const TIGHT = [
   [TIMELINE, "rowBytes", [600, 2_500]],
 ] as const;
 
+/** Only where a scenario wants it: a slice has as many steps as time allows, but each is saved. */
+const CERTAIN = [[REPLAY, "stepEvents", "replayedEvents"]] as const;
+
 /** Only where nobody rebuilds: a build moves in slices that need more calls than this. */
 const FEW_CALLS = [16, 40];
 
@@ -57,6 +60,16 @@ export function tightenLimits(
     const real = limits[name]!;
     limits[name] = sure ?? random.pick<number>(values);
     weather.count("tight", `${name} ${limits[name]}`);
+    undo.push(() => {
+      limits[name] = real;
+    });
+  }
+  for (const [group, name, alias] of CERTAIN) {
+    const value = certain[alias];
+    if (value === undefined) continue;
+    const limits = group as unknown as Record<string, number>;
+    const real = limits[name]!;
+    limits[name] = value;
     undo.push(() => {
       limits[name] = real;
     });

@@ -12,7 +12,7 @@
  */
 import type { Random } from "../../../scripts/demo/random.ts";
 import type { Process, Scheduler } from "./scheduler.ts";
-import type { Weather } from "./weather.ts";
+import type { Hanging, Weather } from "./weather.ts";
 
 export interface CallTarget {
   /** For the table of faults: `R2.put log`, `EventLog.commit`. */
@@ -23,8 +23,11 @@ export interface CallTarget {
   readonly overloaded?: () => Error;
   /** Calls that are made to be repeated (every RPC of an object is) may arrive twice. */
   readonly repeated?: "at once" | "late";
+  /** Of an object's call: what it is told, as JSON. */
+  readonly args?: () => string;
 }
 
+const NO_ARGS = () => "";
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
@@ -34,7 +37,7 @@ export class Network {
   readonly random: Random;
   /** Requests on their way, by target. */
   readonly #travelling = new Map<string, number>();
-  readonly #held: { until: RegExp; name: string; timer: ReturnType<Scheduler["after"]>; arrive: () => void }[] = [];
+  readonly #held: (Hanging & { name: string; timer: ReturnType<Scheduler["after"]>; arrive: () => void })[] = [];
 
   constructor(scheduler: Scheduler, weather: Weather, random: Random) {
     this.scheduler = scheduler;
@@ -74,7 +77,7 @@ export class Network {
       const fail = (error: Error) => answer(() => reject(error), "fails");
       const arrive = () => {
         this.#count(name, -1);
-        if (this.#held.length > 0) this.#release(name);
+        if (this.#held.length > 0) this.#release(target);
         if (failsBefore) return fail(target.failure());
         if (overloaded) return fail(target.overloaded!());
         let result: T | Promise<T>;
@@ -98,12 +101,12 @@ export class Network {
       };
       departs(() => {
         this.#count(name, 1);
-        const hang = weather.hangs(name, from.name);
+        const hang = weather.hangs(name, from.name, target.args ?? NO_ARGS);
         if (hang) {
           failsEarly = false; // Or nobody would ever be told.
           from.onStuck?.(hang.ms, hang.withAll);
           const timer = scheduler.after(hang.ms, null, `call ${name} that hung`, arrive);
-          if (hang.until) this.#held.push({ until: hang.until, name, timer, arrive });
+          if (hang.until) this.#held.push({ ...hang, name, timer, arrive });
           return;
         }
         const legMs = this.#legMs(from, name);
@@ -144,8 +147,9 @@ export class Network {
   }
 
   /** What was to go on once this has arrived does so a moment later. */
-  #release(arrived: string): void {
-    for (const held of this.#held.filter(({ until }) => until.test(arrived))) {
+  #release({ name, args = NO_ARGS }: CallTarget): void {
+    const isMeant = ({ until, untilArgs }: Hanging) => until?.test(name) && (untilArgs?.test(args()) ?? true);
+    for (const held of this.#held.filter(isMeant)) {
       this.#held.splice(this.#held.indexOf(held), 1);
       if (held.timer.cancelled || held.timer.ran) continue;
       held.timer.cancelled = true;

@@ -117,6 +117,7 @@ export class SimulatedObjects {
     const copied = cloned(args);
     const target: CallTarget = {
       name: `${className}.${method}`,
+      args: () => brief(copied),
       repeated: LATE_REPEATS.test(`${className}.${method}`) ? "late" : "at once",
       failure: () => Object.assign(new Error("Network connection lost."), { retryable: true }),
       overloaded: () =>

@@ -85,6 +85,8 @@ const RATES: Record<Fault, readonly [number, number]> = {
 /** Calls to some targets that hang although the run's weather may be fine: what a scenario is made for. */
 export interface Hang {
   readonly target: RegExp;
+  /** Of an object's call, as JSON: only those. */
+  readonly args?: RegExp;
   /** Only calls of these processes. */
   readonly from?: RegExp;
   readonly chance: number;
@@ -92,11 +94,19 @@ export interface Hang {
   readonly times?: number;
   /** It goes on right after a call to one of these has arrived, or when its time is over. */
   readonly until?: RegExp;
+  readonly untilArgs?: RegExp;
   /** Milliseconds. */
   readonly fromMs: number;
   readonly toMs: number;
   /** Chance that the caller's queue stands still for as long. */
   readonly withAll: number;
+}
+
+export interface Hanging {
+  readonly ms: number;
+  readonly withAll: boolean;
+  readonly until: RegExp | undefined;
+  readonly untilArgs: RegExp | undefined;
 }
 
 /** Chances that are not exceeded, wherever the run's weather is worst: a message must not use up its hundred deliveries. */
@@ -149,13 +159,11 @@ export class Weather {
   }
 
   /** Whether this call hangs because the run is about that. */
-  hangs(
-    target: string,
-    from: string,
-  ): { readonly ms: number; readonly withAll: boolean; readonly until?: RegExp | undefined } | null {
+  hangs(target: string, from: string, args: () => string): Hanging | null {
     if (!this.active) return null;
     for (const hang of this.#hangs) {
       if (hang.left <= 0 || !hang.target.test(target) || hang.from?.test(from) === false) continue;
+      if (hang.args?.test(args()) === false) continue;
       if (!this.random.chance(hang.chance)) continue;
       hang.left--;
       this.count("hang", target);
@@ -164,6 +172,7 @@ export class Weather {
         ms: this.random.int(hang.fromMs, hang.toMs),
         withAll: this.random.chance(hang.withAll),
         until: hang.until,
+        untilArgs: hang.untilArgs,
       };
     }
     return null;
