@@ -7,25 +7,36 @@
  * A value once told apart stays so, at zero too, so that a row is taken off where it was added.
  */
 import type { AnyRow } from "./arrow-rows.ts";
-import { hashOf, type RowSum, rowKey, sameSum } from "./key-tally.ts";
+import { hashOf, rowKey } from "./key-tally.ts";
 import { CUT } from "./limits.ts";
 
 export const TALLIED = ["event_name", "country", "source"] as const;
 export type TalliedColumn = (typeof TALLIED)[number];
 
-/** Plain values, so that it can be kept and sent. Pairs and not an object: a name may be `__proto__`. */
-export interface DayTally extends Readonly<Record<TalliedColumn, readonly (readonly [value: string, sum: RowSum])[]>> {
-  readonly events: RowSum;
-  readonly quarantine: RowSum;
+/** Rows, and two sums of 32 bits of their hashes. */
+export interface DaySum {
+  readonly rows: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface ValueSum extends DaySum {
+  readonly value: string;
+}
+
+/** Plain values, so that it can be kept and sent. Lists and not objects by value: a name may be `__proto__`. */
+export interface DayTally extends Readonly<Record<TalliedColumn, readonly ValueSum[]>> {
+  readonly events: DaySum;
+  readonly quarantine: DaySum;
   /** Sums over all columns but the place in the log, of the rows that were added with theirs. */
-  readonly contents: RowSum;
+  readonly contents: DaySum;
 }
 
 /** As the rollups name them. */
 export const NO_VALUE = "(none)";
 export const OTHER_VALUES = "(other)";
 
-const NOTHING: RowSum = { rows: 0, keys: [0, 0] };
+const NOTHING: DaySum = { rows: 0, low: 0, high: 0 };
 export const EMPTY_DAY: DayTally = {
   events: NOTHING,
   quarantine: NOTHING,
@@ -36,17 +47,17 @@ export const EMPTY_DAY: DayTally = {
 };
 
 export class DayTallying {
-  #events: RowSum;
-  #quarantine: RowSum;
-  #contents: RowSum;
-  readonly #by: Readonly<Record<TalliedColumn, Map<string, RowSum>>>;
+  #events: DaySum;
+  #quarantine: DaySum;
+  #contents: DaySum;
+  readonly #by: Readonly<Record<TalliedColumn, Map<string, DaySum>>>;
 
   /** Goes on from a tally. */
   constructor(from: DayTally = EMPTY_DAY) {
     this.#events = from.events;
     this.#quarantine = from.quarantine;
     this.#contents = from.contents;
-    this.#by = { event_name: new Map(from.event_name), country: new Map(from.country), source: new Map(from.source) };
+    this.#by = { event_name: byValue(from.event_name), country: byValue(from.country), source: byValue(from.source) };
   }
 
   /** @param contents whether the row counts with all its columns, too. */
@@ -73,28 +84,35 @@ export class DayTallying {
       events: this.#events,
       quarantine: this.#quarantine,
       contents: this.#contents,
-      event_name: [...this.#by.event_name],
-      country: [...this.#by.country],
-      source: [...this.#by.source],
+      event_name: values(this.#by.event_name),
+      country: values(this.#by.country),
+      source: values(this.#by.source),
     };
   }
 }
 
 /** Values whose sums differ, the largest difference in rows first. */
 export function differingValues(before: DayTally, after: DayTally, column: TalliedColumn) {
-  const [old, now] = [new Map(before[column]), new Map(after[column])];
+  const [old, now] = [byValue(before[column]), byValue(after[column])];
   return [...new Set([...old.keys(), ...now.keys()])]
     .map((value) => ({ value, before: old.get(value) ?? NOTHING, after: now.get(value) ?? NOTHING }))
-    .filter((sums) => !sameSum(sums.before, sums.after))
+    .filter((sums) => !sameDaySum(sums.before, sums.after))
     .sort(
       (a, b) =>
         Math.abs(b.after.rows - b.before.rows) - Math.abs(a.after.rows - a.before.rows) || (a.value < b.value ? -1 : 1),
     );
 }
 
-const signed = (sum: RowSum, keys: readonly [number, number], sign: 1 | -1): RowSum => ({
+export const sameDaySum = (a: DaySum, b: DaySum): boolean => a.rows === b.rows && a.low === b.low && a.high === b.high;
+
+const byValue = (sums: readonly ValueSum[]): Map<string, DaySum> => new Map(sums.map((sum) => [sum.value, sum]));
+const values = (sums: ReadonlyMap<string, DaySum>): ValueSum[] =>
+  Array.from(sums, ([value, { rows, low, high }]) => ({ value, rows, low, high }));
+
+const signed = (sum: DaySum, [low, high]: readonly [number, number], sign: 1 | -1): DaySum => ({
   rows: sum.rows + sign,
-  keys: [(sum.keys[0] + sign * keys[0]) >>> 0, (sum.keys[1] + sign * keys[1]) >>> 0],
+  low: (sum.low + sign * low) >>> 0,
+  high: (sum.high + sign * high) >>> 0,
 });
 
 /** The place in the log is another after a redrive. */

@@ -81,7 +81,7 @@ function addName(names: Map<string, RowSum>, name: string, sum: RowSum): void {
   names.set(known, plus(names.get(known) ?? NOTHING, sum));
 }
 
-export const plus = (a: RowSum, b: RowSum): RowSum => ({
+const plus = (a: RowSum, b: RowSum): RowSum => ({
   rows: a.rows + b.rows,
   keys: [(a.keys[0] + b.keys[0]) >>> 0, (a.keys[1] + b.keys[1]) >>> 0],
 });

@@ -29,6 +29,7 @@ export type Rejection =
   | { reason: "idempotency_mismatch"; job: string }
   | { reason: "too_many_jobs"; limit: number; retry_after_s: number }
   | { reason: "beyond_the_log"; shard: number; oldest_seq: number; oldest_received_at: string | null }
+  | { reason: "cut_exists" }
   | { reason: "not_countable"; detail: string }
   | { reason: "still_refused"; cause: string; detail: string }
   | { reason: "statement_too_large"; limit_bytes: number }
@@ -61,6 +62,7 @@ const PROBLEMS = {
   job_refuses: { status: 409, title: "The job cannot do that in its state" },
   idempotency_mismatch: { status: 409, title: "This Idempotency-Key came with another request" },
   too_many_jobs: { status: 429, title: "Too many jobs are open" },
+  cut_exists: { status: 409, title: "There is a cut of this name, and cuts do not change" },
   beyond_the_log: { status: 422, title: "The log does not reach back so far, and the lake is the long record" },
   not_countable: { status: 422, title: "What the filter means cannot be counted" },
   still_refused: { status: 422, title: "It would fail again as it is" },

@@ -221,6 +221,26 @@ export interface EventLogRedriveApi {
   redrive(redrive: Redrive): Promise<RedriveAnswer>;
 }
 
+/** Where a log stands with regard to a range of time. */
+export interface Standing {
+  readonly head: number;
+  /** Splits that it knows of. */
+  readonly epoch: number;
+  /** Messages owed that an edge has sent, by a later one's word. */
+  readonly gaps: number;
+  /** The first and the last segment that may hold events received in the range; null: none. */
+  readonly range: { readonly from: number; readonly to: number } | null;
+}
+
+/** What the cut of a day asks. */
+export interface EventLogStandingApi {
+  /**
+   * Of a day, or another range of time received (ms, half open), what its cut asks. @param owedUntilMs gaps count that
+   * became known from `fromMs` up to then, by this log's clock; absent: now
+   */
+  standing(fromMs: number, toMs: number, owedUntilMs?: number): Promise<Standing>;
+}
+
 /** Places by time, for replays: segments that may hold events received in from..to (ms, half open), both seqs inclusive. */
 export interface EventLogPlacesApi {
   /** Null where there is none. `oldest` is the first segment whose row the log still has. */

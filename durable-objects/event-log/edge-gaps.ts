@@ -80,6 +80,10 @@ export function arrive(
 export const oldestGapAt = ({ missing }: EdgeState): number | null =>
   missing.length === 0 ? null : Math.min(...missing.map(([, , since]) => since));
 
+/** Numbers that are owed and became known to be in from..to, milliseconds, the ends among them. */
+export const owedBetween = ({ missing }: EdgeState, fromMs: number, toMs: number): number =>
+  missing.reduce((sum, [from, to, since]) => sum + (since >= fromMs && since <= toMs ? to - from + 1 : 0), 0);
+
 /** The ranges less one number, or null where it is in none. */
 function without(ranges: readonly GapRange[], n: number): GapRange[] | null {
   const at = ranges.findIndex(([from, to]) => from <= n && n <= to);

@@ -4,7 +4,7 @@
  * the truth is the rows of this table plus the notes of the commits since.
  */
 import type { EdgeState, GapChange, SentMessage } from "./edge-gaps.ts";
-import { arrive, oldestGapAt } from "./edge-gaps.ts";
+import { arrive, oldestGapAt, owedBetween } from "./edge-gaps.ts";
 
 /** What one message said. */
 export type EdgeNote = readonly [
@@ -78,14 +78,26 @@ export class EdgeTable {
   /** Milliseconds since when the oldest gap is known, null without one. */
   oldestGapAt(): number | null {
     let oldest: number | null = null;
-    const look = (at: number | null) => {
+    for (const state of this.#owing()) {
+      const at = oldestGapAt(state);
       if (at !== null && (oldest === null || at < oldest)) oldest = at;
-    };
-    for (const state of this.#changed.values()) look(oldestGapAt(state));
-    for (const row of this.#sql.exec<EdgeRow>("SELECT * FROM edges WHERE missing <> '[]'")) {
-      if (!this.#changed.has(row.edge)) look(oldestGapAt(stateOf(row)));
     }
     return oldest;
+  }
+
+  /** Messages owed that became known to be missing in from..to, milliseconds, the ends among them. */
+  owedBetween(fromMs: number, toMs: number): number {
+    let owed = 0;
+    for (const state of this.#owing()) owed += owedBetween(state, fromMs, toMs);
+    return owed;
+  }
+
+  /** States that may owe something. */
+  *#owing(): Generator<EdgeState> {
+    yield* this.#changed.values();
+    for (const row of this.#sql.exec<EdgeRow>("SELECT * FROM edges WHERE missing <> '[]'")) {
+      if (!this.#changed.has(row.edge)) yield stateOf(row);
+    }
   }
 
   #state(edge: string): EdgeState | undefined {

@@ -24,11 +24,13 @@ import type {
   EventLogPlacesApi,
   EventLogRedriveApi,
   EventLogRulesApi,
+  EventLogStandingApi,
   LogStatus,
   PastCursor,
   Redrive,
   RedriveAnswer,
   SegmentCommit,
+  Standing,
   WakeUp,
 } from "./api.ts";
 import { dedupWindowMs } from "./dedup-window.ts";
@@ -58,7 +60,14 @@ const RETRY_MS = wait(5 * SECOND_MS);
 
 export class EventLog
   extends DurableObject<EventLogEnv>
-  implements EventLogApi, EventLogAuditApi, EventLogLineageApi, EventLogPlacesApi, EventLogRedriveApi, EventLogRulesApi
+  implements
+    EventLogApi,
+    EventLogAuditApi,
+    EventLogLineageApi,
+    EventLogPlacesApi,
+    EventLogRedriveApi,
+    EventLogRulesApi,
+    EventLogStandingApi
 {
   readonly #log: ShardLog;
   readonly #queues: Record<SinkName, Queue<WakeUp>>;
@@ -128,6 +137,12 @@ export class EventLog
 
   async between(fromMs: number, toMs: number) {
     return this.#log.places.between(fromMs, toMs, this.#log.head);
+  }
+
+  async standing(fromMs: number, toMs: number, owedUntilMs: number = Date.now()): Promise<Standing> {
+    const { head, lineage, places } = this.#log;
+    const { range } = places.between(fromMs, toMs, head);
+    return { head, epoch: lineage.epoch, gaps: this.#log.owedBetween(fromMs, owedUntilMs), range };
   }
 
   async republishedAfter(after: number): Promise<{ seq: number; republished: number }[]> {

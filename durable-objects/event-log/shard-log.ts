@@ -310,6 +310,12 @@ export class ShardLog {
     };
   }
 
+  /** Messages owed that became known to be missing in from..to, milliseconds. */
+  owedBetween(fromMs: number, toMs: number): number {
+    this.#readNotes();
+    return this.#edges.owedBetween(fromMs, toMs);
+  }
+
   forget(): void {
     this.#row = null;
     this.#reached.forget();

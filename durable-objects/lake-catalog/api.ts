@@ -9,6 +9,7 @@ import type { RuleFilter } from "../../r2-layout/rule.ts";
 import type { ColumnBounds } from "../../r2-layout/statistics.ts";
 import type { AppliedCounts, CursorStatus, HolesApi, Lease } from "../sink-cursor/api.ts";
 import type { LakeCutsApi } from "./cuts-api.ts";
+import type { Expired, RetentionSettings } from "./retention.ts";
 import type { LakeSchemaApi } from "./schema-api.ts";
 
 export type { ColumnBounds };
@@ -168,6 +169,11 @@ export interface SnapshotEntry {
   readonly seq: number;
   readonly operation: string;
   /** Milliseconds. */
+export interface OpenUpload {
+  readonly key: string;
+  readonly uploadId: string;
+}
+
   readonly committedAt: number;
   /** Of the whole snapshot. */
   readonly tables: Readonly<Record<TableName, TableTotals>>;
@@ -187,6 +193,8 @@ export interface LakeHistoryApi extends LakeCutsApi {
 export interface LakeCatalogApi extends HolesApi, LakeSchemaApi {
   lease(shard: number, owner: string, ttlMs: number): Promise<LakeLease | null>;
   release(shard: number, token: number): Promise<void>;
+  /** Drops files whose time is over, at most `RETENTION.filesPerCommit` in one commit, and cuts (retention.ts). */
+  expire(settings: RetentionSettings, nowMs: number): Promise<Expired>;
   append(commit: AppendCommit): Promise<CatalogAnswer>;
   replace(commit: ReplaceCommit): Promise<CatalogAnswer>;
   plan(request: PlanRequest): Promise<Plan>;
@@ -203,6 +211,11 @@ export interface LakeCatalogApi extends HolesApi, LakeSchemaApi {
 }
 
 /** What a step of a job did with files that are live. */
+  /** An upload was begun: unless it ends, a sweep aborts it. */
+  uploadBegan(key: string, uploadId: string): Promise<void>;
+  uploadEnded(key: string): Promise<void>;
+  /** Uploads that were begun so long ago that nobody is at them any more, a bounded page. */
+  staleUploads(): Promise<OpenUpload[]>;
 export interface StagedMarks {
   /** They go when the job is swapped in. */
   readonly remove?: readonly number[];

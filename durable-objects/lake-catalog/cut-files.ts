@@ -48,7 +48,7 @@ export class CutFiles {
     this.#sql = sql;
     // Files that expired out of cuts, so that a cut can say what it no longer has. A row a file.
     sql.exec(`CREATE TABLE IF NOT EXISTS expired_file (
-      id INTEGER PRIMARY KEY, since_seq INTEGER NOT NULL, gone_seq INTEGER, min_time INTEGER NOT NULL, row_count INTEGER NOT NULL)`);
+      id INTEGER PRIMARY KEY, since_seq INTEGER NOT NULL, gone_seq INTEGER NOT NULL, min_time INTEGER NOT NULL, row_count INTEGER NOT NULL)`);
   }
 
   /** By id, after one. @param through rows at or after it are not the cut's, microseconds; null: all are. */
@@ -124,12 +124,31 @@ export class CutFiles {
       .map(dataFile);
   }
 
+  /** A file has expired out of the cuts that named it: those from `since` on, before `gone`. */
+  expired(file: { id: number; since: number; gone: number; minTime: number; rows: number }): void {
+    this.#sql.exec(
+      "INSERT OR IGNORE INTO expired_file VALUES (?, ?, ?, ?, ?)",
+      file.id,
+      file.since,
+      file.gone,
+      file.minTime,
+      file.rows,
+    );
+  }
+
+  /** Forgets those that no cut is left to tell of. */
+  forgetExpired(): void {
+    this.#sql.exec(
+      "DELETE FROM expired_file WHERE NOT EXISTS (SELECT 1 FROM cut WHERE seq >= since_seq AND seq < gone_seq)",
+    );
+  }
+
   /** Rows of a cut that have expired. */
   expiredRows(seq: number, through: number | null): number {
     return this.#sql
       .exec<{ rows: number }>(
         `SELECT coalesce(sum(row_count), 0) AS rows FROM expired_file
-           WHERE since_seq <= ? AND (gone_seq IS NULL OR gone_seq > ?) AND min_time < ?`,
+           WHERE since_seq <= ? AND gone_seq > ? AND min_time < ?`,
         seq,
         seq,
         through ?? Number.MAX_SAFE_INTEGER,

@@ -45,6 +45,10 @@ export interface CutRecord {
   readonly checkedSeq?: number;
   /** Failures in a row of the phase that it is in. */
   readonly attempts?: number;
+  /** Tables whose files are not merged any more. */
+  readonly merged?: readonly TableName[];
+  /** Files of the day when it was frozen, while they are being merged. */
+  readonly frozenFiles?: readonly number[];
   /** Why there is no tally. */
   readonly note?: string;
 }
@@ -215,7 +219,8 @@ function cutRow({ record, tally, progress, from_time, ...row }: Row): CutRow {
 /** @throws TypeError for a cut of no day. */
 export function openCut({ name, version, day, phase, from, through, record }: CutRow): OpenCut {
   if (day === null || from === null || through === null) throw new TypeError(`cut ${name} is of no day`);
-  return { name, version, day, phase, from, through, markedAt: record.markedAt ?? 0, heads: record.heads ?? {} };
+  const { markedAt = 0, heads = {}, cursors = {}, attempts = 0 } = record;
+  return { name, version, day, phase, from, through, markedAt, heads, cursors, attempts };
 }
 
 export function publicCut(row: CutRow, expiredRows: number): Cut {

@@ -9,7 +9,7 @@ export interface ShardMark {
   readonly shard: number;
   /** The newest seq then. Who has passed it has all that the log had committed by then. */
   readonly head: number;
-  /** Numbers of messages that became known to be missing between the day's begin and then, and still are. */
+  /** Numbers of messages that became known to be missing from the day's begin until it was due to be frozen, and still are. */
   readonly gaps: number;
   /** Segments that may hold events received on the day, both seqs inclusive; null: none. */
   readonly range: { readonly from: number; readonly to: number } | null;
@@ -102,8 +102,6 @@ export interface CutSettings {
   readonly waitMs: number;
   /** Two versions of a day are so long apart at least, unless the first was partial and the second is complete. */
   readonly versionEveryMs: number;
-  /** Cuts are kept so long; null: as long as the rows of the lake. */
-  readonly keptMs: number | null;
 }
 
 /** A day, or a version of one, that waits for `mark`, `freeze` or more. */
@@ -118,6 +116,10 @@ export interface OpenCut {
   /** Of `freeze` and later: when the logs were asked, milliseconds, and their heads. */
   readonly markedAt: number;
   readonly heads: Readonly<Record<number, number>>;
+  /** The lake's cursors when it was frozen. */
+  readonly cursors: Readonly<Record<number, number>>;
+  /** Failures in a row of the phase that it is in. */
+  readonly attempts: number;
 }
 
 export type CutWork =
@@ -167,17 +169,23 @@ export interface LakeCutsApi {
     settings: CutSettings,
     nowMs: number,
   ): Promise<FreezeAnswer>;
-  /** The compaction of its files has had its turn; `swapped` where it was committed, else the cut keeps these as they are. */
+  /**
+   * Files of it have been merged (`made`), could not be this time (`failed`: some attempts later they stay as they are), or
+   * will not be (`nothing`): then this table's stay as they are.
+   */
   cutCompacted(
     name: string,
     version: number,
-    swapped: { readonly out: readonly number[]; readonly in: readonly number[] } | null,
+    table: TableName,
+    outcome: "made" | "failed" | "nothing",
     nowMs: number,
   ): Promise<void>;
   /** @returns false where the step is not the next one: another has done it. */
   tallied(name: string, version: number, step: number, tally: DayTally, nowMs: number): Promise<boolean>;
   /** The file of the step cannot be read: the tally is given up after some attempts. */
   tallyFailed(name: string, version: number, cause: string, nowMs: number): Promise<void>;
+  /** The rollups have not come so far yet: asked again later. */
+  compareLater(name: string, version: number, nowMs: number): Promise<void>;
   compared(name: string, version: number, comparison: CutComparison, nowMs: number): Promise<void>;
   /**
    * A day to be frozen at once, whatever is missing (`day`), or a cut of everything there is, by a name of its own.

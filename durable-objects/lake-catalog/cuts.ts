@@ -9,8 +9,9 @@
  * joins later has nothing received before; what a split moved to it out of older messages counts as still on the queue.
  * What had not been committed by the mark shows in three ways, each of which keeps the day waiting until `waitMs`:
  *
- *     gap         a running number of an edge instance that became known to be missing during the day or until the mark:
- *                 the owed message was accepted before the one that told of it. A gap of an earlier day is that day's.
+ *     gap         a running number of an edge instance that became known to be missing from the day's begin until `delayMs`
+ *                 after its end: the owed message was accepted before the one that told of it. An earlier gap is an
+ *                 earlier day's.
  *     hole        a segment that may have events of the day, left out by the lake and not yet brought back
  *     in_flight   a cursor that has not passed its mark
  *
@@ -32,9 +33,14 @@
  * | late data before the day's compaction | other compactions of the day wait for the cut's (`holds`), else its small files were kept for good |
  * | a version that turns out the same | is deleted unseen; the version before remembers up to where it was looked at |
  */
-import { type DayTally, differingValues, EMPTY_DAY, type TalliedColumn } from "../../r2-layout/day-tally.ts";
+import {
+  type DayTally,
+  differingValues,
+  EMPTY_DAY,
+  sameDaySum,
+  type TalliedColumn,
+} from "../../r2-layout/day-tally.ts";
 import type { TableName } from "../../r2-layout/event-columns.ts";
-import { sameSum } from "../../r2-layout/key-tally.ts";
 import { CUT, DAY_MS } from "../../r2-layout/limits.ts";
 import { DAY_US, dayOf, MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type { CursorStatus, RecordedHole } from "../sink-cursor/api.ts";
@@ -186,7 +192,7 @@ export class Cuts {
       case "freeze":
         return { kind: row.phase, cut: openCut(row) };
       case "compact":
-        return this.#compaction(row) ?? this.#next(row, row.version === 1 ? "tally" : "compare", nowMs);
+        return this.#compaction(row) ?? this.#next(this.#merged(row), row.version === 1 ? "tally" : "compare", nowMs);
       case "diff":
       case "tally":
         return this.#tallying(row, nowMs);
@@ -255,6 +261,7 @@ export class Cuts {
         ...record,
         ...this.#frozen(nowMs),
         missing: missing.slice(0, CUT.missing),
+        frozenFiles: this.files.ofRange(seq, { from: row.from!, through: row.through! }),
         state,
         ...(completes && { completes }),
       },
@@ -302,6 +309,7 @@ export class Cuts {
     const cut = openCut(row);
     const rules = this.#context.rules.newest;
     for (const table of ["events", "quarantine"] satisfies TableName[]) {
+      if (row.record.merged?.includes(table)) continue;
       const files = this.files.small(row.seq!, table, cut, rules);
       if (files.length > 1) return { kind: "compact", cut, table, rules, files };
     }
@@ -311,32 +319,28 @@ export class Cuts {
   compacted(
     name: string,
     version: number,
-    swapped: { readonly out: readonly number[]; readonly in: readonly number[] } | null,
+    table: TableName,
+    outcome: "made" | "failed" | "nothing",
     nowMs: number,
   ): void {
     const row = this.#cuts.get(name, version);
     if (row?.phase !== "compact") return;
     const { record } = row;
-    if (!swapped) {
-      const attempts = (record.attempts ?? 0) + 1;
-      this.#cuts.update(row, { next_at: nowMs, record: { ...record, attempts } });
-      return;
-    }
-    const before = record.swapped ?? { out: [], in: [] };
-    // What one round made may be what the next one merges.
-    const made = new Set(before.in);
-    const merged = new Set(swapped.out);
+    const attempts = outcome === "failed" ? (record.attempts ?? 0) + 1 : 0;
+    const merged = outcome === "nothing" ? [...(record.merged ?? []), table] : record.merged;
     this.#cuts.update(row, {
-      next_at: nowMs,
-      record: {
-        ...record,
-        attempts: 0,
-        swapped: {
-          out: [...before.out, ...swapped.out.filter((id) => !made.has(id))],
-          in: [...before.in.filter((id) => !merged.has(id)), ...swapped.in],
-        },
-      },
+      next_at: outcome === "failed" ? nowMs + CUT.retryMs : nowMs,
+      record: { ...record, attempts, ...(merged && { merged }) },
     });
+  }
+
+  /** What the day's compaction has put in the place of what it was frozen with. */
+  #merged(row: CutRow): CutRow {
+    const { frozenFiles = [], merged: _, ...record } = row.record;
+    const now = this.files.ofRange(row.seq!, { from: row.from!, through: row.through! });
+    const [had, has] = [new Set(frozenFiles), new Set(now)];
+    const swapped = { out: frozenFiles.filter((id) => !has.has(id)), in: now.filter((id) => !had.has(id)) };
+    return { ...row, record: { ...record, swapped } };
   }
 
   #tallying(row: CutRow, nowMs: number): CutWork | null {
@@ -420,6 +424,13 @@ export class Cuts {
     return this.#next({ ...row, tally, progress: null, record: published, state }, "compact", nowMs);
   }
 
+  compareLater(name: string, version: number, nowMs: number): void {
+    const row = this.#cuts.get(name, version);
+    if (row?.phase !== "compare") return;
+    const attempts = (row.record.attempts ?? 0) + 1;
+    this.#cuts.update(row, { next_at: nowMs + CUT.retryMs, record: { ...row.record, attempts } });
+  }
+
   compared(name: string, version: number, comparison: CutComparison, nowMs: number): void {
     const row = this.#cuts.get(name, version);
     if (row?.phase !== "compare") return;
@@ -456,10 +467,10 @@ function diffOf(against: string, before: DayTally, after: DayTally): CutDiff {
     rows: { before: before.events.rows, after: after.events.rows },
     quarantine: { before: before.quarantine.rows, after: after.quarantine.rows },
     keys_changed:
-      !sameSum(before.events, after.events) ||
-      !sameSum(before.quarantine, after.quarantine) ||
+      !sameDaySum(before.events, after.events) ||
+      !sameDaySum(before.quarantine, after.quarantine) ||
       Object.values(byColumn).some(({ length }) => length > 0),
-    contents_changed: !sameSum(after.contents, EMPTY_DAY.contents),
+    contents_changed: !sameDaySum(after.contents, EMPTY_DAY.contents),
     ...byColumn,
   };
 }

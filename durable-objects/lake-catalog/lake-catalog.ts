@@ -35,6 +35,7 @@ import type {
   LakeStagingApi,
   LogReach,
   NewDataFile,
+  OpenUpload,
   Plan,
   PlanRequest,
   RebuildScope,
@@ -58,12 +59,14 @@ import { DataFileTable } from "./data-files.ts";
 import type { LakeIcebergApi, Publication, PublishedTable, PublishStep, StagedManifests } from "./iceberg-api.ts";
 import { IcebergPublications } from "./iceberg-publications.ts";
 import { RuleVersions } from "./rule-versions.ts";
+import { type Expired, Retention, type RetentionSettings } from "./retention.ts";
 import type { ColumnAnswer, SchemaStatus } from "./schema-api.ts";
 import { SchemaTable } from "./schema-table.ts";
 import { notKept, type Snapshot, SnapshotTable } from "./snapshots.ts";
 import { StagedChanges } from "./staged-changes.ts";
 import { StagingTable, scopeOf } from "./staging.ts";
 
+import { UploadTable } from "./upload-table.ts";
 export class LakeCatalog
   extends DurableObject
   implements LakeCatalogApi, LakeHistoryApi, LakeStagingApi, HolesApi, LakeIcebergApi
@@ -80,6 +83,7 @@ export class LakeCatalog
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
+  readonly #retention: Retention;
     this.#cursors = new CursorTable(ctx.storage.sql);
     this.#files = new DataFileTable(ctx.storage.sql);
     this.#snapshots = new SnapshotTable(ctx.storage.sql);
@@ -96,6 +100,7 @@ export class LakeCatalog
     this.#changes = new StagedChanges(this.#files, this.#snapshots, this.#rules, this.#staging);
     this.#iceberg = new IcebergPublications(ctx.storage.sql, (seq) => this.#schema.at(seq));
   }
+    this.#retention = new Retention(ctx.storage.sql, this.#files, this.#snapshots, this.#cuts);
 
   async lease(shard: number, owner: string, ttlMs: number): Promise<LakeLease | null> {
     const lease = this.#cursors.lease(shard, owner, ttlMs, Date.now());
@@ -224,6 +229,10 @@ export class LakeCatalog
   async markCut(name: string, version: number, marks: readonly ShardMark[], nowMs: number): Promise<void> {
     this.#cuts.mark(name, version, marks, nowMs);
   }
+  async expire(settings: RetentionSettings, nowMs: number): Promise<Expired> {
+    return this.ctx.storage.transactionSync(() => this.#retention.expire(settings, nowMs));
+  }
+
 
   async freezeCut(
     name: string,
@@ -235,8 +244,8 @@ export class LakeCatalog
     return this.ctx.storage.transactionSync(() => this.#cuts.freeze(name, version, marks, settings, nowMs));
   }
 
-  async cutCompacted(...[name, version, swapped, nowMs]: Parameters<LakeCutsApi["cutCompacted"]>): Promise<void> {
-    this.#cuts.compacted(name, version, swapped, nowMs);
+  async cutCompacted(...given: Parameters<LakeCutsApi["cutCompacted"]>): Promise<void> {
+    this.#cuts.compacted(...given);
   }
 
   async tallied(...[name, version, step, tally, nowMs]: Parameters<LakeCutsApi["tallied"]>): Promise<boolean> {
@@ -254,6 +263,10 @@ export class LakeCatalog
   async requestCut(...[request, nowMs]: Parameters<LakeCutsApi["requestCut"]>): Promise<Cut | OpenCut | null> {
     return this.ctx.storage.transactionSync(() => this.#cuts.request(request, nowMs));
   }
+  async compareLater(name: string, version: number, nowMs: number): Promise<void> {
+    this.#cuts.compareLater(name, version, nowMs);
+  }
+
 
   async cuts(limit: number, before?: string): Promise<Cut[]> {
     return this.#cuts.list(limit, before);

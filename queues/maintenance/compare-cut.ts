@@ -33,7 +33,8 @@ export async function compareWithRollups(
   };
   const [total, names, countries] = [await counts(), await counts("event_name"), await counts("country")];
   const events = { cut: tally?.events.rows ?? 0, rollups: total.get("") ?? 0 };
-  if (!tally) return { at: nowMs, agrees: false, note: note ?? "no tally", events, event_name: [], country: [], beyond };
+  if (!tally)
+    return { at: nowMs, agrees: false, note: note ?? "no tally", events, event_name: [], country: [], beyond };
   const event_name = differing(tally.event_name, names);
   const country = differing(tally.country, countries);
   return {
@@ -49,7 +50,7 @@ export async function compareWithRollups(
 
 /** What only one side tells apart is part of the other's `(other)`: then both sides' rest is compared as one. */
 function differing(tallied: DayTally["event_name"], counted: ReadonlyMap<string, number>) {
-  const cut = new Map(tallied.map(([value, { rows }]) => [value, rows]));
+  const cut = new Map(tallied.map(({ value, rows }) => [value, rows]));
   const folds = cut.has(OTHER_VALUES) || counted.has(OTHER_VALUES);
   const named = (value: string) => !folds || (value !== OTHER_VALUES && cut.has(value) && counted.has(value));
   const sums = new Map<string, { cut: number; rollups: number }>();

@@ -1,20 +1,25 @@
 /** Consumer of the `maintenance` queue: every job can be cut off anywhere and run again. */
 import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
-import { LAKE_CATALOG_NAME, type LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
+import { LAKE_CATALOG_NAME, type LakeCatalogApi, type LakeHistoryApi } from "../../durable-objects/lake-catalog/api.ts";
 import type { LakeIcebergApi } from "../../durable-objects/lake-catalog/iceberg-api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { parseDataFileKey, parseIcebergKey, parseSegmentKey, shardName } from "../../r2-layout/keys.ts";
 import { ICEBERG, LAKE } from "../../r2-layout/limits.ts";
 import { type CompactDeps, compactDays } from "./compact.ts";
+import { type HistoryJobDeps, runHistoryJob } from "./history-jobs.ts";
 import { type MaintenanceMessage, parseMaintenanceMessage } from "./messages.ts";
 import { publishIceberg } from "./publish-iceberg.ts";
 import { type SweptStore, sweep } from "./sweep.ts";
 
 export interface MaintenanceDeps {
+  readonly history: HistoryJobDeps["history"];
   readonly bucket: SweptStore & CompactDeps["bucket"];
   readonly logs: ObjectNamespace<Pick<EventLogApi, "unnamed">>;
   readonly catalog: ObjectNamespace<
-    Pick<LakeCatalogApi, "unnamed" | "forget" | "compactionWork" | "replace" | "schema"> & LakeIcebergApi
+    Pick<LakeCatalogApi, "unnamed" | "forget" | "staleUploads"> &
+      CompactDeps["catalog"] &
+      LakeIcebergApi &
+      LakeHistoryApi
   >;
   /** How Iceberg's metadata names the bucket: `s3://<name>`. */
   readonly bucketUri: string;
@@ -63,6 +68,7 @@ export async function runJob(job: MaintenanceMessage, deps: MaintenanceDeps): Pr
     case "sweep-lake": {
       const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
       const forgotten = job.cursor === undefined ? await catalog.forget() : 0;
+      if (job.cursor === undefined) await abortUploads(deps.bucket, catalog);
       const { cursor, ...swept } = await sweep(
         deps.bucket,
         "lake/",
@@ -82,10 +88,28 @@ export async function runJob(job: MaintenanceMessage, deps: MaintenanceDeps): Pr
       if (published.steps > 0) console.log(JSON.stringify({ at: "maintenance", kind: job.kind, ...published }));
       return published.isCutOff ? { kind: job.kind } : null;
     }
+    case "cuts":
+    case "expire":
+      return runHistoryJob(job, deps);
     case "compact": {
       const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
       return (await compactDays({ ...deps, catalog }, now() + LAKE.compactMs, job.aboveFiles)) === "more" ? job : null;
     }
+  }
+}
+
+/** Of Workers that were killed. What R2 does not know any more has been completed, or aborted. */
+async function abortUploads(
+  bucket: CompactDeps["bucket"],
+  catalog: Pick<LakeCatalogApi, "staleUploads" | "uploadEnded">,
+): Promise<void> {
+  for (const { key, uploadId } of await catalog.staleUploads()) {
+    try {
+      await bucket.resumeMultipartUpload(key, uploadId).abort();
+    } catch (error) {
+      console.warn(JSON.stringify({ at: "maintenance", kind: "abort-upload", key, error: String(error) }));
+    }
+    await catalog.uploadEnded(key);
   }
 }
 

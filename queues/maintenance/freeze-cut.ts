@@ -3,7 +3,7 @@
  * up. Every step can be cut off anywhere and done again, by two at once too; what each of them relies on stands in
  * durable-objects/lake-catalog/cuts.ts. Only reading and merging files takes time; both keep what they have done.
  */
-import type { EventLogPlacesApi } from "../../durable-objects/event-log/api.ts";
+import type { EventLogStandingApi } from "../../durable-objects/event-log/api.ts";
 import type {
   CutSettings,
   CutWork,
@@ -14,8 +14,8 @@ import type {
 import type { MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { DayTallying, TALLIED } from "../../r2-layout/day-tally.ts";
-import { shardName } from "../../r2-layout/keys.ts";
 import { KEY_COLUMNS } from "../../r2-layout/key-tally.ts";
+import { shardName } from "../../r2-layout/keys.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { eachShard } from "../replay/each-shard.ts";
 import { type CompactDeps, compactDay } from "./compact.ts";
@@ -24,7 +24,7 @@ import { dayRows } from "./day-rows.ts";
 
 /** What the history of the lake needs besides the lake. */
 export interface HistoryDeps {
-  readonly logs: ObjectNamespace<Pick<EventLogPlacesApi, "standing">>;
+  readonly logs: ObjectNamespace<Pick<EventLogStandingApi, "standing">>;
   readonly rollups: ObjectNamespace<Pick<MinuteRollupApi, "query" | "status">>;
   readonly shards: number;
   /** Splits that this Worker knows of. */
@@ -37,17 +37,15 @@ export interface CutDeps extends CompactDeps {
   readonly settings: CutSettings;
 }
 
-/** @returns cuts that were frozen, and whether there is more that could be done now. */
-export async function workOnCuts(deps: CutDeps, untilMs: number): Promise<{ frozen: string[]; more: boolean }> {
+/** @returns how many steps were done, and whether there is more that could be done now. */
+export async function workOnCuts(deps: CutDeps, untilMs: number): Promise<{ steps: number; more: boolean }> {
   const now = deps.now ?? Date.now;
-  const frozen: string[] = [];
-  while (now() < untilMs) {
+  for (let steps = 0; now() < untilMs; steps++) {
     const work = await deps.catalog.cutWork(deps.settings, now());
-    if (!work) return { frozen, more: false };
+    if (!work) return { steps, more: false };
     await oneStep(deps, work, now);
-    if (work.kind === "freeze") frozen.push(`${work.cut.name}.v${work.cut.version}`);
   }
-  return { frozen, more: true };
+  return { steps: 1, more: true };
 }
 
 async function oneStep(deps: CutDeps, work: CutWork, now: () => number): Promise<void> {
@@ -55,9 +53,9 @@ async function oneStep(deps: CutDeps, work: CutWork, now: () => number): Promise
   const { name, version } = work.cut;
   switch (work.kind) {
     case "mark":
-      return catalog.markCut(name, version, await marksOf(history, work.cut), now());
+      return catalog.markCut(name, version, await marksOf(deps, work.cut), now());
     case "freeze": {
-      const marks = await marksOf(history, work.cut, work.cut.markedAt);
+      const marks = await marksOf(deps, work.cut);
       const answer = await catalog.freezeCut(name, version, marks, settings, now());
       return told(work.cut, answer);
     }
@@ -78,12 +76,12 @@ function told({ name, version }: OpenCut, what: object): void {
   console.log(JSON.stringify({ at: "maintenance", cut: `${name}.v${version}`, ...what }));
 }
 
-/**
- * @param owedUntilMs gaps count up to then; absent: up to now.
- * @throws Error where there was a split that this Worker does not know of: a newer one is to go on.
- */
-function marksOf({ logs, shards, epoch }: HistoryDeps, cut: OpenCut, owedUntilMs?: number): Promise<ShardMark[]> {
+/** @throws Error where there was a split that this Worker does not know of: a newer one is to go on. */
+function marksOf({ history, settings }: Pick<CutDeps, "history" | "settings">, cut: OpenCut): Promise<ShardMark[]> {
+  const { logs, shards, epoch } = history;
   const [from, to] = [cut.from / MICROS_PER_MS, cut.through / MICROS_PER_MS];
+  // The same gaps for every version of the day: what shows later may be of a later day.
+  const owedUntilMs = to + settings.delayMs;
   return eachShard(shards, async (shard) => {
     const log = logs.getByName(shardName(shard));
     const { head, gaps, range, epoch: known } = await log.standing(from, to, owedUntilMs);

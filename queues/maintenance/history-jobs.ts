@@ -9,7 +9,8 @@ import { cutSettings, type HistoryVariables, retentionSettings } from "./history
 import type { MaintenanceMessage } from "./messages.ts";
 
 export interface HistoryJobDeps extends Omit<CompactDeps, "catalog"> {
-  readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "compactionWork" | "replace"> & LakeHistoryApi>;
+  readonly catalog: ObjectNamespace<CompactDeps["catalog"] & LakeHistoryApi>;
+  readonly queue: { send(message: MaintenanceMessage): Promise<unknown> };
   /** Variables are read by the jobs that they are for: a mistake in one stops no other. */
   readonly history: HistoryDeps & { readonly variables: HistoryVariables };
 }
@@ -24,7 +25,9 @@ export async function runHistoryJob(job: HistoryJob, deps: HistoryJobDeps): Prom
   const untilMs = now() + CUT.workMs;
   if (job.kind === "cuts") {
     const settings = cutSettings(history.variables);
-    const { more } = await workOnCuts({ ...deps, catalog, settings }, untilMs);
+    const { steps, more } = await workOnCuts({ ...deps, catalog, settings }, untilMs);
+    // Whatever step it was, a cut may have come, or names other files now: engines of others are told at once.
+    if (steps > 0) await deps.queue.send({ kind: "publish-iceberg", now: true });
     return more ? job : null;
   }
   const retention = retentionSettings(history.variables);

@@ -66,7 +66,8 @@ function byName(text: string | undefined): Record<string, number> {
   } catch {
     throw new RangeError(`${name} is no JSON`);
   }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw new RangeError(`${name} is no object`);
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    throw new RangeError(`${name} is no object`);
   const entries = Object.entries(parsed);
   if (entries.length > RETENTION.names) throw new RangeError(`${name} has more than ${RETENTION.names} names`);
   const days = { fallback: RETENTION.days, min: RETENTION.daysMin, max: RETENTION.daysMax };

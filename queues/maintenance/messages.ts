@@ -9,6 +9,10 @@ export type MaintenanceMessage =
   | { readonly kind: "sweep-lake"; readonly cursor?: string }
   /** Publishes the lake as Iceberg tables, if it is time; with `now` at once: after a cut. */
   | { readonly kind: "publish-iceberg"; readonly now?: boolean }
+  /** Freezes days that are over, and does what is left to do for cuts. */
+  | { readonly kind: "cuts" }
+  /** Drops what has been kept for long enough. */
+  | { readonly kind: "expire" }
   /** Merges small files, day by day, the most crowded first; days with more than `aboveFiles`, else as limits.ts says. */
   | { readonly kind: "compact"; readonly aboveFiles?: number };
 
@@ -20,6 +24,7 @@ export const PUBLISH_NOW_CRON = "publish-now";
 const COMPACT_EVERY_MINUTES = 5;
 const SWEEP_LAKE_AT_MINUTE = 17;
 const SWEEP_LOG_AT_MINUTE = 37;
+const EXPIRE_AT_MINUTE = 47;
 /**
  * Days of the log swept every hour, newest first: orphans of ordinary crashes are here. Of the older days one is taken each
  * hour, in turn, back to where the bucket's own rule deletes: what a long outage left is found within a day or two, for one
@@ -36,6 +41,9 @@ export function maintenanceMessages(nowMs: number, cron?: string): MaintenanceMe
   due.push({ kind: "publish-iceberg", ...(all && { now: true }) });
   if (all) due.push({ kind: "compact", aboveFiles: 1 });
   else if (minute % COMPACT_EVERY_MINUTES === 0) due.push({ kind: "compact" });
+  // Each minute: most of the time it is one question.
+  due.push({ kind: "cuts" });
+  if (all || minute === EXPIRE_AT_MINUTE) due.push({ kind: "expire" });
   if (all || minute === SWEEP_LAKE_AT_MINUTE) due.push({ kind: "sweep-lake" });
   if (all || minute === SWEEP_LOG_AT_MINUTE) {
     // Objects of younger days are within their grace.
@@ -62,6 +70,9 @@ export function parseMaintenanceMessage(body: unknown): MaintenanceMessage | nul
       return typeof day === "string" && /^\d{4}-\d\d-\d\d$/.test(day) ? { kind, day, ...continued } : null;
     case "sweep-lake":
       return { kind, ...continued };
+    case "cuts":
+    case "expire":
+      return { kind };
     case "publish-iceberg":
       return { kind, ...(now === true && { now }) };
     case "compact":

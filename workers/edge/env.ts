@@ -1,6 +1,6 @@
 /** The edge's bindings, as wrangler.toml declares them, by what is asked of them. */
 import type { EventLogApi, EventLogPlacesApi, EventLogRedriveApi } from "../../durable-objects/event-log/api.ts";
-import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
+import type { LakeCatalogApi, LakeHistoryApi } from "../../durable-objects/lake-catalog/api.ts";
 import type { MinuteRebuildApi, MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
@@ -29,7 +29,7 @@ export interface Env {
   readonly BUCKET: R2Bucket;
   readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogPlacesApi & EventLogRedriveApi>;
   readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi & BuildsApi>;
-  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
+  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & LakeHistoryApi>;
   readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi>;
   readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi & MinuteRebuildApi>;
   readonly LIVE_HUB: ObjectNamespace<Fetches>;

@@ -16,6 +16,7 @@ import { readBytes } from "./body.ts";
 import { addCorrections } from "./correction-routes.ts";
 import type { Env } from "./env.ts";
 import type { MessageQueue } from "./event-sender.ts";
+import { addHistory } from "./history-routes.ts";
 import { lakeMetricLines } from "./lake-metrics.ts";
 import { prometheusText } from "./metrics.ts";
 import { Refused } from "./parameters.ts";
@@ -48,6 +49,8 @@ const ANSWERED_SOON = [
   "/v1/quarantine/*",
   "/v1/replays/*",
   "/v1/audits",
+  "/v1/snapshots",
+  "/v1/cuts/*",
 ];
 /** A correction counts what its filter means. */
 const ANSWERED_BY_SQL = ["/v1/sql", "/v1/corrections/*"];
@@ -106,6 +109,12 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     return env.QUERY.fetch(new Request(c.req.url, { method: "POST", headers, body: body.value }));
   });
 
+  addHistory(app, {
+    catalog: env.LAKE_CATALOG,
+    now,
+    reader: (request) => void allow(request, "sql"),
+    admin: (request) => void allow(request, "admin"),
+  });
   addRollups(app, { rollups: env.MINUTE_ROLLUP, shards, now, allow: (request) => void allow(request, "live") });
 
   app.get("/v1/live", (c) => {

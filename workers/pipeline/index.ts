@@ -15,7 +15,7 @@ import { parseSpreadIdentities } from "../../r2-layout/event-id.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { parseShards } from "../../r2-layout/shards.ts";
 import type { PipelineEnv } from "./env.ts";
-import { bucketUri, identityKey, shardCount } from "./env.ts";
+import { bucketUri, history, identityKey, shardCount } from "./env.ts";
 import { replayDeps, replayUpkeep } from "./replays.ts";
 
 const SINKS = {
@@ -37,7 +37,15 @@ export default {
     const { BUCKET: bucket, EVENT_LOG: logs, LAKE_CATALOG: catalog, MAINTENANCE: queue } = env;
     if (isSink(batch.queue)) return drainBatch(batch, { sink: SINKS[batch.queue](env), logs, bucket });
     if (batch.queue === "maintenance")
-      return maintain(batch, { bucket, logs, catalog, parquet, queue, bucketUri: bucketUri(env) });
+      return maintain(batch, {
+        bucket,
+        logs,
+        catalog,
+        parquet,
+        queue,
+        bucketUri: bucketUri(env),
+        history: history(env),
+      });
     if (batch.queue === "replays") return replayBatch(batch, replayDeps(env));
     if (batch.queue === "events-dead") return parkDeadLetters(batch, bucket);
     if (/^events-\d+$/.test(batch.queue)) {

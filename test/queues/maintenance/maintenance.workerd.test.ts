@@ -145,6 +145,13 @@ it("promise 9: takes no more inputs than its bound on decoded bytes", async () =
   expect(rows).toBeGreaterThan(1_000);
 }, 60_000);
 
+/** What no job of these tests asks. */
+const nobody = {
+  getByName: (name: string): never => {
+    throw new Error(`nobody asks ${name} here`);
+  },
+};
+
 /** Maintenance some time ahead: R2's own clock cannot be moved, the sweep's can. */
 function maintenanceAt(ms: number, namedInLog: readonly string[] = []): MaintenanceDeps {
   return {
@@ -154,6 +161,7 @@ function maintenanceAt(ms: number, namedInLog: readonly string[] = []): Maintena
     bucketUri: "s3://eventpile",
     logs: { getByName: () => ({ unnamed: async (keys) => keys.filter((key) => !namedInLog.includes(key)) }) },
     queue: { send: async () => {} },
+    history: { logs: nobody, rollups: nobody, shards: 1, epoch: 0, variables: {} },
     now: () => ms,
   };
 }

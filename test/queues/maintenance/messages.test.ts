@@ -12,10 +12,10 @@ const midnight = Date.UTC(2026, 10, 22);
 it("sends each kind of work in every hour, and all of it when asked to", () => {
   const hour = Array.from({ length: 60 }, (_, minute) => maintenanceMessages(midnight + minute * MINUTE_MS)).flat();
   const kinds = (messages: typeof hour) => new Set(messages.map(({ kind }) => kind));
-  expect(kinds(hour)).toEqual(new Set(["compact", "publish-iceberg", "sweep-lake", "sweep-log"]));
+  expect(kinds(hour)).toEqual(new Set(["compact", "cuts", "expire", "publish-iceberg", "sweep-lake", "sweep-log"]));
   expect(hour.filter(({ kind }) => kind === "compact")).toHaveLength(12);
   expect(hour.filter(({ kind }) => kind === "publish-iceberg")).toHaveLength(60);
-  expect(maintenanceMessages(midnight + MINUTE_MS)).toEqual([{ kind: "publish-iceberg" }]);
+  expect(maintenanceMessages(midnight + MINUTE_MS)).toEqual([{ kind: "publish-iceberg" }, { kind: "cuts" }]);
   expect(maintenanceMessages(midnight, PUBLISH_NOW_CRON)).toEqual([{ kind: "publish-iceberg", now: true }]);
   expect(kinds(maintenanceMessages(midnight + MINUTE_MS, MAINTENANCE_NOW_CRON))).toEqual(kinds(hour));
 });
