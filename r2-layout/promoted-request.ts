@@ -3,7 +3,7 @@
  * strict: a lower-case letter, then lower-case letters, digits and underscores (engines differ in what they make of
  * case), at most `SCHEMA.nameChars`; no column or table that there is; no word that SQL here reads as something else.
  */
-import { TABLES } from "./event-columns.ts";
+import { TABLES, type TableName } from "./event-columns.ts";
 import { RULE, SCHEMA } from "./limits.ts";
 import { type NewPromotedColumn, PROMOTED_TYPES, type PromotedType } from "./promoted-columns.ts";
 import { err, ok, type Result } from "./result.ts";
@@ -36,6 +36,10 @@ export function parseNewColumn(body: Readonly<Record<string, unknown>>): Result<
 /** Well-formed text without control characters: it goes into pages and into the metadata of other engines. */
 const DOC = /^[^\p{Cc}\p{Cs}]*$/u;
 
+/** Whether a lake may have a promoted column of this name in the table. */
+export const mayBePromoted = (table: TableName, name: string): boolean =>
+  table === "events" && nameFault(name) === null;
+
 /** Why no column can have this name, or null. */
 export function nameFault(name: string): string | null {
   if (!NAME.test(name)) {
@@ -59,7 +63,7 @@ const RESERVED: ReadonlySet<string> = new Set(
      unpivot using variadic when where window with
      anti asof at authorization binary by collation columns concurrently cross freeze full generated glob ilike inner is
      isnull join left like map natural notnull outer overlaps positional right semi similar struct tablesample try_cast
-     unpack verbose`,
+     unpack verbose grant`,
     // Words that the planner's parser takes for syntax, somewhere in a statement.
     "cluster cube exclude exists explain interval rollup trim values view",
     // Words that stand for a value, or for something that a scan has beside its columns.

@@ -182,10 +182,11 @@ export class LakeCatalog
     if (request.cut !== undefined) return this.#planCut(request, request.cut);
     const snapshot = this.#snapshotAt(request);
     const totals = snapshot.tables[request.table];
+    const promoted = this.#promotedAt(request.table, snapshot.seq);
     return {
       snapshot: snapshot.seq,
-      ...this.#promotedAt(request.table, snapshot.seq),
-      ...this.#files.planned(request, { seq: snapshot.seq }),
+      ...promoted,
+      ...this.#files.planned(request, { seq: snapshot.seq, ...promoted }),
       tableFiles: totals.files,
       tableBytes: totals.bytes,
     };
@@ -206,11 +207,12 @@ export class LakeCatalog
     const { seq, through } = cut;
     const to = Math.min(request.to ?? Number.MAX_SAFE_INTEGER, through ?? Number.MAX_SAFE_INTEGER);
     const totals = cut.record.tables![request.table];
+    const promoted = this.#promotedAt(request.table, seq!);
     return {
       snapshot: seq!,
-      ...this.#promotedAt(request.table, seq!),
+      ...promoted,
       cut: { name: cutName(cut.name, cut.version), through },
-      ...this.#files.planned({ ...request, to }, { seq: seq!, cut: true }),
+      ...this.#files.planned({ ...request, to }, { seq: seq!, cut: true, ...promoted }),
       tableFiles: totals.files,
       tableBytes: totals.bytes,
     };

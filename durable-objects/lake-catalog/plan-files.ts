@@ -3,6 +3,8 @@
  * reads the index alone; they are told only where they can be read in one statement, because a year of files is
  * megabytes that nobody could use.
  */
+import { TABLES } from "../../r2-layout/event-columns.ts";
+import type { PromotedColumn } from "../../r2-layout/promoted-columns.ts";
 import { DAY_US } from "../../r2-layout/time.ts";
 import type { ColumnBounds, FileTotals, Plan, PlannedFile, PlanRequest } from "./api.ts";
 import { mayHold, mayReach } from "./prune.ts";
@@ -11,6 +13,8 @@ import { mayHold, mayReach } from "./prune.ts";
 export interface FileSet {
   readonly seq: number;
   readonly cut?: boolean;
+  /** Promoted columns that the table has then; absent: none. */
+  readonly promoted?: readonly PromotedColumn[];
 }
 
 /** Has every column that the counting looks at, so that it reads no row: a file's row is some thousand bytes long. */
@@ -35,6 +39,7 @@ type PlannedRow = {
   row_count: number;
   min_time: number;
   max_time: number;
+  schema_version?: number;
   rules?: number;
   log_shard?: string | null;
   log_seq?: string | null;
@@ -48,18 +53,32 @@ export function plannedFiles(
 ): Required<Pick<Plan, "files" | "matched">> {
   // Two ranges of the index: a file of one day starts at most a day before any time in it, one of many at any time.
   const ranges = [0, 1].map((spansDays) => conditionsOf(sql, request, set, spansDays));
+  const asked = askedColumns(request, set);
   if (request.filesMax !== undefined) {
     const matched = ranges.map((range) => counted(sql, range)).reduce(addTotals);
-    if (matched.files > request.filesMax && !looksIntoRows(request)) return { files: [], matched };
+    // Unless what the index knows is not all that decides.
+    if (matched.files > request.filesMax && asked.length === 0 && !request.log) return { files: [], matched };
   }
-  const files = ranges.flatMap((range) => selected(sql, request, range));
+  const files = ranges.flatMap((range) => selected(sql, request, asked, range));
   files.sort((a, b) => a.minTime - b.minTime || a.id - b.id);
   const matched = files.map(({ rows, bytes }) => ({ files: 1, rows, bytes })).reduce(addTotals, NO_FILES);
   return { files: request.filesMax !== undefined && files.length > request.filesMax ? [] : files, matched };
 }
 
-/** Whether what the index knows is not all that decides. */
-const looksIntoRows = ({ equals, log }: PlanRequest): boolean => equals !== undefined || log !== undefined;
+interface AskedColumn {
+  readonly name: string;
+  readonly sought: readonly (string | number)[];
+  /** A file of an older schema lacks the column: all null, and nothing equals null. */
+  readonly since: number;
+}
+
+/** Columns asked for by value, those that the table has: a planner does not know the promoted ones, and asks for what may be one. */
+function askedColumns({ table, equals }: PlanRequest, { promoted = [] }: FileSet): AskedColumn[] {
+  return Object.entries(equals ?? {}).flatMap(([name, sought]) => {
+    const since = promoted.find((column) => column.name === name)?.schemaVersion ?? 0;
+    return since > 0 || Object.hasOwn(TABLES[table], name) ? [{ name, sought, since }] : [];
+  });
+}
 
 const NO_FILES: FileTotals = { files: 0, rows: 0, bytes: 0 };
 
@@ -119,9 +138,14 @@ function counted(sql: SqlStorage, { text, values }: Condition): FileTotals {
 }
 
 /** Only what is asked for leaves SQLite: a file's statistics are mostly of other columns. */
-function selected(sql: SqlStorage, { equals, log }: PlanRequest, { text, values }: Condition): PlannedFile[] {
-  const asked = Object.entries(equals ?? {});
+function selected(
+  sql: SqlStorage,
+  { log }: PlanRequest,
+  asked: readonly AskedColumn[],
+  { text, values }: Condition,
+): PlannedFile[] {
   const wanted = [
+    asked.length > 0 ? ", schema_version" : "",
     ...asked.map((_, i) => `, json_extract(columns, ?) AS bounds_${i}`),
     log
       ? ", rules, json_extract(columns, '$.log_shard') AS log_shard, json_extract(columns, '$.log_seq') AS log_seq"
@@ -130,11 +154,13 @@ function selected(sql: SqlStorage, { equals, log }: PlanRequest, { text, values 
   const files: PlannedFile[] = [];
   for (const row of sql.exec<PlannedRow>(
     `SELECT id, key, bytes, row_count, min_time, max_time${wanted.join("")} FROM data_file WHERE ${text}`,
-    ...asked.map(([name]) => `$.${JSON.stringify(name)}`),
+    ...asked.map(({ name }) => `$.${JSON.stringify(name)}`),
     ...values,
   )) {
     const boundsOf = (i: number) => parsed<ColumnBounds>(row[`bounds_${i}`]) ?? undefined;
-    if (!asked.every(([, sought], i) => mayHold(boundsOf(i), row.row_count, sought))) continue;
+    const fits = ({ sought, since }: AskedColumn, i: number) =>
+      row.schema_version! >= since && mayHold(boundsOf(i), row.row_count, sought);
+    if (!asked.every(fits)) continue;
     const places = log && logBounds(row);
     if (places && !mayReach(places, [[log.shard, log]])) continue;
     files.push({

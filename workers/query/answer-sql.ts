@@ -3,6 +3,7 @@
 import type { LakeCatalogApi, Plan, PlannedFile, PlanRequest } from "../../durable-objects/lake-catalog/api.ts";
 import { budgetName, type QueryBudgetApi } from "../../durable-objects/query-budget/api.ts";
 import { SQL } from "../../r2-layout/limits.ts";
+import type { PromotedColumn } from "../../r2-layout/promoted-columns.ts";
 import { err, ok, type Result } from "../../r2-layout/result.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type { AsOf } from "./as-of.ts";
@@ -108,16 +109,18 @@ async function planTables(
         limit: SQL.filesPerStatement,
       });
     }
+    const { promoted = [] } = plan;
     tables.push({
       table: need.table,
+      ...(promoted.length > 0 && { promoted }),
       files: plan.files.toSorted(newestFirst),
       tableFiles: plan.tableFiles,
       tableBytes: plan.tableBytes,
-      columns: need.columns && [...need.columns],
+      columns: need.columns && [...need.columns, ...namesOf(promoted).filter((name) => need.names?.has(name))],
       ...(cut?.through != null && { before: cut.through }),
       from: need.from,
       to: need.to,
-      eventNames: need.values.get("event_name"),
+      eventNames: eventNamesOf(need),
     });
   }
   return { snapshot, ...(cut && { cut: cut.name }), tables: needs.length > 0 ? tables : [] };
@@ -129,15 +132,20 @@ async function planTables(
  */
 const newestFirst = (a: PlannedFile, b: PlannedFile): number => b.maxTime - a.maxTime || b.id - a.id;
 
+const namesOf = (promoted: readonly PromotedColumn[]): string[] => promoted.map(({ name }) => name);
+
+const eventNamesOf = ({ values }: Pick<TableNeed, "values">): string[] | undefined =>
+  values.get("event_name")?.map(String);
+
 const NOTHING_ASKED: ReadonlyMap<string, readonly string[]> = new Map([["event_name", ["-"]]]);
 
 function planRequest({ table, from, to, values }: TableNeed, asOf: AsOf | undefined): PlanRequest {
-  const equals: Record<string, readonly string[]> = {};
-  for (const [column, texts] of values) {
+  const equals: Record<string, readonly (string | number)[]> = {};
+  for (const [column, literals] of values) {
     // No value at all passes: rare, and not worth a special case.
-    if (column !== "event_name" && texts.length > 0) equals[column] = texts;
+    if (column !== "event_name" && literals.length > 0) equals[column] = literals;
   }
-  const eventNames = values.get("event_name");
+  const eventNames = eventNamesOf({ values });
   return {
     table,
     ...(from !== undefined && { from }),

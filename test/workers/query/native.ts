@@ -20,14 +20,17 @@ export interface Native {
   close(): void;
 }
 
-/** @param paths the files of `events`; between them they have every column. */
-export async function nativeDuckDb(paths: readonly string[]): Promise<Native> {
+/** @param paths the files of `events`; between them they have every one of its columns. */
+export async function nativeDuckDb(
+  paths: readonly string[],
+  columns: readonly string[] = Object.keys(EVENT_COLUMNS),
+): Promise<Native> {
   const instance = await DuckDBInstance.create(":memory:", { threads: "1" });
   const connection: DuckDBConnection = await instance.connect();
   if (paths.length > 0) {
     const list = paths.map((path) => `'${path}'`).join(", ");
     await connection.run(
-      `CREATE VIEW events AS SELECT ${Object.keys(EVENT_COLUMNS).join(", ")} FROM read_parquet([${list}], union_by_name=true)`,
+      `CREATE VIEW events AS SELECT ${columns.join(", ")} FROM read_parquet([${list}], union_by_name=true)`,
     );
   }
   return {

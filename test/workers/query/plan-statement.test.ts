@@ -490,6 +490,38 @@ describe("what a statement needs of a table", () => {
     expect(columns && [...columns].sort()).toEqual(expected && [...expected].sort());
   });
 
+  it.each<[string, string[]]>([
+    ["select plan, max(seats) from events where trial group by 1", ["max", "plan", "seats", "trial"]],
+    ["select E.Plan from events e", ["e", "plan"]],
+    ["select country from events", []],
+  ])("names that promoted columns may have, of the events only: %s", (sql, expected) => {
+    expect([...(need(sql).names ?? [])].sort()).toEqual(expected);
+    expect(need(sql.replace("events", "quarantine"))).not.toHaveProperty("names");
+  });
+
+  it.each<[string, Record<string, readonly unknown[]>]>([
+    ["plan = 'pro'", { plan: ["pro"] }],
+    ["e.plan in ('pro', 'team') and seats = 5", { plan: ["pro", "team"], seats: [5] }],
+    ["seats in (1, -2, 0.5)", { seats: [1, -2, 0.5] }],
+    ["5 = seats or seats = 6", { seats: [5, 6] }],
+    ["revenue = 10.5 and client_seq = 3", { revenue: [10.5], client_seq: [3] }],
+    ["client_seq = '3'", {}],
+    ["event_name = 5", {}],
+    ["flags = 'late'", {}],
+    ["seats = 9007199254740993", {}],
+    ["seats = 1e3", {}],
+    ["seats > 5 and not plan = 'pro'", {}],
+    ["seats = 5 or plan = 'pro'", {}],
+    ["x.plan = 'pro'", {}],
+    ['"we""ird" = \'a\'', {}],
+  ])("values of a column, promoted ones among them: %s", (where, expected) => {
+    expect(Object.fromEntries(need(`select count(*) from events e where ${where}`).values)).toEqual(expected);
+  });
+
+  it("quarantine has no promoted column to ask for", () => {
+    expect(need("select count(*) from quarantine where plan = 'pro'").values.size).toBe(0);
+  });
+
   it("the moment is the same for the planner and for the engine", () => {
     expect(planned("select now(), current_date, x.now from (select 1 as now) x").sql).toBe(
       "select (TIMESTAMP '2026-11-22 05:02:51.123456'), (DATE '2026-11-22'), x.now from (select 1 as now) x",

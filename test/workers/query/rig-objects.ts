@@ -2,6 +2,8 @@
 import type { LakeCatalogApi, NewDataFile } from "../../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
 
+import type { NewPromotedColumn } from "../../../r2-layout/promoted-columns.ts";
+
 export { LakeCatalog } from "../../../durable-objects/lake-catalog/lake-catalog.ts";
 export { QueryBudget } from "../../../durable-objects/query-budget/query-budget.ts";
 
@@ -9,11 +11,17 @@ interface Env {
   readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
 }
 
-/** POST with a list of data files: one commit, after what shard 0's cursor has. Answers with the snapshot. */
+/**
+ * POST with a list of data files: one commit, after what shard 0's cursor has. Answers with the snapshot. POST /columns
+ * with one column: adds it.
+ */
 export default {
   async fetch(request, env): Promise<Response> {
-    const add = (await request.json()) as NewDataFile[];
     const catalog = env.LAKE_CATALOG.getByName("lake");
+    if (new URL(request.url).pathname === "/columns") {
+      return Response.json(await catalog.addColumn((await request.json()) as NewPromotedColumn));
+    }
+    const add = (await request.json()) as NewDataFile[];
     const lease = await catalog.lease(0, "rig", 10_000);
     if (!lease) return new Response("leased", { status: 409 });
     const answer = await catalog.append({

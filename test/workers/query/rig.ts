@@ -5,12 +5,15 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { ulid } from "ulidx";
 import type { NewDataFile } from "../../../durable-objects/lake-catalog/api.ts";
+import type { ColumnAnswer } from "../../../durable-objects/lake-catalog/schema-api.ts";
 import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
 import type { AnyRow } from "../../../r2-layout/arrow-rows.ts";
 import { buildDataFile, type DataFileFacts } from "../../../r2-layout/data-file.ts";
 import type { TableName } from "../../../r2-layout/event-columns.ts";
 import { dataFileKey } from "../../../r2-layout/keys.ts";
 import { ParquetWriter } from "../../../r2-layout/parquet-writer.ts";
+import { type NewPromotedColumn, type PromotedColumn, tableColumns } from "../../../r2-layout/promoted-columns.ts";
+import { Promotion } from "../../../r2-layout/promoted-values.ts";
 import { bundleWorker } from "../../../scripts/local/bundle.ts";
 import { v4Modules } from "../../../scripts/local/v4-worker.ts";
 import { ROOT, readWorkerSources } from "../../../scripts/local/wrangler-config.ts";
@@ -32,6 +35,7 @@ export interface QueryRig {
   readonly folder: string;
   /** Adds files to the lake in one commit. @returns their paths in `folder` and the snapshot. */
   commit(files: readonly LakeFile[]): Promise<{ paths: string[]; snapshot: number }>;
+  addColumn(column: NewPromotedColumn): Promise<ColumnAnswer>;
   post(body: unknown, init?: RequestInit): Promise<Response>;
   sql(sql: string, more?: Record<string, unknown>): Promise<SqlAnswer>;
   /** Removes an object from the bucket behind the catalog's back. */
@@ -49,8 +53,14 @@ export interface LakeFile {
 const writer = new ParquetWriter(parquetModule);
 
 /** A file as the sink writes it. */
-export const lakeFile = (table: TableName, rows: readonly AnyRow[]): Promise<LakeFile> =>
-  buildDataFile(writer, table, rows);
+export function lakeFile(
+  table: TableName,
+  rows: readonly AnyRow[],
+  promoted: readonly PromotedColumn[] = [],
+): Promise<LakeFile> {
+  const promotion = new Promotion(promoted);
+  return buildDataFile(writer, table, rows, (row) => promotion.whole(row), tableColumns(table, promoted));
+}
 
 export async function startRig(settings: { timeoutMs?: number } = {}): Promise<QueryRig> {
   const began = performance.now();
@@ -130,6 +140,10 @@ export async function startRig(settings: { timeoutMs?: number } = {}): Promise<Q
       const { kind, snapshot } = (await answer.json()) as { kind: string; snapshot: number };
       if (kind !== "committed") throw new Error(`not committed: ${kind}`);
       return { paths, snapshot };
+    },
+    async addColumn(column) {
+      const answer = await catalog.fetch("http://objects/columns", { method: "POST", body: JSON.stringify(column) });
+      return (await answer.json()) as ColumnAnswer;
     },
     post,
     async sql(sql, more) {

@@ -1,5 +1,6 @@
 /** One planned statement on the isolate's engine: fetch ahead, define the tables, run in steps, encode as it goes. */
 import { SQL } from "../../../r2-layout/limits.ts";
+import { tableColumns } from "../../../r2-layout/promoted-columns.ts";
 import { TIME_COLUMNS } from "../plan/plan-statement.ts";
 import type { FooterCache } from "../prefetch/footer-cache.ts";
 import { LakeReader, type RangeSource } from "../prefetch/lake-reader.ts";
@@ -116,9 +117,10 @@ class StatementRun {
   async #run(encoder: ResultEncoder): Promise<void> {
     const { instance } = this.#hold;
     instance.show(this.#reader);
-    for (const { table, files, before } of this.#statement.tables) {
+    for (const { table, files, promoted = [], before } of this.#statement.tables) {
       const view = tableView(
         table,
+        tableColumns(table, promoted),
         files.map(({ key, maxTime }) => ({
           key,
           columns: this.#reader.footers.get(key)?.columns ?? [],

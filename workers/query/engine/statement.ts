@@ -1,6 +1,7 @@
 /** A planned statement on its way to an engine, and what the engine counts while it runs. */
 import type { PlannedFile } from "../../../durable-objects/lake-catalog/api.ts";
 import type { TableName } from "../../../r2-layout/event-columns.ts";
+import type { PromotedColumn } from "../../../r2-layout/promoted-columns.ts";
 import type { ResultFormat } from "../results/encode.ts";
 
 export interface EngineStatement {
@@ -25,6 +26,8 @@ export interface EngineTable {
   /** Files and bytes of the whole table at that snapshot. */
   readonly tableFiles: number;
   readonly tableBytes: number;
+  /** Promoted columns that the table had at the snapshot; absent: none. */
+  readonly promoted?: readonly PromotedColumn[];
   /** Columns that the statement may read; null for all. */
   readonly columns: readonly string[] | null;
   readonly from?: number | undefined;

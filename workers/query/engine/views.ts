@@ -1,10 +1,10 @@
 /**
  * The tables as DuckDB sees them: a view over the planned files, with every column of the table in its order, whatever
- * the files have. A file older than a column reads null (promise 6). Files are grouped by the columns they have, a scan
+ * the files have. A file older than a column reads null, and a column younger than the snapshot is not there (promise 6). Files are grouped by the columns they have, a scan
  * each, instead of `union_by_name`, which opens every file when the statement is bound and keeps all footers in memory.
  */
 import { TIME_COLUMN } from "../../../r2-layout/data-file.ts";
-import { type Column, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
+import type { Columns, TableName } from "../../../r2-layout/event-columns.ts";
 import { SQL_TYPES } from "../../../r2-layout/sql-types.ts";
 import { isoMicros } from "../../../r2-layout/time.ts";
 
@@ -16,9 +16,9 @@ export interface ViewFile {
   readonly before?: number;
 }
 
-/** @returns the SELECT of the view; with no file, an empty table of the right types. */
-export function tableView(table: TableName, files: readonly ViewFile[]): string {
-  const columns: [string, Column][] = Object.entries(TABLES[table]);
+/** @param tableColumns as of the snapshot. @returns the SELECT of the view; with no file, an empty table of the right types. */
+export function tableView(table: TableName, tableColumns: Columns, files: readonly ViewFile[]): string {
+  const columns = Object.entries(tableColumns);
   const groups = new Map<string, { list: string; where: string; keys: string[] }>();
   for (const file of files) {
     const has = new Set(file.columns);

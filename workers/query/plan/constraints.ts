@@ -1,23 +1,26 @@
 /**
  * What a WHERE clause says for certain about the rows of one table: a range of its time column, and the values that a
- * text column may have. Only what must hold for every row that passes counts, so leaving out files by it never
+ * column of texts or numbers may have. Only what must hold for every row that passes counts, so leaving out files by it never
  * changes an answer; whatever is not understood says nothing.
  */
 import { DAY_US } from "../../../r2-layout/time.ts";
 import { constantTime, floorTo, TRUNC_UNITS, truncCall } from "./constant-time.ts";
-import { columnPath, isNode, kind, type Node, stringLiteral, unwrapped } from "./syntax-tree.ts";
+import { columnPath, isNode, kind, type Node, numberLiteral, stringLiteral, unwrapped } from "./syntax-tree.ts";
 
 export interface Constraint {
   /** Half-open, microseconds. */
   readonly from?: number | undefined;
   readonly to?: number | undefined;
-  /** For a text column, the only values that pass. */
-  readonly values: ReadonlyMap<string, readonly string[]>;
+  /** For a column, the only values that pass. */
+  readonly values: ReadonlyMap<string, readonly Literal[]>;
 }
+
+export type Literal = string | number;
 
 export interface TableColumns {
   readonly time: string;
-  readonly texts: ReadonlySet<string>;
+  /** Whether a column equals such a literal only where it has this very value: a text and a number are compared as either. */
+  takes(column: string, literal: Literal): boolean;
   /** Whether a path, `["event_time"]` or `["e", "event_time"]`, means a column of this table reference. */
   owns(path: readonly string[]): string | null;
 }
@@ -79,9 +82,11 @@ function read(given: unknown, columns: TableColumns): Constraint {
   }
   const list = kind(expression, "InList");
   if (list && list.negated === false && Array.isArray(list.list)) {
-    const column = textColumn(list.expr, columns);
-    const texts = list.list.map((item) => stringLiteral(unwrapped(item)));
-    if (column && texts.every((text) => text !== null)) return { values: new Map([[column, texts]]) };
+    const column = ownColumn(list.expr, columns);
+    const literals = list.list.map((item) => literalOf(unwrapped(item)));
+    if (column && literals.every((literal) => literal !== null && columns.takes(column, literal))) {
+      return { values: new Map([[column, literals as Literal[]]]) };
+    }
   }
   return NOTHING;
 }
@@ -93,9 +98,11 @@ function comparison({ op, left, right }: Node, columns: TableColumns): Constrain
       [left, right],
       [right, left],
     ]) {
-      const column = textColumn(side, columns);
-      const text = stringLiteral(unwrapped(other));
-      if (column && text !== null) return { values: new Map([[column, [text]]]) };
+      const column = ownColumn(side, columns);
+      const literal = literalOf(unwrapped(other));
+      if (column && literal !== null && columns.takes(column, literal)) {
+        return { values: new Map([[column, [literal]]]) };
+      }
     }
   }
   const mirrored = MIRRORED[operator];
@@ -133,11 +140,24 @@ function timeColumnSlack(expression: unknown, columns: TableColumns): number | n
   return timeColumnSlack(unwrapped(trunc.argument), columns) === 0 ? TRUNC_UNITS[trunc.unit] : null;
 }
 
-function textColumn(expression: unknown, columns: TableColumns): string | null {
+function ownColumn(expression: unknown, columns: TableColumns): string | null {
   const path = columnPath(unwrapped(expression));
   const column = path && columns.owns(path);
-  return column && columns.texts.has(column) ? column : null;
+  return column && column !== columns.time ? column : null;
 }
+
+/** A text, or a number that is the same to us and to DuckDB, whichever type it compares in. */
+function literalOf(expression: unknown): Literal | null {
+  const text = stringLiteral(expression);
+  if (text !== null) return text;
+  const minus = kind(expression, "UnaryOp");
+  const digits = numberLiteral(minus?.op === "Minus" ? unwrapped(minus.expr) : expression);
+  if (digits === null || digits.length > EXACT_CHARS || !/^\d+(\.\d+)?$/.test(digits)) return null;
+  return minus ? -Number(digits) : Number(digits);
+}
+
+/** As many digits as a double always keeps. */
+const EXACT_CHARS = 15;
 
 /** Rows that pass both. */
 export function both(a: Constraint, b: Constraint): Constraint {
@@ -151,7 +171,7 @@ export function both(a: Constraint, b: Constraint): Constraint {
 
 /** Rows that pass either: only what both agree to restrict stays restricted. */
 export function either(a: Constraint, b: Constraint): Constraint {
-  const values = new Map<string, readonly string[]>();
+  const values = new Map<string, readonly Literal[]>();
   for (const [column, texts] of a.values) {
     const other = b.values.get(column);
     if (other) values.set(column, [...new Set([...texts, ...other])]);

@@ -7,7 +7,8 @@
  * a range of time, values of text columns, column names. Those only ever leave out what cannot matter; a need that is
  * guessed too small costs a slower read, never a row.
  */
-import { type Column, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
+import { type Columns, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
+import { mayBePromoted } from "../../../r2-layout/promoted-request.ts";
 import { err, ok, type Result } from "../../../r2-layout/result.ts";
 import { FUNCTIONS, TABLE_FUNCTIONS } from "./allowed-functions.ts";
 import { type Constraint, constraintOf, either, NOTHING } from "./constraints.ts";
@@ -19,6 +20,11 @@ export interface TableNeed extends Constraint {
   readonly table: TableName;
   /** Columns that the statement may read; null for all. */
   readonly columns: ReadonlySet<string> | null;
+  /**
+   * Further names in it that promoted columns may have. Which of them there are, the catalog knows, for the snapshot that
+   * is asked; of the others nothing follows, there or here. Absent where `columns` is null, or the table can have none.
+   */
+  readonly names?: ReadonlySet<string>;
 }
 
 export interface StatementPlan {
@@ -99,10 +105,10 @@ class StatementWalk {
       needs.set(table, before ? either(before, constraint) : constraint);
     }
     return [...needs].map(([table, constraint]) => {
-      const columns = this.#allColumns.has(table)
-        ? null
-        : new Set(Object.keys(TABLES[table]).filter((name) => this.#names.has(name)));
-      return { table, columns, ...constraint };
+      if (this.#allColumns.has(table)) return { table, columns: null, ...constraint };
+      const columns = new Set(Object.keys(TABLES[table]).filter((name) => this.#names.has(name)));
+      const names = new Set([...this.#names].filter((name) => mayBePromoted(table, name)));
+      return { table, columns, ...(names.size > 0 && { names }), ...constraint };
     });
   }
 
@@ -305,15 +311,18 @@ interface Relation {
  * whose columns are not known here, could be meant: then DuckDB reports the ambiguity, or the name is ours.
  */
 function columnsOf(table: TableName, relation: Relation, relations: readonly Relation[]) {
-  const columns: Readonly<Record<string, Column>> = TABLES[table];
+  const columns: Columns = TABLES[table];
+  // A name that may be a promoted column's is taken for one: where there is none, no file has bounds for it.
+  const has = (name: string) => Object.hasOwn(columns, name) || mayBePromoted(table, name);
   const sameAlias = relations.filter((other) => other.alias === relation.alias).length > 1;
   return {
     time: TIME_COLUMNS[table],
-    texts: new Set(Object.keys(columns).filter((name) => columns[name]!.type === "utf8")),
+    takes: (name: string, value: string | number) =>
+      mayBePromoted(table, name) || (columns[name]!.type === "utf8") === (typeof value === "string"),
     owns([first, second, ...more]: readonly string[]): string | null {
       if (sameAlias || first === undefined || more.length > 0) return null;
-      if (second === undefined) return first in columns ? first : null;
-      return first === relation.alias && second in columns ? second : null;
+      if (second === undefined) return has(first) ? first : null;
+      return first === relation.alias && has(second) ? second : null;
     },
   };
 }
