@@ -30,6 +30,8 @@ export type Rejection =
   | { reason: "too_many_jobs"; limit: number; retry_after_s: number }
   | { reason: "beyond_the_log"; shard: number; oldest_seq: number; oldest_received_at: string | null }
   | { reason: "cut_exists" }
+  | { reason: "column_exists"; detail: string }
+  | { reason: "too_many_columns"; limit: number }
   | { reason: "not_countable"; detail: string }
   | { reason: "still_refused"; cause: string; detail: string }
   | { reason: "statement_too_large"; limit_bytes: number }
@@ -64,6 +66,8 @@ const PROBLEMS = {
   too_many_jobs: { status: 429, title: "Too many jobs are open" },
   cut_exists: { status: 409, title: "There is a cut of this name, and cuts do not change" },
   beyond_the_log: { status: 422, title: "The log does not reach back so far, and the lake is the long record" },
+  column_exists: { status: 409, title: "A column of this name is another one" },
+  too_many_columns: { status: 422, title: "There are as many columns as there may be" },
   not_countable: { status: 422, title: "What the filter means cannot be counted" },
   still_refused: { status: 422, title: "It would fail again as it is" },
   statement_too_large: { status: 413, title: "The statement is too large" },

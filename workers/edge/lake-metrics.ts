@@ -4,11 +4,13 @@ import type { CatalogStatus } from "../../durable-objects/lake-catalog/api.ts";
 export function lakeMetricLines(status: CatalogStatus): string[] {
   const applied = Object.values(status.cursors).reduce((sum, cursor) => sum + cursor.applied.events, 0);
   const expected = applied + (status.rebuilt ?? 0) - (status.retracted ?? 0);
-  const gauge = (name: string, help: string, ...samples: readonly string[]) => [
+  const declared = (kind: string, name: string, help: string, samples: readonly string[]) => [
     `# HELP eventpile_${name} ${help}`,
-    `# TYPE eventpile_${name} gauge`,
+    `# TYPE eventpile_${name} ${kind}`,
     ...samples.map((sample) => `eventpile_${name}${sample}`),
   ];
+  const gauge = (name: string, help: string, ...samples: readonly string[]) => declared("gauge", name, help, samples);
+  const conflicts = Object.entries(status.schema?.conflicts ?? {});
   return [
     ...gauge(
       "lake_rows",
@@ -22,6 +24,13 @@ export function lakeMetricLines(status: CatalogStatus): string[] {
       "lake_rows_unaccounted",
       "Rows of events less those applied, rebuilt and not retracted: 0 where the lake is whole.",
       ` ${status.rows.events - expected}`,
+    ),
+    ...gauge("lake_schema_version", "Version of the lake's columns.", ` ${status.schema?.version ?? 1}`),
+    ...declared(
+      "counter",
+      "lake_column_conflicts_total",
+      "Values of properties that their promoted column could not take.",
+      conflicts.map(([column, count]) => `{column="${column}"} ${count}`),
     ),
   ];
 }

@@ -25,6 +25,7 @@ import { addQuarantine } from "./quarantine-routes.ts";
 import { replayMetricLines } from "./replay-metrics.ts";
 import { addReplays, type ReplayRoutes } from "./replay-routes.ts";
 import { addRollups } from "./rollup-routes.ts";
+import { addSchema } from "./schema-routes.ts";
 import { eventsJson, eventsRequest, profileJson, sessionsJson, sessionsLimit } from "./timelines.ts";
 
 export interface Reading {
@@ -49,6 +50,7 @@ const ANSWERED_SOON = [
   "/v1/quarantine/*",
   "/v1/replays/*",
   "/v1/audits",
+  "/v1/schema/*",
   "/v1/snapshots",
   "/v1/cuts/*",
 ];
@@ -112,6 +114,11 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
   addHistory(app, {
     catalog: env.LAKE_CATALOG,
     now,
+    reader: (request) => void allow(request, "sql"),
+    admin: (request) => void allow(request, "admin"),
+  });
+  addSchema(app, {
+    catalog: env.LAKE_CATALOG,
     reader: (request) => void allow(request, "sql"),
     admin: (request) => void allow(request, "admin"),
   });

@@ -56,6 +56,7 @@ describe("a token's scopes", () => {
     ["/v1/users/u/sessions", "support"],
     ["/v1/users/u/profile", "support"],
     ["/v1/devices/d/events", "support"],
+    ["/v1/schema", "sql"],
     ["/v1/rollups", "live"],
     ["/v1/rollups/changes", "live"],
     ["/v1/ledger", "admin"],

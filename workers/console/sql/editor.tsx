@@ -1,13 +1,12 @@
 /** The statement, in CodeMirror: SQL with the tables' columns to complete, Ctrl or Cmd + Enter runs it. */
 import { PostgreSQL, sql } from "@codemirror/lang-sql";
 import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
-import { Prec } from "@codemirror/state";
+import { Compartment, Prec } from "@codemirror/state";
 import { EditorView, keymap } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { basicSetup } from "codemirror";
 import { useEffect, useRef } from "preact/hooks";
-import { TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
-import { columnsOf } from "./schema.tsx";
+import type { Columns } from "./columns.ts";
 
 export interface EditorHandle {
   text(): string;
@@ -17,18 +16,22 @@ export interface EditorHandle {
 
 export interface EditorProps {
   initial: string;
+  /** What it completes. */
+  tables: Columns;
   onRun(): void;
   onChange(text: string): void;
   onReady(handle: EditorHandle): void;
 }
 
-export function Editor({ initial, onRun, onChange, onReady }: EditorProps) {
+export function Editor({ initial, tables, onRun, onChange, onReady }: EditorProps) {
   const box = useRef<HTMLDivElement>(null);
+  const made = useRef<{ view: EditorView; language: Compartment } | null>(null);
   // The view is made once; what it calls is always the newest.
   const calls = useRef({ onRun, onChange });
   calls.current = { onRun, onChange };
 
   useEffect(() => {
+    const language = new Compartment();
     const view = new EditorView({
       doc: initial,
       parent: box.current!,
@@ -45,7 +48,7 @@ export function Editor({ initial, onRun, onChange, onReady }: EditorProps) {
           ]),
         ),
         basicSetup,
-        sql({ dialect: PostgreSQL, schema: completions(), upperCaseKeywords: true }),
+        language.of(languageOf(tables)),
         syntaxHighlighting(highlighting),
         theme,
         EditorView.lineWrapping,
@@ -55,6 +58,7 @@ export function Editor({ initial, onRun, onChange, onReady }: EditorProps) {
         }),
       ],
     });
+    made.current = { view, language };
     onReady({
       text: () => view.state.doc.toString(),
       setText(text) {
@@ -68,16 +72,21 @@ export function Editor({ initial, onRun, onChange, onReady }: EditorProps) {
     });
     return () => view.destroy();
   }, []);
+  useEffect(() => {
+    const { view, language } = made.current!;
+    view.dispatch({ effects: language.reconfigure(languageOf(tables)) });
+  }, [tables]);
   return <div class="editor" ref={box} />;
 }
 
-function completions() {
-  return Object.fromEntries(
-    (Object.keys(TABLES) as TableName[]).map((table) => [
+function languageOf(tables: Columns) {
+  const schema = Object.fromEntries(
+    Object.entries(tables).map(([table, columns]) => [
       table,
-      columnsOf(table).map(([label, detail, info]) => ({ label, detail, info, type: "property" })),
+      columns.map(({ name, type, doc }) => ({ label: name, detail: type, info: doc, type: "property" })),
     ]),
   );
+  return sql({ dialect: PostgreSQL, schema, upperCaseKeywords: true });
 }
 
 /** Colours are the page's, so that light and dark follow it. */

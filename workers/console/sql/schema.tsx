@@ -1,12 +1,8 @@
-/** The tables and their columns, from the table that describes the event. A column's name goes into the statement. */
+/** The tables and their columns, as the lake has them. A column's name goes into the statement. */
 import { useState } from "preact/hooks";
-import { type Column, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
-import { SQL_TYPES } from "../../../r2-layout/sql-types.ts";
+import type { Columns } from "./columns.ts";
 
-export const columnsOf = (table: TableName): [name: string, type: string, doc: string][] =>
-  Object.entries<Column>(TABLES[table]).map(([name, column]) => [name, SQL_TYPES[column.type], column.doc]);
-
-export function Schema({ onInsert }: { onInsert(text: string): void }) {
+export function Schema({ tables, onInsert }: { tables: Columns; onInsert(text: string): void }) {
   const [filter, setFilter] = useState("");
   const sought = filter.trim().toLowerCase();
   return (
@@ -20,15 +16,15 @@ export function Schema({ onInsert }: { onInsert(text: string): void }) {
           onInput={(event) => setFilter(event.currentTarget.value)}
         />
       </label>
-      {(Object.keys(TABLES) as TableName[]).map((table) => {
-        const columns = columnsOf(table).filter(([name, , doc]) => `${name} ${doc}`.toLowerCase().includes(sought));
+      {Object.entries(tables).map(([table, all]) => {
+        const columns = all.filter(({ name, doc }) => `${name} ${doc}`.toLowerCase().includes(sought));
         return (
           <details key={table} open={table === "events" || sought !== ""}>
             <summary>
               <code>{table}</code> <span class="quiet">{columns.length} columns</span>
             </summary>
             <ul>
-              {columns.map(([name, type, doc]) => (
+              {columns.map(({ name, type, doc, property }) => (
                 <li key={name}>
                   <button
                     type="button"
@@ -39,7 +35,14 @@ export function Schema({ onInsert }: { onInsert(text: string): void }) {
                     <code>{name}</code>
                     <span class="quiet">{type}</span>
                   </button>
-                  <p class="quiet">{withCode(doc)}</p>
+                  <p class="quiet">
+                    {withCode(doc)}
+                    {property !== null && (
+                      <>
+                        {doc === "" ? "" : " "}From property <code>{property}</code>.
+                      </>
+                    )}
+                  </p>
                 </li>
               ))}
             </ul>

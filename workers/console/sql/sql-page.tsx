@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { formatBytes, formatCount } from "../shell/format.ts";
 import type { Problem } from "../shell/problem.ts";
 import { Empty, Failed } from "../shell/states.tsx";
+import { useColumns } from "./columns.ts";
 import { toCsv } from "./csv.ts";
 import { Editor, type EditorHandle } from "./editor.tsx";
 import { ResultTable } from "./result-table.tsx";
@@ -24,6 +25,7 @@ export function SqlPage() {
   const editor = useRef<EditorHandle | null>(null);
   const running = useRef<AbortController | null>(null);
   const [initial] = useState(() => new URLSearchParams(location.search).get("sql") ?? readDraft() ?? SAMPLES[0]!.sql);
+  const tables = useColumns();
   const [run, setRun] = useState<Run>({ state: "idle" });
 
   const start = async () => {
@@ -51,6 +53,7 @@ export function SqlPage() {
           <section class="card statement" aria-label="Statement">
             <Editor
               initial={initial}
+              tables={tables}
               onRun={start}
               onChange={writeDraft}
               onReady={(handle) => {
@@ -89,7 +92,7 @@ export function SqlPage() {
           </section>
           <Outcome run={run} retry={start} />
         </div>
-        <Schema onInsert={(text) => editor.current?.insert(text)} />
+        <Schema tables={tables} onInsert={(text) => editor.current?.insert(text)} />
       </div>
     </>
   );
