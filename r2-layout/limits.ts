@@ -519,4 +519,6 @@ export const ICEBERG = {
   credentialSeconds: 3_600,
   /** A request for a token: a secret and a few words. */
   tokenRequestBytes: 16 * KiB,
+  /** A request for a token: a secret and a few words. */
+  tokenRequestBytes: 16 * KiB,
 } as const;

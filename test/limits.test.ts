@@ -183,6 +183,9 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     keepSwappedMs: noLimit("how long what was swapped out is kept for readers that began before"),
   },
   ICEBERG: {
+    tokenRequestBytes: both(
+      "workers/edge/iceberg.workerd.test.ts: promise 9: reads ICEBERG.tokenRequestBytes and not a byte more",
+    ),
     credentialSeconds: noLimit("how long a reader's credentials are good; it asks for others"),
     publishIntervalMs: publishing("publishes at most once in ICEBERG.publishIntervalMs"),
     publishMs: noLimit("how long one invocation goes on; the next goes on where it stood"),

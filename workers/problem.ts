@@ -7,7 +7,8 @@
 import { INGEST } from "../r2-layout/limits.ts";
 import { problemDocument } from "./problem-document.ts";
 
-export type Scope = "support" | "sql" | "live" | "admin";
+/** `raw` reads the lake's files themselves, through Iceberg. */
+export type Scope = "support" | "sql" | "live" | "raw" | "admin";
 
 export type Rejection =
   | { reason: "missing_write_key" }
@@ -38,7 +39,6 @@ export type Rejection =
   | { reason: "not_found" }
   | { reason: "method_not_allowed"; allow: string }
   | { reason: "upgrade_required" }
-  | { reason: "not_implemented" }
   | { reason: "too_busy"; retry_after_s: number }
   | { reason: "store_unavailable"; retry_after_s: number }
   | { reason: "upstream_unavailable"; retry_after_s: number }
@@ -74,7 +74,6 @@ const PROBLEMS = {
   not_found: { status: 404, title: "There is nothing here" },
   method_not_allowed: { status: 405, title: "This method is not for this address" },
   upgrade_required: { status: 426, title: "This address is for websockets" },
-  not_implemented: { status: 501, title: "Not built yet" },
   too_busy: { status: 429, title: "More is under way here than can be held" },
   store_unavailable: { status: 503, title: "Events cannot be stored right now" },
   upstream_unavailable: { status: 503, title: "A part that answers this is not there right now" },

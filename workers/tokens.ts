@@ -3,13 +3,13 @@ import { createHash } from "node:crypto";
 import { err, ok, type Result } from "../r2-layout/result.ts";
 import type { Rejection, Scope } from "./problem.ts";
 
-const SCOPES: readonly Scope[] = ["support", "sql", "live", "admin"];
+const SCOPES: readonly Scope[] = ["support", "sql", "live", "raw", "admin"];
 
 /** Scopes by the SHA-256 of the token, hexadecimal. */
 export type Tokens = ReadonlyMap<string, ReadonlySet<Scope>>;
 
 /**
- * @param config `[{"sha256": "<hex>", "scopes": ["support", "sql", "live", "admin"]}]`.
+ * @param config `[{"sha256": "<hex>", "scopes": ["support", "sql", "live", "raw", "admin"]}]`.
  * @throws SyntaxError or TypeError where it is something else.
  */
 export function parseTokens(config: string): Tokens {

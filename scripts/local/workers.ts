@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { V4MiniflareOptions } from "miniflare";
 import { bundleWorker, waitFactorDefine } from "./bundle.ts";
 import type { ChaosSetting } from "./chaos-setting.ts";
-import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
+import { LOCAL_S3_KEY_ID, LOCAL_S3_SECRET, LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
 import { limitedEntry } from "./limits/limited-entry.ts";
 import { QUEUE_WORKER_NAME, queueBinding, queueWorker } from "./queue/queue-worker.ts";
 import { type ConsumerSettings, consumerSettings } from "./queue/settings.ts";
@@ -15,10 +15,14 @@ import { ownClasses, type WorkerSource } from "./wrangler-config.ts";
 const LOCAL_VARS = {
   WRITE_KEYS: JSON.stringify({ [LOCAL_WRITE_KEY]: "dev" }),
   TOKENS: JSON.stringify([
-    { sha256: createHash("sha256").update(LOCAL_TOKEN).digest("hex"), scopes: ["support", "sql", "live", "admin"] },
+    {
+      sha256: createHash("sha256").update(LOCAL_TOKEN).digest("hex"),
+      scopes: ["support", "sql", "live", "raw", "admin"],
+    },
   ]),
   IDENTITY_KEY: "local-identity-key",
   EVENTPILE_LOCAL: "1",
+  LOCAL_S3_KEYS: `${LOCAL_S3_KEY_ID}:${LOCAL_S3_SECRET}`,
 };
 
 export interface LocalOptions {
@@ -64,6 +68,7 @@ async function localWorker(source: WorkerSource, { chaos, waitFactor, meter }: L
       ...config.vars,
       ...LOCAL_VARS,
       LOCAL_QUEUE_BINDINGS: producers.map(({ binding }) => binding),
+      ...(config.assets && { LOCAL_S3: { bucketName: bucketName(source), accessKeyId: LOCAL_S3_KEY_ID } }),
       LOCAL_FAULTS: JSON.parse(JSON.stringify({ worker: config.name, token: LOCAL_TOKEN, plan: chaos.faults })),
       ...(meter && { LOCAL_METER: config.name }),
     },
@@ -87,6 +92,8 @@ async function localWorker(source: WorkerSource, { chaos, waitFactor, meter }: L
   };
 }
 
+const bucketName = ({ config }: WorkerSource): string => config.r2_buckets?.[0]?.bucket_name ?? "eventpile";
+
 function localAssets(source: WorkerSource): NonNullable<V4Worker["assets"]> {
   const { directory, binding, run_worker_first: first, html_handling, not_found_handling } = source.config.assets!;
   const folder = join(source.folder, directory);
@@ -94,7 +101,9 @@ function localAssets(source: WorkerSource): NonNullable<V4Worker["assets"]> {
   return {
     directory: folder,
     ...(binding && { binding }),
-    run_worker_first: Array.isArray(first) ? [...first, "/local/*"] : (first as boolean | undefined),
+    run_worker_first: Array.isArray(first)
+      ? [...first, "/local/*", `/${bucketName(source)}/*`, `/${bucketName(source)}`]
+      : (first as boolean | undefined),
     routerConfig: { has_user_worker: true },
     assetConfig: { html_handling, not_found_handling } as NonNullable<V4Worker["assets"]>["assetConfig"],
   };

@@ -1,6 +1,7 @@
 /** The edge's bindings, as wrangler.toml declares them, by what is asked of them. */
 import type { EventLogApi, EventLogPlacesApi, EventLogRedriveApi } from "../../durable-objects/event-log/api.ts";
 import type { LakeCatalogApi, LakeHistoryApi } from "../../durable-objects/lake-catalog/api.ts";
+import type { LakeIcebergApi } from "../../durable-objects/lake-catalog/iceberg-api.ts";
 import type { MinuteRebuildApi, MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
@@ -8,12 +9,13 @@ import type { BuildsApi, SinkCursorApi } from "../../durable-objects/sink-cursor
 import type { UserTimelineApi } from "../../durable-objects/user-timeline/api.ts";
 import { countOf, parseShards } from "../../r2-layout/shards.ts";
 import type { MessageQueue } from "./event-sender.ts";
+import type { CredentialSettings } from "./iceberg-credentials.ts";
 
 export interface Fetches {
   fetch(request: Request): Promise<Response>;
 }
 
-export interface Env {
+export interface Env extends CredentialSettings {
   /** The numbers of shards that there were and are: `1`, or `1,2` after a split (r2-layout/shards.ts). */
   readonly SHARDS: string;
   /** JSON list of identities (anonymous or user ids) too hot for one shard; none when absent. */
@@ -25,11 +27,11 @@ export interface Env {
   readonly EVENTPILE_LOCAL?: string;
   readonly ASSETS: Fetches;
   readonly QUERY: Fetches;
-  /** For the quarantine alone: what was parked, and the segments that a hole names. */
+  /** For the quarantine: what was parked, and the segments that a hole names; and Iceberg's metadata. */
   readonly BUCKET: R2Bucket;
   readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogPlacesApi & EventLogRedriveApi>;
   readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi & BuildsApi>;
-  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & LakeHistoryApi>;
+  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & LakeHistoryApi & LakeIcebergApi>;
   readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi>;
   readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi & MinuteRebuildApi>;
   readonly LIVE_HUB: ObjectNamespace<Fetches>;

@@ -17,6 +17,8 @@ import { addCorrections } from "./correction-routes.ts";
 import type { Env } from "./env.ts";
 import type { MessageQueue } from "./event-sender.ts";
 import { addHistory } from "./history-routes.ts";
+import { bucketName, readCredentials } from "./iceberg-credentials.ts";
+import { addIceberg } from "./iceberg-routes.ts";
 import { lakeMetricLines } from "./lake-metrics.ts";
 import { prometheusText } from "./metrics.ts";
 import { Refused } from "./parameters.ts";
@@ -167,8 +169,12 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     admin: (request) => allow(request, "admin"),
   });
 
-  app.all("/iceberg/*", (c) => {
-    allow(c.req.raw, "sql");
-    return problem({ reason: "not_implemented" });
+  addIceberg(app, {
+    catalog: env.LAKE_CATALOG,
+    bucket: env.BUCKET,
+    bucketName: bucketName(env),
+    tokens,
+    credentials: readCredentials(env, () => now() / 1_000),
+    allow: (request) => void allow(request, "raw"),
   });
 }

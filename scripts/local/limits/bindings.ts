@@ -3,6 +3,7 @@ import { faults } from "../faults/injector.ts";
 import type { FaultPlan } from "../faults/plan.ts";
 import { usage } from "../meter/usage.ts";
 import { structuredBytes } from "../queue/structured-bytes.ts";
+import type { S3Settings } from "../s3-facade.ts";
 import { invocation } from "./invocation.ts";
 
 /** Names that only the local run uses; the Worker's own code does not see them. */
@@ -10,6 +11,9 @@ export interface LocalBindings {
   /** Which service bindings stand for queues. */
   readonly LOCAL_QUEUE_BINDINGS?: readonly string[];
   readonly LOCAL_CONTROL?: Fetcher;
+  /** What the S3 façade serves, and to whom. */
+  readonly LOCAL_S3?: S3Settings;
+  readonly BUCKET?: R2Bucket;
   /** The Worker's name, the token of the local control, and the faults to begin with. */
   readonly LOCAL_FAULTS?: { readonly worker: string; readonly token: string; readonly plan: FaultPlan };
   /** The Worker's name, where what it uses is to be counted. */
@@ -28,6 +32,7 @@ export function limitEnv<Env extends object>(env: Env): Env {
   const {
     LOCAL_QUEUE_BINDINGS: queues = [],
     LOCAL_CONTROL: _,
+    LOCAL_S3: __,
     LOCAL_FAULTS: local,
     LOCAL_METER: meter,
     ...bindings

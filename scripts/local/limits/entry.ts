@@ -8,6 +8,7 @@ import { FAULTS_HOST } from "../faults/ask.ts";
 import { faults } from "../faults/injector.ts";
 import { meterCall, meterObject } from "../meter/meter-object.ts";
 import { usage } from "../meter/usage.ts";
+import { answerS3, isS3Path } from "../s3-facade.ts";
 import { type LocalBindings, limitEnv } from "./bindings.ts";
 import { inConsumer, inInvocation, invocation } from "./invocation.ts";
 
@@ -44,13 +45,15 @@ export function limitHandlers(worker: Any): Any {
   return limited;
 }
 
-/** The same, and `/local/` answered by the local control. */
+/** The same, `/local/` answered by the local control, and the bucket's path by the S3 façade. */
 export function limitEdge(worker: Any): Any {
   const limited = limitHandlers(worker);
   return {
     ...limited,
     fetch: (request: Request, env: LocalBindings, ctx: unknown) => {
       const { hostname, pathname } = new URL(request.url);
+      if (env.LOCAL_S3 && env.BUCKET && isS3Path(pathname, env.LOCAL_S3))
+        return answerS3(request, env.BUCKET, env.LOCAL_S3);
       return hostname !== FAULTS_HOST && pathname.startsWith("/local/") && env.LOCAL_CONTROL
         ? env.LOCAL_CONTROL.fetch(request)
         : limited.fetch(request, env, ctx);

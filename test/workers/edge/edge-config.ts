@@ -7,7 +7,7 @@ export const SOURCE = "shop";
 export const TEST_WRITE_KEYS = JSON.stringify({ [WRITE_KEY]: SOURCE, "other-key": "other" });
 
 /** Tokens by what they may do. */
-export const TOKEN = { support: "t-support", sql: "t-sql", live: "t-live", admin: "t-admin" } as const;
+export const TOKEN = { support: "t-support", sql: "t-sql", live: "t-live", raw: "t-raw", admin: "t-admin" } as const;
 
 export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 

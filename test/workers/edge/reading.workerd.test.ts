@@ -250,12 +250,6 @@ describe("the other addresses", () => {
       expect(line).toMatch(/^(# (HELP|TYPE) eventpile_\w+ .+|eventpile_\w+(\{[^}]+\})? -?[\d.e+-]+)$/);
   });
 
-  it.each(["/iceberg/v1/config"])("says that %s is not built yet", async (path) => {
-    const response = await get(path, TOKEN.admin);
-    expect([response.status, await reasonOf(response)]).toEqual([501, "not_implemented"]);
-    expect((await get(path)).status).toBe(401);
-  });
-
   it("is well without a token", async () => {
     expect(await (await get("/healthz")).json()).toEqual({ ok: true });
   });
