@@ -9,12 +9,17 @@
  * for each sink of each shard, the second for events and for quarantined lines. Both must hold: the first could be whole
  * by two errors that cancel each other. `moved` are events that a split has handed from one shard's messages to another.
  *
+ * What the lake has applied is not what it holds for ever. Its rows are a sum of their own, `stored`, of what the catalog
+ * counts with each commit; what expired was applied all the same, and stays in the sums above:
+ *
+ *     rows = applied + rebuilt - retracted - expired
+ *
  * Cursors are read before the log: what a cursor says it has applied is then certainly in the log's counts, and what the
  * log took in the meantime lies past the cursor, in flight. So a system that moves does not look unbalanced.
  */
 import { shardName } from "../../r2-layout/keys.ts";
 import { LOG, SECOND_MS } from "../../r2-layout/limits.ts";
-import type { LakeCatalogApi } from "../lake-catalog/api.ts";
+import type { CatalogStatus, LakeCatalogApi } from "../lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../lake-catalog/api.ts";
 import type { ObjectNamespace } from "../namespace.ts";
 import type { CursorStatus, SinkCursorApi, SinkName } from "../sink-cursor/api.ts";
@@ -77,6 +82,19 @@ export interface ShardLedger {
   readonly sinks: Readonly<Record<SinkName, SinkLedger>>;
 }
 
+/** The lake's rows of events, and what became of those that it has applied. Cumulative, but for the rows. */
+export interface StoredLedger {
+  readonly rows: number;
+  readonly applied: number;
+  /** Added by rebuilds, less what they took. */
+  readonly rebuilt: number;
+  /** By rules, on the way here or later. */
+  readonly retracted: number;
+  /** Dropped because their time was over. */
+  readonly expired: number;
+  readonly balanced: boolean;
+}
+
 export interface Ledger {
   readonly balanced: boolean;
   readonly total: {
@@ -93,6 +111,7 @@ export interface Ledger {
     readonly clock_skewed: number;
     readonly gaps: number;
   } & Readonly<Record<SinkName, number>>;
+  readonly stored: StoredLedger;
   /** Over all shards, those with the most events first; at most `LOG.sources`. */
   readonly sources: readonly SourceCounts[];
   readonly shards: readonly ShardLedger[];
@@ -101,7 +120,8 @@ export interface Ledger {
 /** @throws whatever an object threw: half a ledger is none. */
 export async function readLedger(deps: LedgerDeps): Promise<Ledger> {
   const now = deps.now ?? Date.now;
-  const lake = (await deps.catalog.getByName(LAKE_CATALOG_NAME).status()).cursors;
+  const catalog = await deps.catalog.getByName(LAKE_CATALOG_NAME).status();
+  const lake = catalog.cursors;
   const shards = await Promise.all(
     Array.from({ length: deps.shards }, async (_, shard) => {
       const [sessions, rollups] = await Promise.all([
@@ -120,8 +140,20 @@ export async function readLedger(deps: LedgerDeps): Promise<Ledger> {
   return addLedgers(
     shards.map(({ ledger }) => ledger),
     shards.flatMap(({ sources }) => sources),
+    storedLedger(catalog),
   );
 }
+
+/** Pure. */
+export function storedLedger({ rows, cursors, ...status }: CatalogStatus): StoredLedger {
+  const applied = Object.values(cursors).reduce((sum, cursor) => sum + cursor.applied.events, 0);
+  // Absent where the catalog is a version behind the asker.
+  const { rebuilt = 0, retracted = 0, expired = 0 } = status;
+  const balanced = rows.events === applied + rebuilt - retracted - expired;
+  return { rows: rows.events, applied, rebuilt, retracted, expired, balanced };
+}
+
+const NOTHING_STORED: StoredLedger = { rows: 0, applied: 0, rebuilt: 0, retracted: 0, expired: 0, balanced: true };
 
 const NEVER_MOVED: CursorStatus = { cursor: 0, applied: { events: 0, quarantined: 0 }, moved_at: 0 };
 
@@ -207,7 +239,11 @@ const NOTHING_PAST: PastCursor = {
 };
 
 /** Pure. @param sources of all shards, in any order. */
-export function addLedgers(shards: readonly ShardLedger[], sources: readonly SourceCounts[] = []): Ledger {
+export function addLedgers(
+  shards: readonly ShardLedger[],
+  sources: readonly SourceCounts[] = [],
+  stored: StoredLedger = NOTHING_STORED,
+): Ledger {
   const total = (of: (shard: ShardLedger) => number) => shards.reduce((sum, shard) => sum + of(shard), 0);
   const most = (of: (sink: SinkLedger) => number) =>
     Math.max(...SINKS.map((sink) => total((shard) => of(shard.sinks[sink]))));
@@ -234,6 +270,7 @@ export function addLedgers(shards: readonly ShardLedger[], sources: readonly Sou
       sessions: total((shard) => shard.sinks.sessions.applied),
       rollups: total((shard) => shard.sinks.rollups.applied),
     },
+    stored,
     sources: addSources(sources),
     shards,
   };

@@ -45,5 +45,7 @@ describe("the lake's figures", () => {
     expect(unaccounted({})).toBe("eventpile_lake_rows_unaccounted -1");
     expect(unaccounted({ retracted: 1 })).toBe("eventpile_lake_rows_unaccounted 0");
     expect(unaccounted({ retracted: 2, rebuilt: 1 })).toBe("eventpile_lake_rows_unaccounted 0");
+    expect(unaccounted({ expired: 1 })).toBe("eventpile_lake_rows_unaccounted 0");
+    expect(lakeMetricLines({ ...status, expired: 7 })).toContain("eventpile_lake_expired_events_total 7");
   });
 });

@@ -1,9 +1,9 @@
 /** The lake in Prometheus' text format: what it holds, and whether its rows are those that its cursors have applied. */
+import { storedLedger } from "../../durable-objects/event-log/ledger.ts";
 import type { CatalogStatus } from "../../durable-objects/lake-catalog/api.ts";
 
 export function lakeMetricLines(status: CatalogStatus): string[] {
-  const applied = Object.values(status.cursors).reduce((sum, cursor) => sum + cursor.applied.events, 0);
-  const expected = applied + (status.rebuilt ?? 0) - (status.retracted ?? 0);
+  const { rows, applied, rebuilt, retracted, expired } = storedLedger(status);
   const declared = (kind: string, name: string, help: string, samples: readonly string[]) => [
     `# HELP eventpile_${name} ${help}`,
     `# TYPE eventpile_${name} ${kind}`,
@@ -22,9 +22,12 @@ export function lakeMetricLines(status: CatalogStatus): string[] {
     ...gauge("lake_snapshot", "Number of the newest snapshot.", ` ${status.snapshot}`),
     ...gauge(
       "lake_rows_unaccounted",
-      "Rows of events less those applied, rebuilt and not retracted: 0 where the lake is whole.",
-      ` ${status.rows.events - expected}`,
+      "Rows of events less those applied, rebuilt, not retracted and not expired: 0 where the lake is whole.",
+      ` ${rows - (applied + rebuilt - retracted - expired)}`,
     ),
+    "# HELP eventpile_lake_expired_events_total Events that retention has dropped from the lake.",
+    "# TYPE eventpile_lake_expired_events_total counter",
+    `eventpile_lake_expired_events_total ${expired}`,
     ...gauge("lake_schema_version", "Version of the lake's columns.", ` ${status.schema?.version ?? 1}`),
     ...declared(
       "counter",

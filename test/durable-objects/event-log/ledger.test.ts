@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LogStatus, PastCursor } from "../../../durable-objects/event-log/api.ts";
-import { addLedgers, shardLedger } from "../../../durable-objects/event-log/ledger.ts";
+import { addLedgers, shardLedger, storedLedger } from "../../../durable-objects/event-log/ledger.ts";
 import type { CursorStatus } from "../../../durable-objects/sink-cursor/api.ts";
 import { prometheusText } from "../../../workers/edge/metrics.ts";
 
@@ -66,6 +66,20 @@ describe("the ledger", () => {
     ["a cursor stands beyond the head", { cursor: { cursor: 10 } }],
   ])("promise 3: says that it does not where %s", (_, more) => {
     expect(ledgerOf(more).balanced).toBe(false);
+  });
+
+  it("promise 3: what rebuilds added, rules retracted and retention dropped are terms of what the lake holds", () => {
+    const lake = {
+      snapshot: 9,
+      files: 1,
+      bytes: 1,
+      rows: { events: 61, quarantine: 5 },
+      cursors: { 0: { ...cursor, applied: { events: 80, quarantined: 5 } } },
+    };
+    expect(storedLedger(lake)).toMatchObject({ rows: 61, applied: 80, expired: 0, balanced: false });
+    const terms = { rebuilt: 1, retracted: 5, expired: 15 };
+    expect(storedLedger({ ...lake, ...terms })).toEqual({ rows: 61, applied: 80, ...terms, balanced: true });
+    expect(storedLedger({ ...lake, ...terms, expired: 16 }).balanced).toBe(false);
   });
 
   it("reads the answers of objects that are a version behind", () => {

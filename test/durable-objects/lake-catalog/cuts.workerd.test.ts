@@ -369,3 +369,56 @@ it("finds the snapshot in force at any time that is kept, and tells the reach fo
   expect((await lake().snapshots(3)).map(({ seq }) => seq)).toEqual([12, 11, 10]);
   expect((await lake().snapshots(30, 8)).map(({ seq }) => seq)).toEqual([7, 6]);
 });
+
+it("promise 9: catches up on CUT.catchUpDays days after an outage, and on none before", async () => {
+  await append([{}]);
+  await age(Date.now() - TODAY_US / 1_000 - HOUR_MS);
+  await settle(MIDNIGHT_MS + CUT.delayMs);
+  const outage = CUT.catchUpDays + 5;
+  const later = MIDNIGHT_MS + CUT.delayMs + outage * DAY_MS;
+  const days = (await settle(later)).filter((each) => each.startsWith("mark")).map((each) => each.slice(5, 15));
+  const expected = Array.from({ length: CUT.catchUpDays }, (_, back) =>
+    new Date(later - (back + 1) * DAY_MS).toISOString().slice(0, 10),
+  );
+  expect(days.filter((day) => day !== DAY)).toEqual(expected.reverse());
+});
+
+it("promise 9: lists CUT.missing of what is missing, and CUT.differences of what differs", async () => {
+  await append([{}]);
+  const now = MIDNIGHT_MS + CUT.waitMs;
+  const owed = Array.from({ length: CUT.missing + 1 }, (_, shard) => mark({ shard, gaps: 1 }));
+  await lake().requestCut({ day: DAY }, now);
+  await lake().markCut(DAY, 1, owed, now);
+  await lake().freezeCut(DAY, 1, owed, SETTINGS, now);
+  expect((await lake().cut(DAY))!.missing).toHaveLength(CUT.missing);
+  await settle(now);
+  await append([{}]);
+  await lake().requestCut({ day: DAY }, now + 1);
+  for (let work = await lake().cutWork(SETTINGS, now + 1); work?.cut.version === 2; ) {
+    if (work.kind === "mark") await lake().markCut(DAY, 2, [], now);
+    if (work.kind === "freeze") await lake().freezeCut(DAY, 2, [], SETTINGS, now);
+    if (work.kind === "tally") {
+      const names = Array.from({ length: CUT.differences + 1 }, (_, i) => ({
+        value: `${i}`,
+        rows: 1,
+        low: i,
+        high: i,
+      }));
+      await lake().tallied(DAY, 2, work.step.number, { ...work.step.tally, event_name: names }, now);
+    }
+    if (work.kind === "compact") break;
+    work = await lake().cutWork(SETTINGS, now + 1);
+  }
+  expect((await lake().cut(DAY))!.diff!.event_name).toHaveLength(CUT.differences);
+});
+
+it("gives out a cut's files in pages of CUT.filesPerPage, each once", async () => {
+  const many = CUT.filesPerPage + 1;
+  for (let left = many; left > 0; left -= 200) await append(Array.from({ length: Math.min(200, left) }, () => ({})));
+  await lake().requestCut({ name: "all" }, 0);
+  const first = await lake().cutFiles("all");
+  expect(first.files).toHaveLength(CUT.filesPerPage);
+  const second = await lake().cutFiles("all", first.next!);
+  expect(second.next).toBeNull();
+  expect(new Set([...first.files, ...second.files].map(({ id }) => id)).size).toBe(many);
+});

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { expireFiles } from "../../../queues/maintenance/expire.ts";
 import { cutSettings, retentionSettings } from "../../../queues/maintenance/history-settings.ts";
-import { CUT, DAY_MS, HOUR_MS, MINUTE_MS } from "../../../r2-layout/limits.ts";
+import { CUT, DAY_MS, HOUR_MS, MINUTE_MS, RETENTION } from "../../../r2-layout/limits.ts";
 
 it("keeps rows for two years, cuts as long as rows, and freezes half an hour after midnight where nobody says otherwise", () => {
   for (const variables of [{}, { RETENTION_DAYS: "", RETENTION_DAYS_BY_NAME: "{}", CUT_RETENTION_DAYS: "" }]) {
@@ -32,19 +32,32 @@ it("takes every variable", () => {
 });
 
 it.each([
-  { RETENTION_DAYS: "0" },
+  { RETENTION_DAYS: String(RETENTION.daysMin - 1) },
   { RETENTION_DAYS: "-1" },
   { RETENTION_DAYS: "two years" },
   { RETENTION_DAYS: "1e9" },
-  { RETENTION_DAYS: "36501" },
+  { RETENTION_DAYS: String(RETENTION.daysMax + 1) },
   { CUT_RETENTION_DAYS: "0" },
   { RETENTION_DAYS_BY_NAME: "{" },
   { RETENTION_DAYS_BY_NAME: "[]" },
   { RETENTION_DAYS_BY_NAME: '{"a": 0}' },
   { RETENTION_DAYS_BY_NAME: '{"a": null}' },
-  { RETENTION_DAYS_BY_NAME: JSON.stringify(Object.fromEntries(Array.from({ length: 1_001 }, (_, i) => [`e${i}`, 1]))) },
+  {
+    RETENTION_DAYS_BY_NAME: JSON.stringify(
+      Object.fromEntries(Array.from({ length: RETENTION.names + 1 }, (_, i) => [`e${i}`, 1])),
+    ),
+  },
 ])("deletes nothing by a typing error: %j", (variables) => {
   expect(() => retentionSettings(variables)).toThrow(RangeError);
+});
+
+it("takes times between RETENTION.daysMin and RETENTION.daysMax, and RETENTION.names names", () => {
+  for (const days of [RETENTION.daysMin, RETENTION.daysMax]) {
+    expect(retentionSettings({ RETENTION_DAYS: String(days) }).keptMs).toBe(days * DAY_MS);
+  }
+  const names = Object.fromEntries(Array.from({ length: RETENTION.names }, (_, i) => [`e${i}`, 1]));
+  const { byName } = retentionSettings({ RETENTION_DAYS_BY_NAME: JSON.stringify(names) });
+  expect(Object.keys(byName)).toHaveLength(RETENTION.names);
 });
 
 it("comes back for what one invocation did not expire", async () => {
