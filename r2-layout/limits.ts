@@ -208,13 +208,20 @@ export const LAKE = {
   /** A day of a table with more small files than this is compacted. */
   compactAboveFiles: 20,
   compactInputs: 50,
-  /** Small: below both. Larger files are left alone. */
+  /** Files of a partition that are looked at for one compaction; the smallest of them. */
+  plannedInputs: 200,
+  /** Nothing came for so long: a partition of a few files is compacted, too. After the longer time whatever it costs. */
+  quietMs: wait(HOUR_MS),
+  settledMs: wait(DAY_MS),
+  /** A file of this size is not merged any more. */
+  finishedBytes: 240 * MiB,
+  /** Event names of one day that have files of their own: those of 64 MB at least. A client that invents names makes no files. */
+  ownNames: 16,
+  /** Small: what is merged with anything. The rows are for the compaction of a cut. */
   smallFileBytes: 2 * MiB,
   smallFileRows: 50_000,
-  /** What one compaction may hold, packed and decoded; it takes fewer inputs instead of more memory. */
-  compactBytes: 8 * MiB,
-  compactRows: 100_000,
-  compactDecodedBytes: 32 * MiB,
+  /** Packed bytes of one compaction's inputs: it works about a minute. */
+  compactBytes: 512 * MiB,
   /** Files in one answer to who goes over them. */
   filesPerPage: 50,
   /** Event names that a comparison of two builds tells apart, and differences that it tells. */
@@ -517,8 +524,6 @@ export const ICEBERG = {
   metadataVersions: 20,
   /** Read credentials are good so long. */
   credentialSeconds: 3_600,
-  /** A request for a token: a secret and a few words. */
-  tokenRequestBytes: 16 * KiB,
   /** A request for a token: a secret and a few words. */
   tokenRequestBytes: 16 * KiB,
 } as const;

@@ -59,6 +59,8 @@ export interface MergeRequest {
   readonly inputs: readonly MergeInput[];
   /** Event names that have files of their own, by day. */
   readonly own: (day: string) => ReadonlySet<string>;
+  /** Where fewer inputs than this fit into memory, nothing is made of them. */
+  readonly least?: number;
   /** Runs the making of one row group when the isolate has room for it; absent: at once. */
   readonly turn?: <T>(build: () => Promise<T>) => Promise<T>;
 }
@@ -76,8 +78,9 @@ export async function mergeFiles<Stored>(
   open: (part: MergedPart) => Promise<MergeOutput<Stored>>,
 ): Promise<Merged<Stored>> {
   initSync({ module });
-  const { table, columns, inputs, own } = request;
+  const { table, columns, inputs, own, least = 1 } = request;
   const opened = await openInputs(table, inputs);
+  if (opened.length < least) return { taken: opened.length, files: [] };
   const files = new MergedFiles(request, open);
   try {
     for (const bucket of bucketsOf(opened)) {

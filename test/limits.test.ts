@@ -43,6 +43,7 @@ const icebergSnapshots = both(
   "r2-layout/iceberg/table-metadata.test.ts: promise 9: keeps every snapshot for ICEBERG.everySnapshotMs, then one an hour",
 );
 const publishing = (name: string): Entry => both(`queues/maintenance/publish-iceberg.workerd.test.ts: ${name}`);
+const PLAN = "durable-objects/lake-catalog/compaction-plan.test.ts";
 const QUEUE = "scripts/local/queue.test.ts";
 const SENDER = "workers/edge/event-sender.test.ts";
 const PAGES = "workers/edge/reading.workerd.test.ts";
@@ -244,13 +245,16 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       "leaves LAKE.compactAboveFiles small files of a day alone, and gives work for one more",
     ),
     compactInputs: inRuntime("gives LAKE.compactInputs files to one compaction, and no more"),
-    smallFileBytes: inRuntime("calls a file small below LAKE.smallFileBytes bytes and LAKE.smallFileRows rows"),
-    smallFileRows: inRuntime("calls a file small below LAKE.smallFileBytes bytes and LAKE.smallFileRows rows"),
-    compactBytes: queues("compacts files of %s together, and leaves the one with which there would be more"),
-    compactRows: queues("compacts files of %s together, and leaves the one with which there would be more"),
-    compactDecodedBytes: both(
-      "queues/maintenance/maintenance.workerd.test.ts: promise 9: takes no more inputs than its bound on decoded bytes",
+    plannedInputs: noLimit("how many files of a partition are looked at to choose a compaction's inputs"),
+    quietMs: noLimit("how long a partition of few files waits for more"),
+    settledMs: noLimit("how long until a small partition is made one file whatever it costs"),
+    finishedBytes: inRuntime("merges a file below LAKE.finishedBytes, and leaves one of that size alone"),
+    ownNames: both(
+      `${PLAN}: gives LAKE.ownNames names of a day files of their own, the largest, and those that have some`,
     ),
+    smallFileBytes: both(`${PLAN}: merges what is small, up to LAKE.smallFileBytes, with anything`),
+    smallFileRows: noLimit("which files of a cut's day are merged for it"),
+    compactBytes: both(`${PLAN}: merges LAKE.compactBytes at once, and leaves the file with which there would be more`),
     filesPerPage: both(
       "durable-objects/lake-catalog/staging.workerd.test.ts: promise 9: gives out no more files at once than its page",
     ),
@@ -266,6 +270,56 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     compactMs: noLimit("how long one invocation compacts; what is left goes on in another"),
     sweepKeys: queues("asks about LAKE.sweepKeys objects at once, and looks at LAKE.sweepObjects in one message"),
     sweepObjects: queues("asks about LAKE.sweepKeys objects at once, and looks at LAKE.sweepObjects in one message"),
+  },
+  CUT: {
+    delayMs: cuts("a day is due half an hour after its midnight, and no sooner, and once"),
+    waitMs: cuts("publishes a day as partial once it has waited"),
+    versionEveryMs: cuts(
+      "promise 8: late data makes a next version with its difference, not sooner than versions may come",
+    ),
+    checkEveryMs: noLimit("how often a young day is looked at for a next version"),
+    checkOldEveryMs: noLimit("how often an old day is looked at for a next version"),
+    youngMs: noLimit("which days are looked at more often"),
+    checksAtOnce: noLimit("how many days one call looks at; the next one goes on"),
+    catchUpDays: cuts("promise 9: catches up on CUT.catchUpDays days after an outage, and on none before"),
+    retryMs: noLimit("how long what waits is left alone"),
+    attempts: both("queues/maintenance/cuts.workerd.test.ts: gives up a tally whose files cannot be read, and says so"),
+    compareAttempts: noLimit("how often rollups that are behind are waited for"),
+    holdMs: cuts("keeps a day's other compactions waiting while its cut's is to come, and not for ever"),
+    workMs: noLimit("how long one invocation works on cuts; the next one goes on"),
+    values: both("r2-layout/day-tally.test.ts: promise 9: tells CUT.values values of a column apart"),
+    differences: cuts("promise 9: lists CUT.missing of what is missing, and CUT.differences of what differs"),
+    missing: cuts("promise 9: lists CUT.missing of what is missing, and CUT.differences of what differs"),
+    nameChars: history("takes a name of CUT.nameChars characters, and a body of CUT.bodyBytes bytes and not one more"),
+    filesPerPage: cuts("gives out a cut's files in pages of CUT.filesPerPage, each once"),
+    listDefault: noLimit("a default"),
+    listMax: history("are listed page by page"),
+    bodyBytes: history("takes a name of CUT.nameChars characters, and a body of CUT.bodyBytes bytes and not one more"),
+  },
+  RETENTION: {
+    days: noLimit("a default"),
+    daysMin: settings("takes times between RETENTION.daysMin and RETENTION.daysMax, and RETENTION.names names"),
+    daysMax: settings("takes times between RETENTION.daysMin and RETENTION.daysMax, and RETENTION.names names"),
+    names: settings("takes times between RETENTION.daysMin and RETENTION.daysMax, and RETENTION.names names"),
+    filesPerCommit: both(
+      "durable-objects/lake-catalog/retention.workerd.test.ts: a commit drops a bounded number of files, and says",
+    ),
+    snapshotsDefault: noLimit("a default"),
+    snapshotsMax: history("are listed newest first, page by page, for those who may ask in SQL"),
+  },
+  SCHEMA: {
+    promotedColumns: both(
+      "durable-objects/lake-catalog/schema.workerd.test.ts: promise 9: there are at most so many columns",
+    ),
+    nameChars: newColumn,
+    docChars: newColumn,
+    textBytes: both(
+      "r2-layout/promoted-values.test.ts: a property's text becomes a value only where it says exactly one",
+    ),
+    roomyTexts: noLimit("from how many promoted texts on the encoder is given less room for each"),
+    crampedBytes: noLimit("what it is given then"),
+    crampedValues: noLimit("how often it looks then"),
+    bodyBytes: both("workers/edge/schema.workerd.test.ts: refuses what is no JSON object, and a body beyond its bound"),
   },
   RULE: { fields: rules, values: rules, mapped: rules, places: rules, bytes: rules, propertyNameBytes: rules },
   TIMELINE: {

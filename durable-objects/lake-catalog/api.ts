@@ -155,13 +155,23 @@ export interface CatalogStatus {
   readonly schema?: { readonly version: number; readonly conflicts: ColumnConflicts };
 }
 
-/** The small files of one day of a table (`day` null: files of several days), at most `LAKE.compactInputs`. */
+/** Files that are to become fewer, or files of one day, or of one name: compaction-plan.ts says why these. */
 export interface CompactionWork {
   readonly table: TableName;
+  /** Null: files of several days. */
   readonly day: string | null;
+  /** The event name whose own files these are. */
+  readonly partition?: string;
+  /** Event names that have files of their own, by day; absent: none. */
+  readonly own?: Readonly<Record<string, readonly string[]>>;
   /** All of them have passed through the rules up to this version; absent: 0. */
   readonly rules?: number;
   readonly files: readonly DataFile[];
+}
+
+export interface OpenUpload {
+  readonly key: string;
+  readonly uploadId: string;
 }
 
 /** A commit, as a list tells it. */
@@ -169,11 +179,6 @@ export interface SnapshotEntry {
   readonly seq: number;
   readonly operation: string;
   /** Milliseconds. */
-export interface OpenUpload {
-  readonly key: string;
-  readonly uploadId: string;
-}
-
   readonly committedAt: number;
   /** Of the whole snapshot. */
   readonly tables: Readonly<Record<TableName, TableTotals>>;
@@ -188,34 +193,35 @@ export interface TableTotals {
 export interface LakeHistoryApi extends LakeCutsApi {
   /** Newest first, those that are kept. @param before only older ones. */
   snapshots(limit: number, before?: number): Promise<SnapshotEntry[]>;
+  /** Drops files whose time is over, at most `RETENTION.filesPerCommit` in one commit, and cuts (retention.ts). */
+  expire(settings: RetentionSettings, nowMs: number): Promise<Expired>;
 }
 
 export interface LakeCatalogApi extends HolesApi, LakeSchemaApi {
   lease(shard: number, owner: string, ttlMs: number): Promise<LakeLease | null>;
   release(shard: number, token: number): Promise<void>;
-  /** Drops files whose time is over, at most `RETENTION.filesPerCommit` in one commit, and cuts (retention.ts). */
-  expire(settings: RetentionSettings, nowMs: number): Promise<Expired>;
   append(commit: AppendCommit): Promise<CatalogAnswer>;
   replace(commit: ReplaceCommit): Promise<CatalogAnswer>;
   plan(request: PlanRequest): Promise<Plan>;
   /** Which of these keys no live or recently removed file has: the sweep asks before it deletes. */
   unnamed(keys: readonly string[]): Promise<string[]>;
   /**
-   * The most crowded day, null where none has more than `aboveFiles` (`LAKE.compactAboveFiles`) small files.
-   * @param skip days not to be given again, each `<table>/<day or "mixed">`.
+   * The most urgent compaction, null where none is due: what has more than `aboveFiles` (`LAKE.compactAboveFiles`) files,
+   * or, where `aboveFiles` is given, whatever could be fewer.
+   * @param skip partitions not to be given again, each `<table>/<day or "mixed">`, with `/<name>` for a name's own files.
    */
   compactionWork(skip?: readonly string[], aboveFiles?: number): Promise<CompactionWork | null>;
+  /** An upload was begun: unless it ends, a sweep aborts it. */
+  uploadBegan(key: string, uploadId: string): Promise<void>;
+  uploadEnded(key: string): Promise<void>;
+  /** Uploads that were begun so long ago that nobody is at them any more, a bounded page. */
+  staleUploads(): Promise<OpenUpload[]>;
   /** Forgets snapshots, and files removed, longer ago than `LAKE.snapshotReachMs`. @returns files forgotten. */
   forget(): Promise<number>;
   status(): Promise<CatalogStatus>;
 }
 
 /** What a step of a job did with files that are live. */
-  /** An upload was begun: unless it ends, a sweep aborts it. */
-  uploadBegan(key: string, uploadId: string): Promise<void>;
-  uploadEnded(key: string): Promise<void>;
-  /** Uploads that were begun so long ago that nobody is at them any more, a bounded page. */
-  staleUploads(): Promise<OpenUpload[]>;
 export interface StagedMarks {
   /** They go when the job is swapped in. */
   readonly remove?: readonly number[];

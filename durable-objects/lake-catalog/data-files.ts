@@ -30,17 +30,10 @@ export type FileRow = {
   columns: string;
   rules: number;
   partition_name: string | null;
+  name_rows: string | null;
   rows_since: number | null;
   rows_gone: number | null;
 };
-
-/** The small files of one day of a table and one version of the rules; `day` is null for files of several days. */
-export interface SmallFiles {
-  readonly table: TableName;
-  readonly day: string | null;
-  readonly rules: number;
-  readonly files: number;
-}
 
 export class DataFileTable {
   readonly #sql: SqlStorage;
@@ -75,6 +68,8 @@ export class DataFileTable {
       removed_by: "TEXT",
       /** The one event name of a file in its partition; null for files that names share. */
       partition_name: "TEXT",
+      /** Rows of its most frequent event names, as JSON. */
+      name_rows: "TEXT",
       /** Where they differ from added_seq and removed_seq: which cuts name it (cuts.ts). */
       rows_since: "INTEGER",
       rows_gone: "INTEGER",
@@ -97,8 +92,8 @@ export class DataFileTable {
     this.#sql.exec(
       `INSERT INTO data_file (tbl, key, kind, bytes, row_count, spans_days, min_day, max_day, min_time, max_time,
          min_received_at, max_received_at, schema_version, added_seq, event_names, columns, rules, added_by, partition_name,
-         rows_since)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         rows_since, name_rows)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       file.table,
       file.key,
       file.kind,
@@ -119,6 +114,7 @@ export class DataFileTable {
       job,
       file.partition ?? null,
       rowsSince,
+      file.nameRows ? JSON.stringify(file.nameRows) : null,
     );
   }
 
@@ -213,45 +209,6 @@ export class DataFileTable {
     return plannedFiles(this.#sql, request, set);
   }
 
-  /**
-   * Days of tables with more than `above` small files, the most crowded first. Left out are files that a rule has yet to
-   * go over, and those that a job may still take back.
-   */
-  crowded(above: number, bytes: number, rows: number, rules: number): SmallFiles[] {
-    return this.#sql
-      .exec<{ tbl: TableName; day: string | null; rules: number; files: number }>(
-        `SELECT tbl, CASE WHEN spans_days THEN NULL ELSE min_day END AS day, rules, count(*) AS files FROM data_file
-         WHERE removed_seq IS NULL AND bytes < ? AND row_count < ? AND rules >= ? AND added_by IS NULL
-         GROUP BY tbl, day, rules HAVING count(*) > ? ORDER BY files DESC, day DESC LIMIT 100`,
-        bytes,
-        rows,
-        rules,
-        above,
-      )
-      .toArray()
-      .map(({ tbl, ...day }) => ({ table: tbl, ...day }));
-  }
-
-  /** Small files of one day of a table, smallest first: files of like size are merged, so a row is rewritten seldom. */
-  small({ table, day, rules }: SmallFiles, bytes: number, rows: number, limit: number): DataFile[] {
-    return this.#sql
-      .exec<FileRow>(
-        `SELECT * FROM data_file WHERE tbl = ? AND removed_seq IS NULL AND bytes < ? AND row_count < ?
-           AND spans_days = ? AND (? IS NULL OR min_day = ?) AND rules = ? AND added_by IS NULL
-         ORDER BY row_count, id LIMIT ?`,
-        table,
-        bytes,
-        rows,
-        day === null ? 1 : 0,
-        day,
-        day,
-        rules,
-        limit,
-      )
-      .toArray()
-      .map(dataFile);
-  }
-
   has(key: string): boolean {
     return this.#sql.exec("SELECT 1 FROM data_file WHERE key = ?", key).toArray().length > 0;
   }
@@ -295,4 +252,5 @@ export const dataFile = (row: FileRow): DataFile => ({
   schemaVersion: row.schema_version,
   rules: row.rules,
   ...(row.partition_name !== null && { partition: row.partition_name }),
+  ...(row.name_rows !== null && { nameRows: JSON.parse(row.name_rows) }),
 });

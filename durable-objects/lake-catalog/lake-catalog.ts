@@ -44,6 +44,7 @@ import type {
   StagedMarks,
   StagedStatus,
 } from "./api.ts";
+import { CompactionPlan } from "./compaction-plan.ts";
 import { Cuts, cutName } from "./cuts.ts";
 import type {
   Cut,
@@ -58,15 +59,15 @@ import type {
 import { DataFileTable } from "./data-files.ts";
 import type { LakeIcebergApi, Publication, PublishedTable, PublishStep, StagedManifests } from "./iceberg-api.ts";
 import { IcebergPublications } from "./iceberg-publications.ts";
-import { RuleVersions } from "./rule-versions.ts";
 import { type Expired, Retention, type RetentionSettings } from "./retention.ts";
+import { RuleVersions } from "./rule-versions.ts";
 import type { ColumnAnswer, SchemaStatus } from "./schema-api.ts";
 import { SchemaTable } from "./schema-table.ts";
 import { notKept, type Snapshot, SnapshotTable } from "./snapshots.ts";
 import { StagedChanges } from "./staged-changes.ts";
 import { StagingTable, scopeOf } from "./staging.ts";
-
 import { UploadTable } from "./upload-table.ts";
+
 export class LakeCatalog
   extends DurableObject
   implements LakeCatalogApi, LakeHistoryApi, LakeStagingApi, HolesApi, LakeIcebergApi
@@ -78,12 +79,14 @@ export class LakeCatalog
   readonly #schema: SchemaTable;
   readonly #staging: StagingTable;
   readonly #changes: StagedChanges;
+  readonly #compaction: CompactionPlan;
+  readonly #uploads: UploadTable;
   readonly #iceberg: IcebergPublications;
   readonly #cuts: Cuts;
+  readonly #retention: Retention;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
-  readonly #retention: Retention;
     this.#cursors = new CursorTable(ctx.storage.sql);
     this.#files = new DataFileTable(ctx.storage.sql);
     this.#snapshots = new SnapshotTable(ctx.storage.sql);
@@ -97,10 +100,12 @@ export class LakeCatalog
       openHoles: (shard) => this.#cursors.holes(shard, { open: true }),
       rebuilding: () => this.#staging.rebuilding().length > 0,
     });
+    this.#retention = new Retention(ctx.storage.sql, this.#files, this.#snapshots, this.#cuts);
     this.#changes = new StagedChanges(this.#files, this.#snapshots, this.#rules, this.#staging);
+    this.#compaction = new CompactionPlan(ctx.storage.sql);
+    this.#uploads = new UploadTable(ctx.storage.sql);
     this.#iceberg = new IcebergPublications(ctx.storage.sql, (seq) => this.#schema.at(seq));
   }
-    this.#retention = new Retention(ctx.storage.sql, this.#files, this.#snapshots, this.#cuts);
 
   async lease(shard: number, owner: string, ttlMs: number): Promise<LakeLease | null> {
     const lease = this.#cursors.lease(shard, owner, ttlMs, Date.now());
@@ -224,6 +229,10 @@ export class LakeCatalog
       .map(({ seq, operation, committedAt, tables }) => ({ seq, operation, committedAt, tables }));
   }
 
+  async expire(settings: RetentionSettings, nowMs: number): Promise<Expired> {
+    return this.ctx.storage.transactionSync(() => this.#retention.expire(settings, nowMs));
+  }
+
   async cutWork(settings: CutSettings, nowMs: number): Promise<CutWork | null> {
     return this.ctx.storage.transactionSync(() => this.#cuts.work(settings, nowMs));
   }
@@ -231,10 +240,6 @@ export class LakeCatalog
   async markCut(name: string, version: number, marks: readonly ShardMark[], nowMs: number): Promise<void> {
     this.#cuts.mark(name, version, marks, nowMs);
   }
-  async expire(settings: RetentionSettings, nowMs: number): Promise<Expired> {
-    return this.ctx.storage.transactionSync(() => this.#retention.expire(settings, nowMs));
-  }
-
 
   async freezeCut(
     name: string,
@@ -258,6 +263,10 @@ export class LakeCatalog
     this.#cuts.tallyFailed(name, version, cause, nowMs);
   }
 
+  async compareLater(name: string, version: number, nowMs: number): Promise<void> {
+    this.#cuts.compareLater(name, version, nowMs);
+  }
+
   async compared(name: string, version: number, comparison: CutComparison, nowMs: number): Promise<void> {
     this.#cuts.compared(name, version, comparison, nowMs);
   }
@@ -265,10 +274,6 @@ export class LakeCatalog
   async requestCut(...[request, nowMs]: Parameters<LakeCutsApi["requestCut"]>): Promise<Cut | OpenCut | null> {
     return this.ctx.storage.transactionSync(() => this.#cuts.request(request, nowMs));
   }
-  async compareLater(name: string, version: number, nowMs: number): Promise<void> {
-    this.#cuts.compareLater(name, version, nowMs);
-  }
-
 
   async cuts(limit: number, before?: string): Promise<Cut[]> {
     return this.#cuts.list(limit, before);
@@ -327,19 +332,23 @@ export class LakeCatalog
     return table === "events" && promoted.length > 0 ? { promoted } : {};
   }
 
-  async compactionWork(
-    skip: readonly string[] = [],
-    aboveFiles: number = LAKE.compactAboveFiles,
-  ): Promise<CompactionWork | null> {
+  async compactionWork(skip: readonly string[] = [], aboveFiles?: number): Promise<CompactionWork | null> {
     if (this.#staging.rebuilding().length > 0) return null;
-    const { smallFileBytes, smallFileRows } = LAKE;
-    const left = [...skip, ...this.#cuts.holds(Date.now())];
-    const day = this.#files
-      .crowded(aboveFiles, smallFileBytes, smallFileRows, this.#rules.newest)
-      .find(({ table, day }) => !left.includes(`${table}/${day ?? "mixed"}`));
-    if (!day) return null;
-    const files = this.#files.small(day, smallFileBytes, smallFileRows, LAKE.compactInputs);
-    return { table: day.table, day: day.day, rules: day.rules, files };
+    const now = Date.now();
+    const settings = { aboveFiles: aboveFiles ?? LAKE.compactAboveFiles, isAsked: aboveFiles !== undefined };
+    return this.#compaction.next(settings, [...skip, ...this.#cuts.holds(now)], this.#rules.newest, now);
+  }
+
+  async uploadBegan(key: string, uploadId: string): Promise<void> {
+    this.#uploads.began(key, uploadId, Date.now());
+  }
+
+  async uploadEnded(key: string): Promise<void> {
+    this.#uploads.ended(key);
+  }
+
+  async staleUploads(): Promise<OpenUpload[]> {
+    return this.#uploads.before(Date.now() - LAKE.staleFileMs, LAKE.filesPerPage);
   }
 
   async forget(): Promise<number> {

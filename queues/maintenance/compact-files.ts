@@ -36,6 +36,8 @@ export interface CompactFilesRequest {
   readonly own?: Readonly<Record<string, readonly string[]>>;
   /** Of what comes out; absent: those that every lake has. */
   readonly columns?: Columns;
+  /** Of fewer files nothing is made; absent: of one, too. */
+  readonly least?: number;
 }
 
 export interface CompactedFiles {
@@ -49,7 +51,7 @@ export interface CompactedFiles {
  * @throws where an object is missing or damaged; uploads that were begun are aborted.
  */
 export async function compactPass(deps: CompactFilesDeps, request: CompactFilesRequest): Promise<CompactedFiles> {
-  const { table, files, own = {}, columns = TABLES[table] } = request;
+  const { table, files, own = {}, columns = TABLES[table], least = 1 } = request;
   const ownNames = new Map(Object.entries(own).map(([day, names]) => [day, new Set(names)]));
   const none = new Set<string>();
   const merge = {
@@ -58,6 +60,7 @@ export async function compactPass(deps: CompactFilesDeps, request: CompactFilesR
     inputs: files.map((file) => inputOf(deps.bucket, file)),
     own: (day: string) => ownNames.get(day) ?? none,
     turn: inBuildTurn,
+    least,
   };
   const { taken, files: add } = await mergeFiles(deps.parquet, merge, async (part) => outputOf(deps, table, part));
   return { taken, add };

@@ -105,7 +105,8 @@ async function abortUploads(
 ): Promise<void> {
   for (const { key, uploadId } of await catalog.staleUploads()) {
     try {
-      await bucket.resumeMultipartUpload(key, uploadId).abort();
+      // Awaited for the local run, whose bindings answer later.
+      await (await bucket.resumeMultipartUpload(key, uploadId)).abort();
     } catch (error) {
       console.warn(JSON.stringify({ at: "maintenance", kind: "abort-upload", key, error: String(error) }));
     }

@@ -1,5 +1,5 @@
 /** The maintenance queue's jobs of the lake's history: cuts and retention. */
-import { LAKE_CATALOG_NAME, type LakeCatalogApi, type LakeHistoryApi } from "../../durable-objects/lake-catalog/api.ts";
+import { LAKE_CATALOG_NAME, type LakeHistoryApi } from "../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { CUT } from "../../r2-layout/limits.ts";
 import type { CompactDeps } from "./compact.ts";

@@ -176,16 +176,15 @@ describe("the lake's catalog", () => {
     expect((await catalog.compactionWork())?.files).toHaveLength(LAKE.compactInputs);
   });
 
-  it("calls a file small below LAKE.smallFileBytes bytes and LAKE.smallFileRows rows", async () => {
-    const few = LAKE.compactAboveFiles;
+  it("merges a file below LAKE.finishedBytes, and leaves one of that size alone", async () => {
     const { catalog } = await commit([
-      ...many(few, { bytes: LAKE.smallFileBytes - 1, rows: LAKE.smallFileRows - 1 }),
-      { bytes: LAKE.smallFileBytes, rows: 1 },
-      { bytes: 1, rows: LAKE.smallFileRows },
+      ...many(LAKE.compactAboveFiles, { bytes: LAKE.finishedBytes - 1 }),
+      { bytes: LAKE.finishedBytes },
     ]);
     expect(await catalog.compactionWork()).toBeNull();
-    await commit([{ bytes: LAKE.smallFileBytes - 1, rows: LAKE.smallFileRows - 1 }]);
-    expect((await catalog.compactionWork())?.files).toHaveLength(few + 1);
+    await commit([{ bytes: LAKE.finishedBytes - 1 }]);
+    const bytes = (await catalog.compactionWork())!.files.map((file) => file.bytes);
+    expect(bytes).toEqual([LAKE.finishedBytes - 1, LAKE.finishedBytes - 1]);
   });
 
   it("takes a file as old as LAKE.staleFileMs, and refuses an older one", async () => {

@@ -1,10 +1,8 @@
 /** Promise 9 in the consumers, where no runtime is needed to meet a bound: each at its value and one beyond it. */
 
 import { ulid } from "ulidx";
-import { describe, expect, it, vi } from "vitest";
-import type { CompactionWork, DataFile } from "../../durable-objects/lake-catalog/api.ts";
+import { describe, expect, it } from "vitest";
 import { groupMessages } from "../../queues/fan-out/plan-commit.ts";
-import { compactDay } from "../../queues/maintenance/compact.ts";
 import { sweep } from "../../queues/maintenance/sweep.ts";
 import { listQuarantine } from "../../queues/quarantine/list.ts";
 import { LogReader } from "../../queues/read-log.ts";
@@ -16,14 +14,10 @@ import { NO_LOOKS, readTraffic, standBack } from "../../queues/replay/stand-back
 import { ALL_CORRECTED, withUncorrected } from "../../queues/replay/uncorrected.ts";
 import { compareTimelines } from "../../queues/sessions/compare.ts";
 import type { NameLists } from "../../queues/sessions/name-lists.ts";
-import { buildDataFile } from "../../r2-layout/data-file.ts";
 import { parseMessage } from "../../r2-layout/event-message.ts";
 import { poisonKey } from "../../r2-layout/keys.ts";
 import { HOUR_MS, LAKE, LOG, QUARANTINE, REPLAY, SESSIONS, SINK } from "../../r2-layout/limits.ts";
-import { ParquetWriter } from "../../r2-layout/parquet-writer.ts";
 import { encodeSegment, type SegmentRef } from "../../r2-layout/segment.ts";
-import { eventRow } from "../r2-layout/event-rows.ts";
-import { parquetModule } from "../r2-layout/parquet-module.ts";
 import { bodyOf, lineOf } from "./log-rig.ts";
 
 const ref = (seq: number, events: number, bytes = 1): SegmentRef => ({
@@ -107,18 +101,6 @@ describe("maintenance", () => {
     expect((await swept(3, LOG.orphanGraceMs)).deleted).toBe(0);
     expect((await swept(3, LOG.orphanGraceMs + 1)).deleted).toBe(3);
   });
-
-  it.each([
-    ["LAKE.compactRows rows", "rows", LAKE.compactRows],
-    ["LAKE.compactBytes bytes", "bytes", LAKE.compactBytes],
-  ] as const)(
-    "compacts files of %s together, and leaves the one with which there would be more",
-    async (_, name, limit) => {
-      const third = Math.floor(limit / 3);
-      expect(await compacted([third, third, limit - 2 * third].map((size) => ({ [name]: size })))).toBe(3);
-      expect(await compacted([third, third, limit - 2 * third + 1].map((size) => ({ [name]: size })))).toBe(2);
-    },
-  );
 });
 
 async function swept(objects: number, ageMs = 0) {
@@ -143,27 +125,6 @@ async function swept(objects: number, ageMs = 0) {
     now,
   );
   return { ...result, asked };
-}
-
-/** How many of these files, whose sizes are the catalog's word, become one. */
-async function compacted(sizes: readonly Partial<DataFile>[]): Promise<number> {
-  const { bytes, facts } = await buildDataFile(new ParquetWriter(parquetModule), "events", [eventRow(1)]);
-  const files = sizes.map(
-    (size, id) => ({ ...facts, bytes: 1, rows: 1, id, key: `f${id}`, kind: "flush", addedSeq: 1, ...size }) as DataFile,
-  );
-  const replace = vi.fn(async () => ({ kind: "committed", snapshot: 1 }) as const);
-  const answer = await compactDay(
-    {
-      bucket: {
-        get: async () => ({ arrayBuffer: async () => bytes.slice().buffer }),
-        put: async () => ({}),
-      },
-      catalog: { replace },
-      parquet: parquetModule,
-    } as never,
-    { table: "events", day: facts.minDay, files } as unknown as CompactionWork,
-  );
-  return answer.kind === "compacted" ? answer.inputs : 0;
 }
 
 describe("a replay", () => {

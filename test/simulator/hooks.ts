@@ -32,7 +32,7 @@ globalThis.simulatorResets = [];
 globalThis.simulatorConstants = new Map();
 
 const SWAPPED = new Map(
-  ["parquet-writer", "parquet-reader", "parquet-footer"].map((name) => [
+  ["parquet-writer", "parquet-reader", "parquet-footer", "parquet-merge"].map((name) => [
     pathToFileURL(join(ROOT, "r2-layout", `${name}.ts`)).href,
     new URL(`${name}.ts`, CODEC).href,
   ]),

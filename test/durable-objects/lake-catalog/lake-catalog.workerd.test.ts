@@ -227,7 +227,7 @@ it("finds the most crowded day for compaction and leaves out large files", async
   const { catalog, append } = await appender();
   const many = LAKE.compactAboveFiles + 1;
   await append(...Array.from({ length: many }, () => dataFile({ minTime: TODAY_US - DAY_US })));
-  await append(...Array.from({ length: many + 1 }, () => dataFile({ bytes: LAKE.smallFileBytes })));
+  await append(...Array.from({ length: many + 1 }, () => dataFile({ bytes: LAKE.finishedBytes })));
   expect(await catalog.compactionWork()).toMatchObject({ table: "events", day: "2026-11-21" });
   expect((await catalog.compactionWork())!.files).toHaveLength(many);
   await append(
