@@ -43,6 +43,10 @@ const icebergSnapshots = both(
   "r2-layout/iceberg/table-metadata.test.ts: promise 9: keeps every snapshot for ICEBERG.everySnapshotMs, then one an hour",
 );
 const publishing = (name: string): Entry => both(`queues/maintenance/publish-iceberg.workerd.test.ts: ${name}`);
+const newColumn: Entry = {
+  at: "r2-layout/promoted-request.test.ts: may have the longest name, the longest property and the longest doc",
+  beyond: "r2-layout/promoted-request.test.ts: is refused for its %s %o, by name (promise 9)",
+};
 const PLAN = "durable-objects/lake-catalog/compaction-plan.test.ts";
 const QUEUE = "scripts/local/queue.test.ts";
 const SENDER = "workers/edge/event-sender.test.ts";
@@ -306,6 +310,20 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     ),
     snapshotsDefault: noLimit("a default"),
     snapshotsMax: history("are listed newest first, page by page, for those who may ask in SQL"),
+  },
+  SCHEMA: {
+    promotedColumns: both(
+      "durable-objects/lake-catalog/schema.workerd.test.ts: promise 9: there are at most so many columns",
+    ),
+    nameChars: newColumn,
+    docChars: newColumn,
+    textBytes: both(
+      "r2-layout/promoted-values.test.ts: a property's text becomes a value only where it says exactly one",
+    ),
+    roomyTexts: noLimit("from how many promoted texts on the encoder is given less room for each"),
+    crampedBytes: noLimit("what it is given then"),
+    crampedValues: noLimit("how often it looks then"),
+    bodyBytes: both("workers/edge/schema.workerd.test.ts: refuses what is no JSON object, and a body beyond its bound"),
   },
   SCHEMA: {
     promotedColumns: both(
