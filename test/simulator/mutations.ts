@@ -488,11 +488,17 @@ export const MUTATIONS: readonly NamedMutation[] = [
     ],
   },
   {
-    name: "rebuild of the sessions: a build that lacks new holes is not swapped in",
-    scenario: "unread-holes",
+    // Both: what the build has and the live sink has left out since is taken from there when it comes back.
+    name: "rebuild of the sessions: a build that lacks new holes is not swapped in, and redrives leave former places",
+    scenario: "holes",
     file: WHOLE_BUILD,
     edits: [
       ['if (build.state === "building" && (await this.#leftOut()) !== build.note) {', 'if (build.note === "never") {'],
+      [
+        "=> leaveFormerPlaces(some, step, invocation, deps);",
+        "=> leaveFormerPlaces(some.slice(0, 0), step, invocation, deps);",
+        "queues/sessions/sink.ts",
+      ],
     ],
   },
   {
@@ -559,8 +565,9 @@ export const MUTATIONS: readonly NamedMutation[] = [
     edits: [["if (after !== before) forms.push(after);", "void before;"]],
   },
   {
-    // Both: a swap that meets the file of a compaction looks at it, and tries again.
-    name: "catalog: there is no compaction beside a rebuild, and its swap looks at files that came meanwhile",
+    // All: a compaction takes files away that the swap wants to replace, so the swap would look again; and once more for files
+    // that it has not looked at. What it replaces is below the cursor of its beginning: nothing else brings a file of it.
+    name: "rebuild of the lake: there is no compaction beside it, what it replaces is there, and no other file has come",
     scenario: "rebuilt-compaction",
     file: CATALOG,
     edits: [
@@ -570,6 +577,16 @@ export const MUTATIONS: readonly NamedMutation[] = [
       ],
       ["if (this.#staging.rebuilding().length > 0) return null;", ""],
       ['if (this.#overlooked(job, operation, rules, looked)) return { kind: "conflict", missing: [] };', "", STAGED],
+      [
+        "if (missing.length > 0) {\n      this.#staging.forgetSteps",
+        "if (missing.length > 1e9) {\n      this.#staging.forgetSteps",
+        STAGED,
+      ],
+      [
+        "const removed = inputs.map(({ file }) => file!);",
+        "const removed = inputs.flatMap(({ file }) => file ?? []);",
+        STAGED,
+      ],
     ],
   },
   {
@@ -600,15 +617,19 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the lake: a revert is made once",
-    scenario: "reverts",
+    scenario: "replaced-builds",
     file: STAGED,
     edits: [['if (known?.state === "reverted") return known.reverted!;', ""]],
   },
   {
-    name: "rebuild of the lake: what was replaced since is not reverted",
+    // Both: a compaction takes no file that a job may still take back.
+    name: "rebuild of the lake: what was replaced since is not reverted, and compactions leave it alone",
     scenario: "replaced-builds",
     file: STAGED,
-    edits: [['if (gone.length > 0) return { kind: "conflict", missing: gone };', ""]],
+    edits: [
+      ['if (gone.length > 0) return { kind: "conflict", missing: gone };', ""],
+      [" AND added_by IS NULL ORDER BY rules", " ORDER BY rules", "durable-objects/lake-catalog/compaction-plan.ts"],
+    ],
   },
   {
     name: "rebuild of the lake: what has not passed a rule does not come back, and rules wait for builds",

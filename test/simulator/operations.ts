@@ -6,7 +6,6 @@
 import {
   type Job,
   type JobAction,
-  type JobKind,
   type JobSpec,
   REPLAY_DESK_NAME,
   type ReplayDeskApi,
@@ -27,7 +26,11 @@ const RATE = 1_000_000;
 const RESUMES_MAX = 40;
 const ABANDONED_AFTER = 3;
 
-export const isReplay = (kind: JobKind): boolean => kind === "rebuild" || kind === "fill";
+/** What a replay may fail with for good, by design: then it is abandoned. Everything else time must cure. */
+const FOR_GOOD = /^holes:|what it put in has been replaced since/;
+
+export const isToBeAbandoned = ({ kind, actions, error }: Job): boolean =>
+  (kind === "rebuild" || kind === "fill") && actions.includes("abandon") && FOR_GOOD.test(error ?? "");
 
 type Steered = Pick<Scenario, "kinds" | "sinks" | "reverts" | "identities" | "manual" | "windows" | "lookMaxMs">;
 
@@ -89,6 +92,7 @@ export class Operations {
 
   #filter(): RuleFilter {
     const random = this.#random;
+    if (this.#scenario.identities) return { where: {} };
     const nowUs = Math.floor(this.#world.scheduler.now) * 1_000;
     const where: Record<string, readonly (string | null)[]> = {};
     if (random.chance(0.5)) where.app_version = [random.pick(["1.0", "1.1", null])];
@@ -104,7 +108,15 @@ export class Operations {
   #change(): RuleChange {
     const random = this.#random;
     const { identities } = this.#scenario;
-    if (!identities && random.chance(0.25)) return { kind: "retract" };
+    if (identities) {
+      const others = [
+        { anonymous_id: "device-7", user_id: null },
+        { user_id: "user-9" },
+        { anonymous_id: null, user_id: "user-1" },
+      ];
+      return { kind: "set", values: random.pick(others) };
+    }
+    if (random.chance(0.25)) return { kind: "retract" };
     if (random.chance(0.5)) {
       // The second is seen where it is applied twice.
       const values = random.pick<Readonly<Record<string, string>>>([
@@ -113,8 +125,6 @@ export class Operations {
       ]);
       return { kind: "map", field: "anonymous_id", values };
     }
-    const others = [{ anonymous_id: "device-7" }, { user_id: "user-9" }, { anonymous_id: null, user_id: "user-1" }];
-    if (identities) return { kind: "set", values: random.pick(others) };
     const values = random.pick([
       { anonymous_id: "device-7" },
       { user_id: "user-9" },
@@ -175,9 +185,9 @@ export class Operations {
     return action === "resume" ? "resumed" : "more";
   }
 
-  #decision({ state, kind, actions }: Job, resumes: number): JobAction | null {
+  #decision(job: Job, resumes: number): JobAction | null {
     const random = this.#random;
-    switch (state) {
+    switch (job.state) {
       case "preview":
         return random.chance(0.9) ? "confirm" : "cancel";
       case "waiting_for_swap":
@@ -187,8 +197,7 @@ export class Operations {
       case "failed":
         // What time does not cure is let go, or taken back, where it may be; and given up where neither may be. A rule that is
         // set aside would stay in force and not be carried through.
-        if (resumes >= ABANDONED_AFTER && isReplay(kind) && actions.includes("abandon") && random.chance(0.2))
-          return "abandon";
+        if (resumes >= ABANDONED_AFTER && isToBeAbandoned(job) && random.chance(0.2)) return "abandon";
         return random.chance(0.6) ? "resume" : random.pick<JobAction>(["cancel", "revert"]);
       case "running":
         return !this.#isClosing && random.chance(0.02) ? "cancel" : null;

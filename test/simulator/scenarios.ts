@@ -29,7 +29,7 @@ export interface Scenario {
   readonly spansMs: readonly number[];
   /** Who send holes again at one time, at most. */
   readonly redrivers: number;
-  /** Corrections change who an event belongs to, and nothing else. */
+  /** Corrections change who events belong to, all of them, and nothing else. */
   readonly identities: boolean;
   /** Swaps are asked for. */
   readonly manual: boolean;
@@ -445,10 +445,10 @@ export const SCENARIOS: readonly Scenario[] = [
     reverts: 0.75,
     kinds: { correction: 0, rebuild: 1, fill: 0, audit: 0 },
     windows: 0,
-    lookMaxMs: MINUTE_MS,
+    lookMaxMs: 40 * SECOND_MS,
     requests: 8,
-    spansMs: [MINUTE_MS, 2 * MINUTE_MS],
-    faults: { alarm_late: 0.3 },
+    spansMs: [2 * MINUTE_MS, 3 * MINUTE_MS],
+    faults: { alarm_late: 0.9 },
     hangs: [
       {
         target: /^SinkCursor\.switchTo$/,
@@ -471,7 +471,7 @@ export const SCENARIOS: readonly Scenario[] = [
       {
         target: /^EventLog\.reached$/,
         from: /^sessions#/,
-        chance: 0.5,
+        chance: 0.6,
         until: /^EventLog\.turned$/,
         fromMs: 5 * SECOND_MS,
         toMs: 14 * MINUTE_MS,
@@ -555,9 +555,9 @@ export const SCENARIOS: readonly Scenario[] = [
         withAll: 0,
       },
       {
-        target: /^(SinkCursor\.advance|UserTimeline\.append)$/,
+        target: /^SinkCursor\.advance$/,
         from: /^sessions#/,
-        chance: 0.4,
+        chance: 0.5,
         fromMs: 25 * SECOND_MS,
         toMs: 3 * MINUTE_MS,
         withAll: 0,
@@ -575,9 +575,12 @@ export const SCENARIOS: readonly Scenario[] = [
     operationsMax: 2,
     kinds: { correction: 0, rebuild: 1, fill: 0, audit: 0 },
     windows: 0,
-    spansMs: [2 * MINUTE_MS, 4 * MINUTE_MS],
-    compactEveryMs: 6 * SECOND_MS,
+    lookMaxMs: MINUTE_MS,
+    requests: 6,
+    spansMs: [MINUTE_MS, 2 * MINUTE_MS],
+    compactEveryMs: 25 * SECOND_MS,
     tight: { compactAboveFiles: 2, compactInputs: 3, stepEvents: 3, replayedEvents: 3 },
+    faults: { fail_after: 0.1 },
     hangs: [],
   },
   {

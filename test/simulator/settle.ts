@@ -15,7 +15,7 @@ import type { Random } from "../../scripts/demo/random.ts";
 import type { AuditEnv } from "./audit.ts";
 import { ledgerOf } from "./audit-ledger.ts";
 import { openHoles, planRedrives } from "./damage.ts";
-import { isReplay, type Operations } from "./operations.ts";
+import { isToBeAbandoned, type Operations } from "./operations.ts";
 import type { Bindings } from "./platform/objects.ts";
 import type { Traffic } from "./traffic.ts";
 import type { World } from "./world.ts";
@@ -93,10 +93,11 @@ async function caughtUp(world: World): Promise<void> {
   }
 }
 
-function decision({ id, kind, state, actions }: Job, resumed: Map<string, number>): JobAction | undefined {
+function decision(job: Job, resumed: Map<string, number>): JobAction | undefined {
+  const { id, state } = job;
   const times = (resumed.get(id) ?? 0) + (state === "failed" ? 1 : 0);
   resumed.set(id, times);
-  return times > RESUMES_MAX && isReplay(kind) && actions.includes("abandon") ? "abandon" : DECISIONS[state];
+  return times > RESUMES_MAX && isToBeAbandoned(job) ? "abandon" : DECISIONS[state];
 }
 
 function newestJob(world: World): Promise<string | null> {
