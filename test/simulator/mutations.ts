@@ -287,8 +287,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
     file: CATALOG,
     edits: [
       [
-        'if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };\n      const moved',
-        "const moved",
+        'if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };\n      const newest',
+        "const newest",
       ],
       [
         "for (const file of add) this.#files.add(file, snapshot, rules);",
@@ -308,8 +308,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
       ],
       ["file?.rules !== rules", "file === null"],
       [
-        "for (const file of commit.add) this.#files.add(file, snapshot, rules);",
-        "for (const file of commit.add) this.#files.add(file, snapshot, this.#rules.newest);",
+        "for (const file of commit.add) this.#files.add(file, snapshot, rules, null, rowsSince);",
+        "for (const file of commit.add) this.#files.add(file, snapshot, this.#rules.newest, null, rowsSince);",
       ],
     ],
   },
@@ -412,8 +412,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
     edits: [
       ['if (this.#overlooked(job, operation, rules, looked)) return { kind: "conflict", missing: [] };', ""],
       [
-        'if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };\n      const moved',
-        "const moved",
+        'if (rules < this.#rules.newest) return { kind: "rules", version: this.#rules.newest };\n      const newest',
+        "const newest",
         CATALOG,
       ],
       ["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));", RULE_JOB],
