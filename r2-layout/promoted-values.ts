@@ -40,35 +40,57 @@ const READERS: Record<PromotedType, (text: string) => PromotedValue | null> = {
 /** Longer is nothing that a double was written as. */
 const NUMBER_CHARS = 100;
 
-const INSTANT = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+const INSTANT = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 
 /**
  * RFC 3339: a date and a time with its zone, because one without is anybody's guess, as is the unit of a bare number.
- * @returns microseconds, further digits cut off; null for what is no time, or one beyond 2255.
+ * Read digit by digit: groups of a pattern and a Date cost five times as much, in the sink's hot loop.
+ * @returns microseconds, further digits cut off; null for what is no time, or beyond what a column holds exactly (2255).
  */
 function instant(text: string): number | null {
-  const match = INSTANT.exec(text);
-  if (!match) return null;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  // 30 February is none, and neither is 24:00 or a leap second.
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59) {
-    return null;
+  if (!INSTANT.test(text)) return null;
+  const year = digits(text, 0, 4);
+  const month = digits(text, 5, 7);
+  const day = digits(text, 8, 10);
+  const hour = digits(text, 11, 13);
+  const minute = digits(text, 14, 16);
+  const second = digits(text, 17, 19);
+  // 30 February is none, and neither is 24:00 or a leap second. Date.UTC takes a year below 100 for one of ours.
+  if (year < 1_000 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return null;
+  if (hour > 23 || minute > 59 || second > 59) return null;
+  const zone = text.charCodeAt(text.length - 6);
+  let offset = 0;
+  if (zone === PLUS || zone === MINUS) {
+    const hours = digits(text, text.length - 5, text.length - 3);
+    const minutes = digits(text, text.length - 2, text.length);
+    if (hours > 23 || minutes > 59) return null;
+    offset = (zone === PLUS ? 1 : -1) * (60 * hours + minutes);
   }
-  const [offsetHours, offsetMinutes] = [Number(match[9] ?? 0), Number(match[10] ?? 0)];
-  if (offsetHours > 23 || offsetMinutes > 59) return null;
-  const offset = (match[8] === "-" ? -1 : 1) * (offsetHours * 60 + offsetMinutes);
-  const ms = date.setUTCHours(hour, minute - offset, second);
-  const us = ms * MICROS_PER_MS + Number((match[7] ?? "").slice(0, 6).padEnd(6, "0"));
+  let micros = 0;
+  if (text.charCodeAt(19) === DOT) {
+    for (let at = 20, unit = 100_000; unit >= 1; at++, unit /= 10) {
+      const digit = text.charCodeAt(at) - ZERO;
+      if (digit < 0 || digit > 9) break;
+      micros += digit * unit;
+    }
+  }
+  const us = Date.UTC(year, month - 1, day, hour, minute - offset, second) * MICROS_PER_MS + micros;
   return Number.isSafeInteger(us) ? us : null;
+}
+
+const [ZERO, PLUS, MINUS, DOT] = [0x30, 0x2b, 0x2d, 0x2e];
+
+function digits(text: string, from: number, to: number): number {
+  let value = 0;
+  for (let at = from; at < to; at++) value = 10 * value + text.charCodeAt(at) - ZERO;
+  return value;
+}
+
+const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+function daysIn(year: number, month: number): number {
+  const leap = month === 2 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  return DAYS[month - 1]! + Number(leap);
 }
 
 /** Conflicts by column name: values that did not convert. Columns without one are absent. */
