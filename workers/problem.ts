@@ -29,8 +29,8 @@ export type Rejection =
   | { reason: "job_refuses"; detail: string; state: string }
   | { reason: "idempotency_mismatch"; job: string }
   | { reason: "too_many_jobs"; limit: number; retry_after_s: number }
-  | { reason: "beyond_the_log"; shard: number; oldest_seq: number; oldest_received_at: string | null }
   | { reason: "cut_exists" }
+  | { reason: "beyond_the_log"; shard: number; oldest_seq: number; oldest_received_at: string | null }
   | { reason: "column_exists"; detail: string }
   | { reason: "too_many_columns"; limit: number }
   | { reason: "not_countable"; detail: string }

@@ -9,7 +9,7 @@ import type { RuleFilter } from "../../r2-layout/rule.ts";
 import type { ColumnBounds } from "../../r2-layout/statistics.ts";
 import type { AppliedCounts, CursorStatus, HolesApi, Lease } from "../sink-cursor/api.ts";
 import type { LakeCutsApi } from "./cuts-api.ts";
-import type { Expired, RetentionSettings } from "./retention.ts";
+import type { Expired, ExpiredReach, RetentionSettings } from "./retention.ts";
 import type { LakeSchemaApi } from "./schema-api.ts";
 
 export type { ColumnBounds };
@@ -149,6 +149,8 @@ export interface CatalogStatus {
   readonly rebuilt?: number;
   /** Cumulative events that retention has dropped: applied + rebuilt - retracted - expired = rows of events. */
   readonly expired?: number;
+  /** By shard, where events have expired; absent: nowhere. */
+  readonly expiredReach?: Readonly<Record<number, ExpiredReach>>;
   /** Rebuilds that are under way: compaction rests meanwhile. */
   readonly rebuilding?: readonly string[];
   /** The schema's version, and cumulative values that did not convert, by promoted column. */

@@ -306,6 +306,7 @@ export class LakeCatalog
       retracted: retractedRows,
       rebuilt: rebuiltEvents,
       expired: expiredEvents,
+      expiredReach: this.#retention.reach(),
       rebuilding: this.#staging.rebuilding(),
       schema: { version: this.#schema.newest().version, conflicts: this.#schema.conflicts() },
     };

@@ -17,10 +17,13 @@
  *
  * Conserved: what went is counted (`SnapshotTable`), and the lake's rows are what was applied, plus what rebuilds added,
  * less what rules retracted and what expired. What expired is nowhere any more: a rebuild from the lake cannot bring it
- * back. One from the log brings it back, where the log is kept for longer, and it expires again.
+ * back. Timelines do not have it either; rollups keep hours and days for good, so a rebuild of theirs that needs what has
+ * expired is refused (`reach`), and a correction leaves those hours of the shard as they are and says so. A rebuild from the
+ * log brings rows back, where the log is kept for longer, and they expire again.
  */
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import { RETENTION } from "../../r2-layout/limits.ts";
+import type { ColumnBounds } from "../../r2-layout/statistics.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type { Cuts } from "./cuts.ts";
 import type { DataFileTable } from "./data-files.ts";
@@ -59,7 +62,17 @@ type DueRow = {
   since: number;
   gone: number | null;
   min_time: number;
+  max_time: number;
+  log_shard: string | null;
+  log_seq: string | null;
 };
+
+/** Of a shard's log what has expired lies at or below a seq, and in a range of event_time (microseconds, both inclusive). */
+export interface ExpiredReach {
+  readonly to: number;
+  readonly minTime: number;
+  readonly maxTime: number;
+}
 
 export class Retention {
   readonly #sql: SqlStorage;
@@ -72,6 +85,18 @@ export class Retention {
     this.#files = files;
     this.#snapshots = snapshots;
     this.#cuts = cuts;
+    sql.exec(`CREATE TABLE IF NOT EXISTS expired_reach (
+      shard INTEGER PRIMARY KEY, to_seq INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time INTEGER NOT NULL)`);
+  }
+
+  /** By shard, as wide as the files say: what lies outside has not expired. */
+  reach(): Record<number, ExpiredReach> {
+    return Object.fromEntries(
+      this.#sql
+        .exec<{ shard: number; to_seq: number; min_time: number; max_time: number }>("SELECT * FROM expired_reach")
+        .toArray()
+        .map(({ shard, to_seq, min_time, max_time }) => [shard, { to: to_seq, minTime: min_time, maxTime: max_time }]),
+    );
   }
 
   /** One bounded commit. To be called in a transaction. */
@@ -104,7 +129,8 @@ export class Retention {
     const due: DueRow[] = [];
     for (const row of this.#sql.exec<DueRow>(
       `SELECT id, tbl, bytes, row_count, max_received_at, partition_name, event_names, ${SINCE} AS since, ${GONE} AS gone,
-         min_time FROM data_file WHERE max_received_at < ? AND ${where} ORDER BY id`,
+         min_time, max_time, json_extract(columns, '$.log_shard') AS log_shard, json_extract(columns, '$.log_seq') AS log_seq
+         FROM data_file WHERE max_received_at < ? AND ${where} ORDER BY id`,
       (nowMs - soonest) * MICROS_PER_MS,
     )) {
       if (row.max_received_at >= (nowMs - keptMs(row, settings)) * MICROS_PER_MS) continue;
@@ -118,11 +144,31 @@ export class Retention {
     const removed = files.map(({ tbl, bytes, row_count }) => ({ table: tbl, bytes, rows: row_count }));
     const snapshot = this.#snapshots.commit({ operation: "expire", added: [], removed }, nowMs);
     for (const file of files) {
+      this.#widenReach(file);
       this.#files.remove(file.id, snapshot, nowMs);
       if (inCuts) this.#leaveCuts(file, snapshot);
       else this.#sql.exec("UPDATE data_file SET expired = 1 WHERE id = ?", file.id);
     }
     return snapshot;
+  }
+
+  #widenReach({ tbl, log_shard, log_seq, min_time, max_time }: DueRow): void {
+    if (tbl !== "events") return;
+    const bounds = (text: string | null) => (text === null ? {} : JSON.parse(text)) as ColumnBounds;
+    const { min: first, max: last } = bounds(log_shard);
+    const { max: to = Number.MAX_SAFE_INTEGER } = bounds(log_seq);
+    // A file that does not say of which shards it is was no sink's.
+    if (typeof first !== "number" || typeof last !== "number") return;
+    for (let shard = first; shard <= last; shard++) {
+      this.#sql.exec(
+        `INSERT INTO expired_reach VALUES (?, ?, ?, ?) ON CONFLICT (shard) DO UPDATE SET to_seq = max(to_seq, excluded.to_seq),
+           min_time = min(min_time, excluded.min_time), max_time = max(max_time, excluded.max_time)`,
+        shard,
+        to,
+        min_time,
+        max_time,
+      );
+    }
   }
 
   /** No cut names it any more. @param gone from this snapshot on none did. */

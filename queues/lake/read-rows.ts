@@ -8,6 +8,7 @@
  */
 import type { LakeCatalogApi, PlannedFile } from "../../durable-objects/lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
+import type { ExpiredReach } from "../../durable-objects/lake-catalog/retention.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { LAKE, SINK } from "../../r2-layout/limits.ts";
@@ -34,6 +35,8 @@ export interface LakeRowsRequest {
   readonly window?: { readonly from: number; readonly to: number };
   /** The shard's rules: rows of a file go through those that the file has not passed. */
   readonly rules: { readonly version: number; readonly rules: readonly RuleAt[] };
+  /** Whether rows of this part that have expired are missed: of a store that keeps what it made of them. */
+  readonly missesExpired?: boolean;
   /** Of one step, unless one seq alone has more. */
   readonly maxEvents?: number;
 }
@@ -49,7 +52,7 @@ export interface LakeRowsStep {
 /**
  * Steps are dense: the first begins at `after`, each other where the one before ended, the last ends at `to`, also where
  * there is no row. All of them are of one snapshot. What is read twice in one invocation is kept at hand between calls.
- * @throws RangeError where the lake has not reached `to`; an Error that begins with "rules:" where a file has passed a
+ * @throws RangeError where the lake has not reached `to`, RowsExpired where rows that are missed have expired; an Error that begins with "rules:" where a file has passed a
  *   newer rule than the request names.
  */
 export function createLakeRows(deps: ReadRowsDeps): (request: LakeRowsRequest) => AsyncGenerator<LakeRowsStep> {
@@ -80,12 +83,33 @@ async function* steps(deps: ReadRowsDeps, cache: PlaceCache, request: LakeRowsRe
   }
 }
 
+/** Some rows of this part of the log have expired: who builds anew from the lake has fewer than there were. */
+export class RowsExpired extends RangeError {
+  readonly shard: number;
+  /** Up to and with this seq. */
+  readonly seq: number;
+
+  constructor(shard: number, seq: number) {
+    super(`rows of shard ${shard} up to ${seq} have expired from the lake: to build anew without them would lose them`);
+    this.name = "RowsExpired";
+    this.shard = shard;
+    this.seq = seq;
+  }
+}
+
+const overlaps = ({ after, window }: LakeRowsRequest, expired: ExpiredReach): boolean =>
+  after < expired.to &&
+  (!window || (window.from * MICROS_PER_MS <= expired.maxTime && window.to * MICROS_PER_MS > expired.minTime));
+
 /** In the order of their first seq. */
 async function plannedFiles({ catalog }: ReadRowsDeps, request: LakeRowsRequest): Promise<PlannedFile[]> {
   const { shard, after, to, window, rules } = request;
   const lake = catalog.getByName(LAKE_CATALOG_NAME);
-  const reached = (await lake.status()).cursors[shard]?.cursor ?? 0;
+  const { cursors, expiredReach } = await lake.status();
+  const reached = cursors[shard]?.cursor ?? 0;
   if (reached < to) throw new RangeError(`the lake has shard ${shard} up to ${reached}, not ${to}`);
+  const expired = request.missesExpired ? expiredReach?.[shard] : undefined;
+  if (expired && overlaps(request, expired)) throw new RowsExpired(shard, Math.min(to, expired.to));
   const { files } = await lake.plan({
     table: "events",
     log: { shard, after, to },

@@ -1,4 +1,5 @@
 /** Rollups follow a rule: hours that it has touched are built anew from the lake's rows, window by window, and swapped. */
+import { RowsExpired } from "../lake/read-rows.ts";
 import type { Damage } from "../read-segment.ts";
 import { buildSink } from "./build-sink.ts";
 import type { HourRange } from "./hour-ranges.ts";
@@ -43,8 +44,13 @@ export class RuleWindows {
     try {
       if (!(await buildSink(this.#run.slice, build))) return MORE;
     } catch (error) {
-      if (!(error instanceof ShardUnreadable)) throw error;
-      return this.#keepWindow(error, replay, range);
+      if (error instanceof ShardUnreadable) {
+        const { shard, damage } = error;
+        return this.#keepWindow({ shard, seq: damage.ref.seq, events: damage.events }, replay, range);
+      }
+      // How many of the expired rows are of these hours nobody knows.
+      if (error instanceof RowsExpired) return this.#keepWindow({ ...error, events: 0 }, replay, range);
+      throw error;
     }
     if (this.#run.progress.window.build.stage === "built") {
       if ((await target.swap(replay)) === "more") return MORE;
@@ -56,13 +62,17 @@ export class RuleWindows {
   }
 
   /**
-   * A shard whose part of a window cannot be read keeps its rows of it: built without them, it would have fewer events than
-   * were accepted. The build is let go before that is noted: cut off in between, it comes to the same damage again.
+   * A shard whose part of a window cannot be read, or has expired in part, keeps its rows of it: built without them, it
+   * would have fewer events than were accepted. The build is let go before that is noted: cut off in between, it comes to the same damage again.
    */
-  async #keepWindow({ shard, damage }: ShardUnreadable, replay: ReplayJob, range: HourRange): Promise<StageEnd> {
+  async #keepWindow(
+    { shard, seq, events }: { readonly shard: number; readonly seq: number; readonly events: number },
+    replay: ReplayJob,
+    range: HourRange,
+  ): Promise<StageEnd> {
     if ((await this.#run.parts.correctedRollups([shard]).discard(replay)) === "more") return MORE;
     const { window } = this.#run.progress;
-    this.#run.note({ sink: "rollups", shard, seq: damage.ref.seq, events: damage.events, window: range });
+    this.#run.note({ sink: "rollups", shard, seq, events, window: range });
     const reads = window.build.reads!.filter((read) => read.shard !== shard);
     const without = [...(window.without ?? []), shard];
     await this.#run.save({ window: { ...window, without, build: { ...window.build, reads } } });

@@ -52,6 +52,8 @@ export type LakeRows = (request: {
   readonly to: number;
   readonly window?: ReadState["window"];
   readonly rules: ShardRules;
+  /** As `LakeRowsRequest`. */
+  readonly missesExpired?: boolean;
   readonly maxEvents: number;
 }) => AsyncIterable<{
   readonly from: number;
@@ -159,7 +161,9 @@ class LogThenLake implements RowSource {
 
   async *#lake({ shard, after, window }: ReadState, to: number, maxEvents: number, sink: SinkName) {
     const rules = await this.#deps.logs.getByName(shardName(shard)).rules();
-    const steps = this.#deps.lakeRows({ shard, after, to, rules, maxEvents, ...(window && { window }) });
+    // Rollups keep hours and days for good: built anew without what has expired they would have less.
+    const missesExpired = sink === "rollups";
+    const steps = this.#deps.lakeRows({ shard, after, to, rules, maxEvents, missesExpired, ...(window && { window }) });
     if (sink === "lake") return yield* steps;
     const [own, lake] = [await this.holes(sink, shard), await this.holes("lake", shard)];
     const holes = { own, lake, oldest: await this.#oldestOf(shard) };

@@ -1,6 +1,7 @@
 /**
- * What a rule could not reach because a segment cannot be read any more, though a store has read it before. Its rows stay in
- * that store as they were: to build anew without them would lose them. Counted and named for people. Pure.
+ * What a rule could not reach because a segment cannot be read any more, though a store has read it before, or because rows
+ * of the lake have expired that the rollups still count. They stay in that store as they were: to build anew without them
+ * would lose them. Counted and named for people. Pure.
  */
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
@@ -11,7 +12,7 @@ export interface UncorrectedPlace {
   readonly sink: Exclude<SinkName, "lake">;
   readonly shard: number;
   readonly seq: number;
-  /** That cannot be read; which of them the rule concerns nobody knows. */
+  /** That cannot be read; which of them the rule concerns nobody knows. Of those that have expired: 0. */
   readonly events: number;
   /** Hours of event_time in which this shard's rollups stay as they were, those of other segments too; null: this segment's rows only. */
   readonly window: HourRange | null;

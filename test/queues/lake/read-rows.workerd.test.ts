@@ -123,3 +123,20 @@ it("promise 9: asks for no file whose part of the log it has not come to, and fo
   expect(gets).toHaveLength(files.length);
   expect(files.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(LAKE.placeCacheBytes);
 });
+
+it("promise 3: refuses whoever would miss them rows of a part that have expired, and gives others what is left", async () => {
+  const log = Array.from({ length: 6 }, (_, i) => segment(0, i + 1, 3));
+  await flush(0, log, 3);
+  const expired = await lake().expire({ keptMs: 0, byName: {}, cutsKeptMs: null }, NOW_US / 1_000 + 1_000);
+  expect(expired.files).toBeGreaterThan(0);
+  await flush(0, log, 6);
+  const request = { shard: 0, after: 0, to: 6, rules: none };
+  expect((await stepsOf(request)).flatMap(({ events }) => events)).toHaveLength(9);
+  await expect(stepsOf({ ...request, missesExpired: true })).rejects.toThrow(/shard 0 up to 3 have expired/);
+  // Beyond them, and at other times, nothing is missed.
+  expect((await stepsOf({ ...request, after: 3, missesExpired: true })).flatMap(({ events }) => events)).toHaveLength(
+    9,
+  );
+  const window = { from: NOW_US / 1_000 + 40 * 86_400_000, to: NOW_US / 1_000 + 41 * 86_400_000 };
+  expect((await stepsOf({ ...request, window, missesExpired: true })).flatMap(({ events }) => events)).toEqual([]);
+});

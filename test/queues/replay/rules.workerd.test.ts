@@ -3,6 +3,7 @@ import type { CorrectionSpec } from "../../../durable-objects/replay-desk/api.ts
 import { SINKS } from "../../../durable-objects/sink-cursor/api.ts";
 import type { RuleProgress } from "../../../queues/replay/rule-progress.ts";
 import { ruleKey, shardName } from "../../../r2-layout/keys.ts";
+import { DAY_MS } from "../../../r2-layout/limits.ts";
 import type { RuleChange, RuleFilter } from "../../../r2-layout/rule.ts";
 import { dayOf } from "../../../r2-layout/time.ts";
 import pipeline from "../../../workers/pipeline/index.ts";
@@ -277,3 +278,20 @@ const cron = () =>
     { scheduledTime: Math.floor(Date.now() / 3_600_000) * 3_600_000 + 60_000, cron: "* * * * *", noRetry: () => {} },
     real,
   );
+
+it("promise 3: leaves hours of the rollups as they are of which rows have expired from the lake, and says so", async () => {
+  await send(0, [{ event_id: "beat", event_name: "heartbeat", anonymous_id: "wrong" }]);
+  await drain();
+  await send(0, [{ event_id: "a", anonymous_id: "wrong" }]);
+  await send(1, [{ event_id: "b", anonymous_id: "wrong" }]);
+  await drain();
+  const retention = { keptMs: 1_000 * DAY_MS, byName: { heartbeat: 0 }, cutsKeptMs: null };
+  expect(await real.LAKE_CATALOG.getByName("lake").expire(retention, Date.now() + DAY_MS)).toMatchObject({ rows: 1 });
+  await begin("gone", correction({ kind: "retract" }), "confirm");
+  const { progress, error } = await runJob("gone", clock);
+  expect(error).toBeNull();
+  expect(await lake()).toEqual({});
+  // Of shard 1 nothing has expired: there the retraction has reached the rollups.
+  expect(await rollup()).toBe(2);
+  expect((progress as RuleProgress).uncorrected).toMatchObject({ places: [{ sink: "rollups", shard: 0, seq: 1 }] });
+});

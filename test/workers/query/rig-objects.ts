@@ -1,5 +1,5 @@
 /** The objects that the query Worker asks, the real ones, and a door for tests to commit files through. */
-import type { LakeCatalogApi, NewDataFile } from "../../../durable-objects/lake-catalog/api.ts";
+import type { LakeCatalogApi, LakeHistoryApi, NewDataFile } from "../../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
 
 import type { NewPromotedColumn } from "../../../r2-layout/promoted-columns.ts";
@@ -8,18 +8,27 @@ export { LakeCatalog } from "../../../durable-objects/lake-catalog/lake-catalog.
 export { QueryBudget } from "../../../durable-objects/query-budget/query-budget.ts";
 
 interface Env {
-  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi>;
+  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & LakeHistoryApi>;
 }
 
 /**
  * POST with a list of data files: one commit, after what shard 0's cursor has. Answers with the snapshot. POST /columns
- * with one column: adds it.
+ * with one column: adds it. POST /cuts with a day: freezes it as it is.
  */
 export default {
   async fetch(request, env): Promise<Response> {
     const catalog = env.LAKE_CATALOG.getByName("lake");
     if (new URL(request.url).pathname === "/columns") {
       return Response.json(await catalog.addColumn((await request.json()) as NewPromotedColumn));
+    }
+    if (new URL(request.url).pathname === "/cuts") {
+      const { day } = (await request.json()) as { day: string };
+      const now = Date.now();
+      const { version } = (await catalog.requestCut({ day }, now))!;
+      await catalog.markCut(day, version, [], now);
+      return Response.json(
+        await catalog.freezeCut(day, version, [], { delayMs: 0, waitMs: 0, versionEveryMs: 0 }, now),
+      );
     }
     const add = (await request.json()) as NewDataFile[];
     const lease = await catalog.lease(0, "rig", 10_000);

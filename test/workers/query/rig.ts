@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { ulid } from "ulidx";
 import type { NewDataFile } from "../../../durable-objects/lake-catalog/api.ts";
+import type { FreezeAnswer } from "../../../durable-objects/lake-catalog/cuts-api.ts";
 import type { ColumnAnswer } from "../../../durable-objects/lake-catalog/schema-api.ts";
 import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
 import type { AnyRow } from "../../../r2-layout/arrow-rows.ts";
@@ -36,6 +37,8 @@ export interface QueryRig {
   /** Adds files to the lake in one commit. @returns their paths in `folder` and the snapshot. */
   commit(files: readonly LakeFile[]): Promise<{ paths: string[]; snapshot: number }>;
   addColumn(column: NewPromotedColumn): Promise<ColumnAnswer>;
+  /** Freezes a day, whatever has come of it. */
+  cut(day: string): Promise<FreezeAnswer>;
   post(body: unknown, init?: RequestInit): Promise<Response>;
   sql(sql: string, more?: Record<string, unknown>): Promise<SqlAnswer>;
   /** Removes an object from the bucket behind the catalog's back. */
@@ -144,6 +147,10 @@ export async function startRig(settings: { timeoutMs?: number } = {}): Promise<Q
     async addColumn(column) {
       const answer = await catalog.fetch("http://objects/columns", { method: "POST", body: JSON.stringify(column) });
       return (await answer.json()) as ColumnAnswer;
+    },
+    async cut(day) {
+      const answer = await catalog.fetch("http://objects/cuts", { method: "POST", body: JSON.stringify({ day }) });
+      return (await answer.json()) as FreezeAnswer;
     },
     post,
     async sql(sql, more) {
