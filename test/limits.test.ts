@@ -35,10 +35,6 @@ const settings = (name: string): Entry => both(`queues/maintenance/history-setti
 const rules = both(
   "r2-layout/rule-parse.test.ts: promise 9: takes as much as its bounds allow, and no byte more in all",
 );
-const newColumn: Entry = {
-  at: "r2-layout/promoted-request.test.ts: may have the longest name, the longest property and the longest doc",
-  beyond: "r2-layout/promoted-request.test.ts: is refused for its %s %o, by name (promise 9)",
-};
 const icebergSnapshots = both(
   "r2-layout/iceberg/table-metadata.test.ts: promise 9: keeps every snapshot for ICEBERG.everySnapshotMs, then one an hour",
 );
@@ -310,20 +306,6 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     ),
     snapshotsDefault: noLimit("a default"),
     snapshotsMax: history("are listed newest first, page by page, for those who may ask in SQL"),
-  },
-  SCHEMA: {
-    promotedColumns: both(
-      "durable-objects/lake-catalog/schema.workerd.test.ts: promise 9: there are at most so many columns",
-    ),
-    nameChars: newColumn,
-    docChars: newColumn,
-    textBytes: both(
-      "r2-layout/promoted-values.test.ts: a property's text becomes a value only where it says exactly one",
-    ),
-    roomyTexts: noLimit("from how many promoted texts on the encoder is given less room for each"),
-    crampedBytes: noLimit("what it is given then"),
-    crampedValues: noLimit("how often it looks then"),
-    bodyBytes: both("workers/edge/schema.workerd.test.ts: refuses what is no JSON object, and a body beyond its bound"),
   },
   SCHEMA: {
     promotedColumns: both(
