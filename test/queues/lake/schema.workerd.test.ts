@@ -139,7 +139,7 @@ it("promises 2, 5 and 6: every event committed after a column's answer has it, n
       for (const { asOf, rows } of snapshots) expect(await seen(asOf)).toEqual(rows);
     }),
     {
-      numRuns: 6,
+      numRuns: 5,
       examples: [
         [
           [
@@ -165,13 +165,13 @@ it("promise 6: merged files give null for rows from before a column, and lose no
   await flush(2);
   await lake().addColumn(COLUMNS[0]!);
   await flush(3);
-  await lake().addColumn(COLUMNS[1]!);
+  for (const column of COLUMNS.slice(1)) await lake().addColumn(column);
   await flush(4);
   const before = await seen();
   expect(await compact()).toBe("done");
   const { files, promoted: known } = await lake().plan({ table: "events" });
   expect(files.length).toBeLessThan(4 * 3);
-  expect(known).toHaveLength(2);
+  expect(known).toHaveLength(COLUMNS.length);
   expect(await seen()).toEqual(before);
 });
 
