@@ -235,6 +235,22 @@ describe("the SQL page", () => {
     await page.getByRole("button", { name: "utm_campaign" }).click();
     expect(await page.locator(".cm-content").textContent()).toBe("SELECT utm_campaign");
   });
+
+  it("lists and completes the columns that were promoted in this lake", async () => {
+    const body = JSON.stringify({ name: "plan_of_user", type: "string", property: "Plan", doc: "What is paid for." });
+    const headers = ORIGIN_HEADERS.read;
+    expect((await fetch(`${system.url}/v1/schema/columns`, { method: "POST", headers, body })).status).toBe(201);
+    await page.goto(`${system.url}/sql?sql=${encodeURIComponent("SELECT ")}`);
+    await page.getByPlaceholder("Find a column").fill("plan_of");
+    await shows("What is paid for. From property Plan.");
+    await page.locator(".cm-content").click();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type("events.plan_o");
+    await page.locator(".cm-tooltip-autocomplete li", { hasText: "plan_of_user" }).waitFor();
+    await run("SELECT plan_of_user FROM events LIMIT 0");
+    await shows("No rows");
+    expect(errors).toEqual([]);
+  });
 });
 
 describe("signing in", () => {
