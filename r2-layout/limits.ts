@@ -521,6 +521,8 @@ export const ICEBERG = {
   /** Snapshots in the metadata at most, tagged ones apart; the oldest go first. */
   snapshots: 320,
   /** Earlier metadata files that are kept and named. */
+  /** Cuts that are tags, the newest. */
+  tags: 100,
   metadataVersions: 20,
   /** Read credentials are good so long. */
   credentialSeconds: 3_600,

@@ -192,6 +192,9 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     keepSwappedMs: noLimit("how long what was swapped out is kept for readers that began before"),
   },
   ICEBERG: {
+    tags: both(
+      "durable-objects/lake-catalog/iceberg-steps.workerd.test.ts: promise 9: a cut is a tag on a snapshot with its rows",
+    ),
     tokenRequestBytes: both(
       "workers/edge/iceberg.workerd.test.ts: promise 9: reads ICEBERG.tokenRequestBytes and not a byte more",
     ),

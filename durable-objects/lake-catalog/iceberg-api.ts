@@ -1,7 +1,7 @@
 /** What the publisher and the REST catalog ask of the LakeCatalog about the Iceberg tables that the lake is published as. */
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { StoredManifest } from "../../r2-layout/iceberg/manifest-list.ts";
-import type { IcebergOperation, IcebergSnapshot } from "../../r2-layout/iceberg/snapshots.ts";
+import type { IcebergOperation, IcebergSnapshot, NamedCut } from "../../r2-layout/iceberg/snapshots.ts";
 import type { MetadataVersion } from "../../r2-layout/iceberg/table-metadata.ts";
 import type { LakeSchema } from "../../r2-layout/promoted-columns.ts";
 import type { DataFile } from "./api.ts";
@@ -59,6 +59,11 @@ export interface PublishStep {
   /** The lake's snapshot that it shows, and when that was committed, milliseconds. */
   readonly lakeSnapshot: number;
   readonly timestampMs: number;
+  /** Of the lake's snapshots: what is published already, and up to where everything is once the step is. */
+  readonly lakeFrom: number;
+  readonly reached: number;
+  /** Cuts that may be tags. */
+  readonly cuts: readonly NamedCut[];
   readonly schema: LakeSchema;
   /** Manifests that stay as they are. */
   readonly keeps: readonly LiveManifest[];
@@ -77,6 +82,8 @@ export interface Publication {
   readonly snapshot: IcebergSnapshot | null;
   /** Snapshots that the metadata does not name any more. */
   readonly expired: readonly number[];
+  /** Snapshots by the names of cuts. */
+  readonly tags: Readonly<Record<string, number>>;
 }
 
 export interface LakeIcebergApi {

@@ -16,7 +16,7 @@
  */
 import { decodeTime } from "ulidx";
 import type { TableName } from "../../r2-layout/event-columns.ts";
-import { expiredSnapshots } from "../../r2-layout/iceberg/snapshots.ts";
+import { expiredSnapshots, type IcebergSnapshot, type NamedCut, tagsOf } from "../../r2-layout/iceberg/snapshots.ts";
 import { parseIcebergKey } from "../../r2-layout/keys.ts";
 import { ICEBERG, LAKE } from "../../r2-layout/limits.ts";
 import type { LakeSchema } from "../../r2-layout/promoted-columns.ts";
@@ -60,6 +60,9 @@ export class IcebergPublications {
       sequence: row.last_sequence + (plan ? 1 : 0),
       lakeSnapshot,
       timestampMs: Math.max(this.#commits.committedAt(lakeSnapshot), (snapshots.at(-1)?.timestampMs ?? 0) + 1),
+      lakeFrom: plan?.from ?? row.lake_seq,
+      reached: plan ? this.#reached(row, plan).lake : row.lake_seq,
+      cuts: this.#cuts(snapshots),
       schema: this.#schemaAt(plan ? lakeSnapshot : this.#commits.newest()),
       ...this.#manifests(table, plan, new Set(staged.flatMap(({ replaces }) => replaces))),
       staged: staged.flatMap(({ manifests }) => manifests),
@@ -158,11 +161,18 @@ export class IcebergPublications {
     return this.#files.removed(row.tbl, plan, () => this.#published(row.tbl)).size > 0;
   }
 
-  /** A table that nobody has seen yet, a schema that has grown, or snapshots that have come of age. */
+  /** A table that nobody has seen yet, a schema that has grown, a cut that has been made, snapshots that have come of age. */
   #isMetadataDue(table: TableName, nowMs: number): boolean {
-    const { version, schema_version } = this.#tables.table(table);
+    const { version, schema_version, lake_seq, tags } = this.#tables.table(table);
     if (version === 0 || this.#schemaAt(this.#commits.newest()).version !== schema_version) return true;
-    return expiredSnapshots(this.#tables.snapshots(table), nowMs).length > 0;
+    const snapshots = this.#tables.snapshots(table);
+    const now = tagsOf(this.#cuts(snapshots), snapshots, lake_seq, nowMs);
+    return JSON.stringify(now) !== tags || expiredSnapshots(snapshots, nowMs, new Set(Object.values(now))).length > 0;
+  }
+
+  #cuts(snapshots: readonly IcebergSnapshot[]): NamedCut[] {
+    const oldest = snapshots[0];
+    return oldest ? this.#commits.cuts(oldest.lakeSnapshot) : [];
   }
 
   #added({ tbl, last_file: above }: TableRow, plan: StepPlan, afterId: number, limit: number): number[] {

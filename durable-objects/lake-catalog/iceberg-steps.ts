@@ -11,7 +11,7 @@
  * Where the lake has forgotten what was committed since, one `overwrite` leads from what is published to what there is.
  */
 import type { TableName } from "../../r2-layout/event-columns.ts";
-import type { IcebergOperation } from "../../r2-layout/iceberg/snapshots.ts";
+import type { IcebergOperation, NamedCut } from "../../r2-layout/iceberg/snapshots.ts";
 import { ICEBERG } from "../../r2-layout/limits.ts";
 
 /** What a step publishes. `all`: the difference between what is published and what there is. */
@@ -73,7 +73,7 @@ export class Commits {
     if (!isPublished) return { part: "all", operation: "append", from: 0, to: newest };
     if (appends > lake) return { part: "compactions", operation: "replace", from: lake, to: appends };
     if (lake >= newest) return null;
-    const commits = this.#between(lake, newest);
+    const commits = this.#between(lake, this.#nextCut(lake) ?? newest);
     if (!this.#isKept(lake) || commits[0]?.seq !== lake + 1) {
       return { part: "all", operation: "overwrite", from: lake, to: newest };
     }
@@ -84,6 +84,23 @@ export class Commits {
     return keepsRows(first)
       ? { part: "appends", operation: "append", from: lake, to }
       : { part: "changes", operation: first, from: lake, to };
+  }
+
+  /** Cuts of the lake's snapshots from one on. */
+  cuts(from: number): NamedCut[] {
+    return this.#sql
+      .exec<{ name: string; version: number; seq: number }>(
+        "SELECT name, version, seq FROM cut WHERE state IS NOT NULL AND seq >= ? ORDER BY seq DESC, name, version LIMIT ?",
+        from,
+        ICEBERG.tags,
+      )
+      .toArray()
+      .map(({ name, version, seq }) => ({ name: `${name}.v${version}`, lakeSnapshot: seq }));
+  }
+
+  /** No step goes over a cut, so that there is a snapshot that has its rows. */
+  #nextCut(after: number): number | null {
+    return this.#sql.exec<{ seq: number | null }>("SELECT min(seq) AS seq FROM cut WHERE seq > ?", after).one().seq;
   }
 
   #between(from: number, to: number): { seq: number; operation: string }[] {

@@ -7,6 +7,7 @@ import type { StoredManifest } from "../../r2-layout/iceberg/manifest-list.ts";
 import type { IcebergSnapshot } from "../../r2-layout/iceberg/snapshots.ts";
 import type { MetadataVersion } from "../../r2-layout/iceberg/table-metadata.ts";
 import { ICEBERG } from "../../r2-layout/limits.ts";
+import { addColumns } from "../add-columns.ts";
 import type { LiveManifest, NewManifest, Publication, StagedManifests } from "./iceberg-api.ts";
 import type { StepPlan } from "./iceberg-steps.ts";
 
@@ -28,6 +29,8 @@ export type TableRow = {
   schema_version: number;
   token: number;
   step: string | null;
+  /** Of the metadata in force, JSON. */
+  tags: string;
 };
 
 /** A step that was begun. */
@@ -50,6 +53,7 @@ export class IcebergTables {
       last_sequence INTEGER NOT NULL DEFAULT 0, lake_seq INTEGER NOT NULL DEFAULT 0,
       appends_seq INTEGER NOT NULL DEFAULT 0, last_file INTEGER NOT NULL DEFAULT 0,
       schema_version INTEGER NOT NULL DEFAULT 0, token INTEGER NOT NULL DEFAULT 0, step TEXT) WITHOUT ROWID`);
+    addColumns(sql, "iceberg_table", { tags: "TEXT NOT NULL DEFAULT '{}'" });
     sql.exec(`CREATE TABLE IF NOT EXISTS iceberg_snapshot (
       tbl TEXT NOT NULL, sequence INTEGER NOT NULL, snapshot TEXT NOT NULL, PRIMARY KEY (tbl, sequence)) WITHOUT ROWID`);
     // In force from the snapshot `sequence` up to, and without, the one that dropped it.
@@ -158,7 +162,7 @@ export class IcebergTables {
   /** The step becomes what readers see. @param reached how far the table is published then. */
   publish(
     table: TableName,
-    { metadataKey, snapshot, expired }: Publication,
+    { metadataKey, snapshot, expired, tags }: Publication,
     reached: { readonly lake: number; readonly appends: number; readonly lastFile: number; readonly schema: number },
     nowMs: number,
   ): void {
@@ -168,11 +172,12 @@ export class IcebergTables {
     const { version } = this.#sql
       .exec<{ version: number }>(
         `UPDATE iceberg_table SET version = version + 1, metadata_key = ?, published_at = ?, step = NULL,
-           last_sequence = max(last_sequence, ?), schema_version = ? WHERE tbl = ? RETURNING version`,
+           last_sequence = max(last_sequence, ?), schema_version = ?, tags = ? WHERE tbl = ? RETURNING version`,
         metadataKey,
         nowMs,
         snapshot?.sequence ?? 0,
         reached.schema,
+        JSON.stringify(tags),
         table,
       )
       .one();

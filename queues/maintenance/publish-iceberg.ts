@@ -19,7 +19,13 @@ import {
 import { encodeManifestList } from "../../r2-layout/iceberg/manifest-list.ts";
 import { PARTITION_SPECS, partitionOf } from "../../r2-layout/iceberg/partitions.ts";
 import { icebergSchema } from "../../r2-layout/iceberg/schema.ts";
-import { expiredSnapshots, type FileSums, type IcebergSnapshot, NO_FILES } from "../../r2-layout/iceberg/snapshots.ts";
+import {
+  expiredSnapshots,
+  type FileSums,
+  type IcebergSnapshot,
+  NO_FILES,
+  tagsOf,
+} from "../../r2-layout/iceberg/snapshots.ts";
 import { tableMetadata } from "../../r2-layout/iceberg/table-metadata.ts";
 import { icebergKey } from "../../r2-layout/keys.ts";
 import { ICEBERG } from "../../r2-layout/limits.ts";
@@ -175,11 +181,12 @@ class StepRun {
 
   async #publish(): Promise<boolean> {
     const { bucketUri, catalog } = this.#deps;
-    const { table, uuid, version, token, schema, sequence, previous } = this.#step;
+    const { table, uuid, version, token, schema, sequence, previous, cuts, reached } = this.#step;
     const now = this.#now();
     const snapshot = this.#step.operation === null ? null : await this.#snapshot(this.#step.operation);
     const all = snapshot ? [...this.#step.snapshots, snapshot] : this.#step.snapshots;
-    const expired = expiredSnapshots(all, now);
+    const tags = tagsOf(cuts, all, reached, now);
+    const expired = expiredSnapshots(all, now, new Set(Object.values(tags)));
     const versions = Array.from({ length: this.#schemaId(schema.version) }, (_, at) => at + 1);
     const metadata = tableMetadata(
       {
@@ -188,8 +195,7 @@ class StepRun {
         lastSequence: sequence,
         schemas: versions.map((id) => icebergSchema(tableColumns(table, promotedAt(schema.promoted, id)), id)),
         snapshots: all.filter(({ snapshotId }) => !expired.includes(snapshotId)),
-        tags: {},
-        aside: [],
+        tags,
         previous: previous.slice(-ICEBERG.metadataVersions),
       },
       bucketUri,
@@ -197,7 +203,7 @@ class StepRun {
     );
     const metadataKey = icebergKey({ table, kind: "metadata", version, ulid: ulid(now) });
     await this.#put(metadataKey, new TextEncoder().encode(JSON.stringify(metadata)), JSON_TYPE);
-    return catalog.icebergPublish(table, token, { metadataKey, snapshot, expired });
+    return catalog.icebergPublish(table, token, { metadataKey, snapshot, expired, tags });
   }
 
   async #snapshot(operation: IcebergSnapshot["operation"]): Promise<IcebergSnapshot> {
@@ -231,6 +237,7 @@ class StepRun {
       manifestListKey,
       schemaId: this.#schemaId(schema.version),
       lakeSnapshot,
+      lakeFrom: this.#step.lakeFrom,
       added,
       removed,
       total: {

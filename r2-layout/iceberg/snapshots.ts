@@ -25,9 +25,42 @@ export interface IcebergSnapshot {
   readonly schemaId: number;
   /** The catalog's snapshot that has the same rows. */
   readonly lakeSnapshot: number;
+  /** Nothing of the catalog's snapshots up to this one is in it that is not in its parent; absent: not known. */
+  readonly lakeFrom?: number;
   readonly added: FileSums;
   readonly removed: FileSums;
   readonly total: FileSums;
+}
+
+/** A cut: the rows that the lake had at a snapshot. */
+export interface NamedCut {
+  /** With its version: `2026-11-21.v1`. */
+  readonly name: string;
+  readonly lakeSnapshot: number;
+}
+
+/**
+ * The cuts that are tags, with the snapshots that have their rows. A cut that was folded over has none, nor one that the
+ * lake's snapshots do not reach any more: from then on a cut names other files, with the same rows, for our own SQL.
+ * @param snapshots oldest first. @param reached everything up to this snapshot of the lake is in them.
+ */
+export function tagsOf(
+  cuts: readonly NamedCut[],
+  snapshots: readonly IcebergSnapshot[],
+  reached: number,
+  nowMs: number,
+): Record<string, number> {
+  const tags: Record<string, number> = {};
+  for (const { name, lakeSnapshot } of cuts) {
+    if (lakeSnapshot > reached) continue;
+    const at = snapshots.findLastIndex((snapshot) => snapshot.lakeSnapshot <= lakeSnapshot);
+    const [found, next] = [snapshots[at], snapshots[at + 1]];
+    if (!found) continue;
+    const isNext = next?.parentId === found.snapshotId && (next.lakeFrom ?? -1) >= lakeSnapshot;
+    if (next && (!isNext || nowMs - found.timestampMs > ICEBERG.snapshotReachMs)) continue;
+    tags[name] = found.snapshotId;
+  }
+  return tags;
 }
 
 /**

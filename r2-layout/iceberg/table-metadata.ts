@@ -18,17 +18,15 @@ export interface TableState {
   readonly schemas: readonly IcebergSchema[];
   /** Oldest first; the last one is current. */
   readonly snapshots: readonly IcebergSnapshot[];
-  /** Snapshots by name, kept whatever their age; each among `snapshots` or `aside`. */
+  /** Snapshots by name, each among `snapshots`. */
   readonly tags: Readonly<Record<string, number>>;
-  /** Snapshots that only a tag names: they have never been current. */
-  readonly aside: readonly IcebergSnapshot[];
   /** Earlier versions of the metadata, oldest first. */
   readonly previous: readonly MetadataVersion[];
 }
 
 /** @param bucketUri `s3://<bucket>` */
 export function tableMetadata(state: TableState, bucketUri: string, nowMs: number): Record<string, unknown> {
-  const { table, schemas, snapshots, aside, tags } = state;
+  const { table, schemas, snapshots, tags } = state;
   const current = snapshots.at(-1);
   const schema = schemas.at(-1)!;
   return {
@@ -36,7 +34,7 @@ export function tableMetadata(state: TableState, bucketUri: string, nowMs: numbe
     "table-uuid": state.uuid,
     location: `${bucketUri}/lake/${table}`,
     "last-sequence-number": state.lastSequence,
-    "last-updated-ms": Math.max(nowMs, ...[...snapshots, ...aside].map(({ timestampMs }) => timestampMs)),
+    "last-updated-ms": Math.max(nowMs, ...snapshots.map(({ timestampMs }) => timestampMs)),
     "last-column-id": Math.max(...schemas.map(lastColumnId)),
     "current-schema-id": schema["schema-id"],
     schemas,
@@ -56,7 +54,7 @@ export function tableMetadata(state: TableState, bucketUri: string, nowMs: numbe
       ...(current && { main: { "snapshot-id": current.snapshotId, type: "branch" } }),
       ...Object.fromEntries(Object.entries(tags).map(([name, id]) => [name, { "snapshot-id": id, type: "tag" }])),
     },
-    snapshots: [...snapshots, ...aside].map((snapshot) => snapshotJson(snapshot, bucketUri)),
+    snapshots: snapshots.map((snapshot) => snapshotJson(snapshot, bucketUri)),
     "snapshot-log": snapshots.map(({ snapshotId, timestampMs }) => ({
       "snapshot-id": snapshotId,
       "timestamp-ms": timestampMs,

@@ -51,6 +51,7 @@ export interface Metadata {
   readonly "current-schema-id": number;
   readonly "last-sequence-number": number;
   readonly snapshots: readonly SnapshotJson[];
+  readonly refs: Readonly<Record<string, { readonly "snapshot-id": number; readonly type: string }>>;
   readonly schemas: readonly { readonly fields: readonly { readonly id: number; readonly name: string }[] }[];
   readonly "metadata-log": readonly { readonly "metadata-file": string }[];
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { TABLES } from "../../../r2-layout/event-columns.ts";
 import { icebergSchema, lastColumnId } from "../../../r2-layout/iceberg/schema.ts";
-import { expiredSnapshots, type IcebergSnapshot, NO_FILES } from "../../../r2-layout/iceberg/snapshots.ts";
+import { expiredSnapshots, type IcebergSnapshot, NO_FILES, tagsOf } from "../../../r2-layout/iceberg/snapshots.ts";
 import { tableMetadata } from "../../../r2-layout/iceberg/table-metadata.ts";
 import { HOUR_MS, ICEBERG, MINUTE_MS } from "../../../r2-layout/limits.ts";
 
@@ -40,16 +40,14 @@ it("promise 6: has the columns' own field ids and never another, with those of l
 
 it("names the newest snapshot, each tag, and what came before", () => {
   const snapshots = [snapshot(1, 1_000), snapshot(2, 2_000)];
-  const aside = snapshot(3, 1_500);
   const metadata = tableMetadata(
     {
       table: "events",
       uuid: "0e2d7bd5-6cb4-4f6e-8a3c-bd1d7a4f1a20",
-      lastSequence: 3,
+      lastSequence: 2,
       schemas: [icebergSchema(TABLES.events, 1)],
       snapshots,
-      tags: { "2026-11-21": aside.snapshotId },
-      aside: [aside],
+      tags: { "2026-11-21.v1": 1_001 },
       previous: [{ key: "lake/events/metadata/1.json", timestampMs: 900 }],
     },
     "s3://eventpile",
@@ -62,7 +60,7 @@ it("names the newest snapshot, each tag, and what came before", () => {
     "last-updated-ms": 2_500,
     refs: {
       main: { "snapshot-id": 1_002, type: "branch" },
-      "2026-11-21": { "snapshot-id": 1_003, type: "tag" },
+      "2026-11-21.v1": { "snapshot-id": 1_001, type: "tag" },
     },
     "snapshot-log": [
       { "snapshot-id": 1_001, "timestamp-ms": 1_000 },
@@ -70,7 +68,7 @@ it("names the newest snapshot, each tag, and what came before", () => {
     ],
     "metadata-log": [{ "metadata-file": "s3://eventpile/lake/events/metadata/1.json", "timestamp-ms": 900 }],
   });
-  expect((metadata.snapshots as object[]).length).toBe(3);
+  expect((metadata.snapshots as object[]).length).toBe(2);
 });
 
 it("an empty table has no snapshot and no branch", () => {
@@ -82,7 +80,6 @@ it("an empty table has no snapshot and no branch", () => {
       schemas: [icebergSchema(TABLES.quarantine, 1)],
       snapshots: [],
       tags: {},
-      aside: [],
       previous: [],
     },
     "s3://eventpile",
@@ -130,4 +127,30 @@ it("promise 9: keeps every snapshot for ICEBERG.everySnapshotMs, then one an hou
     }),
     { numRuns: 200 },
   );
+});
+
+it("tags a cut where a snapshot has just its rows, and none that was folded over or lies ahead", () => {
+  const at = (n: number, lakeFrom: number, lakeSnapshot: number) => ({ ...snapshot(n, n), lakeFrom, lakeSnapshot });
+  const snapshots = [at(1, 0, 5), at(2, 5, 8), at(3, 8, 8), at(4, 10, 12), at(5, 12, 30)];
+  const cuts = [4, 5, 6, 8, 9, 10, 11, 12, 20, 30, 33, 35].map((seq) => ({ name: `cut-${seq}`, lakeSnapshot: seq }));
+  expect(tagsOf(cuts, snapshots, 33, 10)).toEqual({
+    "cut-5": 1_001,
+    "cut-8": 1_003,
+    "cut-9": 1_003,
+    "cut-10": 1_003,
+    "cut-12": 1_004,
+    "cut-30": 1_005,
+    "cut-33": 1_005,
+  });
+  // One that was in between and is forgotten may have had the rows.
+  expect(
+    tagsOf(
+      cuts,
+      snapshots.filter((_, i) => i !== 1),
+      33,
+      10,
+    ),
+  ).not.toHaveProperty("cut-5");
+  // Beyond the lake's reach only the newest is whole.
+  expect(Object.keys(tagsOf(cuts, snapshots, 33, 10 + ICEBERG.snapshotReachMs))).toEqual(["cut-30", "cut-33"]);
 });
