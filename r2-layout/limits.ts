@@ -219,7 +219,6 @@ export const LAKE = {
   ownNames: 16,
   /** Small: what is merged with anything. The rows are for the compaction of a cut. */
   smallFileBytes: 2 * MiB,
-  smallFileRows: 50_000,
   /** Packed bytes of one compaction's inputs: it works about a minute. */
   compactBytes: 512 * MiB,
   /** Files in one answer to who goes over them. */
@@ -272,6 +271,8 @@ export const CUT = {
   retryMs: wait(MINUTE_MS),
   /** A compaction or a tally that fails so often is left out. */
   attempts: 5,
+  /** Merges of a cut's files, at most: 25,000 files of a day. */
+  mergeRounds: 500,
   /** Rollups that are behind are waited for, looked at so often. */
   compareAttempts: 60,
   /** No longer than this does a cut keep the day's other compactions waiting. */
@@ -520,9 +521,9 @@ export const ICEBERG = {
   snapshotReachMs: 7 * DAY_MS - 2 * HOUR_MS,
   /** Snapshots in the metadata at most, tagged ones apart; the oldest go first. */
   snapshots: 320,
-  /** Earlier metadata files that are kept and named. */
   /** Cuts that are tags, the newest. */
   tags: 100,
+  /** Earlier metadata files that are kept and named. */
   metadataVersions: 20,
   /** Read credentials are good so long. */
   credentialSeconds: 3_600,

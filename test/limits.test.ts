@@ -256,7 +256,6 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       `${PLAN}: gives LAKE.ownNames names of a day files of their own, the largest, and those that have some`,
     ),
     smallFileBytes: both(`${PLAN}: merges what is small, up to LAKE.smallFileBytes, with anything`),
-    smallFileRows: noLimit("which files of a cut's day are merged for it"),
     compactBytes: both(`${PLAN}: merges LAKE.compactBytes at once, and leaves the file with which there would be more`),
     filesPerPage: both(
       "durable-objects/lake-catalog/staging.workerd.test.ts: promise 9: gives out no more files at once than its page",
@@ -287,6 +286,7 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     catchUpDays: cuts("promise 9: catches up on CUT.catchUpDays days after an outage, and on none before"),
     retryMs: noLimit("how long what waits is left alone"),
     attempts: both("queues/maintenance/cuts.workerd.test.ts: gives up a tally whose files cannot be read, and says so"),
+    mergeRounds: noLimit("how many merges a cut asks for; its other files stay as they are"),
     compareAttempts: noLimit("how often rollups that are behind are waited for"),
     holdMs: cuts("keeps a day's other compactions waiting while its cut's is to come, and not for ever"),
     workMs: noLimit("how long one invocation works on cuts; the next one goes on"),

@@ -22,6 +22,7 @@ import { LAKE } from "../../r2-layout/limits.ts";
 import { DAY_US, dayOf } from "../../r2-layout/time.ts";
 import type { CompactionWork } from "./api.ts";
 import { dataFile, type FileRow } from "./data-files.ts";
+import { SINCE } from "./plan-files.ts";
 
 export interface PartitionFiles {
   readonly table: TableName;
@@ -90,19 +91,40 @@ export class CompactionPlan {
 
   /** The most urgent work, null where there is none. @param left partitions, or days, not to be given. */
   next(settings: PlanSettings, left: readonly string[], rules: number, nowMs: number): CompactionWork | null {
-    const due = this.#partitions(nowMs).filter((partition) => isDue(partition, settings));
+    return this.#first(this.#partitions(nowMs), settings, left, rules);
+  }
+
+  /**
+   * What a cut at a snapshot has of its day, and of files of several days, whether it is crowded or not: later files stay
+   * apart, so that the cut names what comes of it (cut-files.ts).
+   */
+  ofCut(day: string, seq: number, left: readonly string[], rules: number, nowMs: number): CompactionWork | null {
+    const partitions = this.#partitions(nowMs, seq).filter(
+      (partition) => partition.day === null || partition.day === day,
+    );
+    return this.#first(partitions, { aboveFiles: 1, isAsked: true }, left, rules, seq);
+  }
+
+  #first(
+    partitions: readonly PartitionFiles[],
+    settings: PlanSettings,
+    left: readonly string[],
+    rules: number,
+    cut?: number,
+  ): CompactionWork | null {
+    const due = partitions.filter((partition) => isDue(partition, settings));
     due.sort((a, b) => b.files - a.files || (b.day ?? "").localeCompare(a.day ?? ""));
     for (const partition of due) {
       const { table, day } = partition;
       if (left.includes(partitionKey(partition)) || left.includes(partitionKey({ table, day, name: null }))) continue;
-      const work = this.#work(partition, settings, rules);
+      const work = this.#work(partition, settings, rules, cut);
       if (work) return work;
     }
     return null;
   }
 
   /** Counted in an index: no file's own row is read. (A day's length is bound as a double: its quotient would have a fraction.) */
-  #partitions(nowMs: number): PartitionFiles[] {
+  #partitions(nowMs: number, cut?: number): PartitionFiles[] {
     return this.#sql
       .exec<{
         tbl: TableName;
@@ -115,9 +137,10 @@ export class CompactionPlan {
       }>(
         `SELECT tbl, spans_days, CASE WHEN spans_days THEN 0 ELSE min_time / ${DAY_US} END AS day, partition_name AS name,
            count(*) AS files, sum(bytes) AS bytes, max(added_seq) AS newest
-         FROM data_file WHERE removed_seq IS NULL AND bytes < ?
+         FROM data_file WHERE removed_seq IS NULL AND bytes < ?${cut === undefined ? "" : ` AND ${SINCE} <= ?`}
          GROUP BY tbl, spans_days, day, name HAVING files > 1 OR spans_days`,
         LAKE.finishedBytes,
+        ...(cut === undefined ? [] : [cut]),
       )
       .toArray()
       .map(({ tbl, spans_days, day, name, files, bytes, newest }) => ({
@@ -137,9 +160,9 @@ export class CompactionPlan {
     );
   }
 
-  #work(partition: PartitionFiles, settings: PlanSettings, rules: number): CompactionWork | null {
+  #work(partition: PartitionFiles, settings: PlanSettings, rules: number, cut?: number): CompactionWork | null {
     const { table, day, name } = partition;
-    const files = this.#files(partition, rules);
+    const files = this.#files(partition, rules, cut);
     const bytes = files.map((file) => file.bytes);
     const total = bytes.reduce((sum, size) => sum + size, 0);
     const base = { table, day, rules: files[0]?.rules ?? rules, ...(name !== null && { partition: name }) };
@@ -156,12 +179,12 @@ export class CompactionPlan {
   }
 
   /** Those that may be merged, smallest first: not what a rule has yet to go over, nor what a job may still take back. */
-  #files({ table, day, name }: PartitionFiles, rules: number) {
+  #files({ table, day, name }: PartitionFiles, rules: number, cut: number = Number.MAX_SAFE_INTEGER) {
     const from = day === null ? 0 : Date.parse(day) * 1_000;
     return this.#sql
       .exec<FileRow>(
         `SELECT * FROM data_file WHERE tbl = ? AND spans_days = ? AND min_time >= ? AND min_time < ? AND removed_seq IS NULL
-           AND partition_name IS ? AND bytes < ? AND rules >= ? AND added_by IS NULL ORDER BY rules, bytes, id LIMIT ?`,
+           AND partition_name IS ? AND bytes < ? AND rules >= ? AND added_by IS NULL AND ${SINCE} <= ? ORDER BY rules, bytes, id LIMIT ?`,
         table,
         day === null ? 1 : 0,
         day === null ? -Number.MAX_SAFE_INTEGER : from,
@@ -169,6 +192,7 @@ export class CompactionPlan {
         name,
         LAKE.finishedBytes,
         rules,
+        cut,
         LAKE.plannedInputs,
       )
       .toArray()

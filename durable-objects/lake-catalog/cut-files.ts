@@ -13,7 +13,6 @@
  * new file in the old one's place with its `SINCE` and `GONE`: every cut that named the old one then names the new one.
  */
 import type { TableName } from "../../r2-layout/event-columns.ts";
-import { LAKE } from "../../r2-layout/limits.ts";
 import { DAY_US } from "../../r2-layout/time.ts";
 import type { DataFile } from "./api.ts";
 import { dataFile, type FileRow } from "./data-files.ts";
@@ -103,25 +102,6 @@ export class CutFiles {
       );
       return found.toArray().length > 0;
     });
-  }
-
-  /** Small live files of the range's one day that a cut names, of the newest rules: what its compaction may merge. */
-  small(seq: number, table: TableName, { from, through }: TimeRange, rules: number): DataFile[] {
-    return this.#sql
-      .exec<FileRow>(
-        `SELECT * FROM data_file WHERE tbl = ? AND spans_days = 0 AND min_time >= ? AND min_time < ? AND removed_seq IS NULL
-           AND ${SINCE} <= ? AND rules = ? AND added_by IS NULL AND bytes < ? AND row_count < ? ORDER BY row_count, id LIMIT ?`,
-        table,
-        from,
-        through,
-        seq,
-        rules,
-        LAKE.smallFileBytes,
-        LAKE.smallFileRows,
-        LAKE.compactInputs,
-      )
-      .toArray()
-      .map(dataFile);
   }
 
   /** A file has expired out of the cuts that named it: those from `since` on, before `gone`. */

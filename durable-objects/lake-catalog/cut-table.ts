@@ -45,8 +45,9 @@ export interface CutRecord {
   readonly checkedSeq?: number;
   /** Failures in a row of the phase that it is in. */
   readonly attempts?: number;
-  /** Tables whose files are not merged any more. */
-  readonly merged?: readonly TableName[];
+  /** Partitions whose files are not merged any more, and merges so far. */
+  readonly merged?: readonly string[];
+  readonly rounds?: number;
   /** Files of the day when it was frozen, while they are being merged. */
   readonly frozenFiles?: readonly number[];
   /** Why there is no tally. */

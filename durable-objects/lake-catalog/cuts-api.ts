@@ -2,7 +2,7 @@
 
 import type { DayTally } from "../../r2-layout/day-tally.ts";
 import type { TableName } from "../../r2-layout/event-columns.ts";
-import type { DataFile, TableTotals } from "./api.ts";
+import type { CompactionWork, DataFile, TableTotals } from "./api.ts";
 
 /** What a shard's log says of a day: the head when it was asked, and what it is owed since. */
 export interface ShardMark {
@@ -127,14 +127,8 @@ export type CutWork =
   | { readonly kind: "mark"; readonly cut: OpenCut }
   /** Ask again what they are owed, and freeze. */
   | { readonly kind: "freeze"; readonly cut: OpenCut }
-  /** Make fewer files of these, which are live and of one day. */
-  | {
-      readonly kind: "compact";
-      readonly cut: OpenCut;
-      readonly table: TableName;
-      readonly rules: number;
-      readonly files: readonly DataFile[];
-    }
+  /** Make fewer files of these, which are live and in the cut, and no others. */
+  | { readonly kind: "compact"; readonly cut: OpenCut; readonly work: CompactionWork }
   /** Add the day's rows of these files to the tally, or take them off; then `tallied`. */
   | { readonly kind: "tally"; readonly cut: OpenCut; readonly step: TallyStep }
   | { readonly kind: "compare"; readonly cut: OpenCut; readonly tally: DayTally | null; readonly note?: string };
@@ -171,12 +165,12 @@ export interface LakeCutsApi {
   ): Promise<FreezeAnswer>;
   /**
    * Files of it have been merged (`made`), could not be this time (`failed`: some attempts later they stay as they are), or
-   * will not be (`nothing`): then this table's stay as they are.
+   * will not be (`nothing`): then this partition's stay as they are (`partitionKey`).
    */
   cutCompacted(
     name: string,
     version: number,
-    table: TableName,
+    partition: string,
     outcome: "made" | "failed" | "nothing",
     nowMs: number,
   ): Promise<void>;

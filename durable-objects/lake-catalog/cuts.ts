@@ -40,10 +40,10 @@ import {
   sameDaySum,
   type TalliedColumn,
 } from "../../r2-layout/day-tally.ts";
-import type { TableName } from "../../r2-layout/event-columns.ts";
 import { CUT, DAY_MS } from "../../r2-layout/limits.ts";
 import { DAY_US, dayOf, MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type { CursorStatus, RecordedHole } from "../sink-cursor/api.ts";
+import type { CompactionPlan } from "./compaction-plan.ts";
 import { CutFiles } from "./cut-files.ts";
 import { type CutRow, CutTable, openCut, publicCut } from "./cut-table.ts";
 import type {
@@ -64,6 +64,7 @@ import type { SnapshotTable } from "./snapshots.ts";
 export interface CutsContext {
   readonly snapshots: SnapshotTable;
   readonly rules: RuleVersions;
+  readonly compaction: CompactionPlan;
   readonly cursors: () => Readonly<Record<number, CursorStatus>>;
   readonly openHoles: (shard: number) => RecordedHole[];
   readonly rebuilding: () => boolean;
@@ -104,7 +105,7 @@ export class Cuts {
     return this.#cuts
       .holding()
       .filter(({ record }) => nowMs - (record.frozenAt ?? record.openedAt) < CUT.holdMs)
-      .flatMap(({ day }) => [`events/${day}`, `quarantine/${day}`]);
+      .flatMap(({ day }) => [`events/${day}`, `quarantine/${day}`, "events/mixed", "quarantine/mixed"]);
   }
 
   request(request: { readonly day: string } | { readonly name: string }, nowMs: number): Cut | OpenCut | null {
@@ -192,7 +193,9 @@ export class Cuts {
       case "freeze":
         return { kind: row.phase, cut: openCut(row) };
       case "compact":
-        return this.#compaction(row) ?? this.#next(this.#merged(row), row.version === 1 ? "tally" : "compare", nowMs);
+        return (
+          this.#compaction(row, nowMs) ?? this.#next(this.#merged(row), row.version === 1 ? "tally" : "compare", nowMs)
+        );
       case "diff":
       case "tally":
         return this.#tallying(row, nowMs);
@@ -303,23 +306,19 @@ export class Cuts {
     return missing;
   }
 
-  #compaction(row: CutRow): CutWork | null {
+  #compaction(row: CutRow, nowMs: number): CutWork | null {
+    const { attempts = 0, rounds = 0, merged = [] } = row.record;
     // While a rebuild runs there is no compaction; the cut is not to wait for people.
-    if (this.#context.rebuilding() || (row.record.attempts ?? 0) >= CUT.attempts) return null;
-    const cut = openCut(row);
-    const rules = this.#context.rules.newest;
-    for (const table of ["events", "quarantine"] satisfies TableName[]) {
-      if (row.record.merged?.includes(table)) continue;
-      const files = this.files.small(row.seq!, table, cut, rules);
-      if (files.length > 1) return { kind: "compact", cut, table, rules, files };
-    }
-    return null;
+    if (this.#context.rebuilding() || attempts >= CUT.attempts || rounds >= CUT.mergeRounds) return null;
+    const { compaction, rules } = this.#context;
+    const work = compaction.ofCut(row.day!, row.seq!, merged, rules.newest, nowMs);
+    return work && { kind: "compact", cut: openCut(row), work };
   }
 
   compacted(
     name: string,
     version: number,
-    table: TableName,
+    partition: string,
     outcome: "made" | "failed" | "nothing",
     nowMs: number,
   ): void {
@@ -327,16 +326,17 @@ export class Cuts {
     if (row?.phase !== "compact") return;
     const { record } = row;
     const attempts = outcome === "failed" ? (record.attempts ?? 0) + 1 : 0;
-    const merged = outcome === "nothing" ? [...(record.merged ?? []), table] : record.merged;
+    const merged = outcome === "nothing" ? [...(record.merged ?? []), partition] : record.merged;
+    const rounds = (record.rounds ?? 0) + 1;
     this.#cuts.update(row, {
       next_at: outcome === "failed" ? nowMs + CUT.retryMs : nowMs,
-      record: { ...record, attempts, ...(merged && { merged }) },
+      record: { ...record, attempts, rounds, ...(merged && { merged }) },
     });
   }
 
   /** What the day's compaction has put in the place of what it was frozen with. */
   #merged(row: CutRow): CutRow {
-    const { frozenFiles = [], merged: _, ...record } = row.record;
+    const { frozenFiles = [], merged: _, rounds: __, ...record } = row.record;
     const now = this.files.ofRange(row.seq!, { from: row.from!, through: row.through! });
     const [had, has] = [new Set(frozenFiles), new Set(now)];
     const swapped = { out: frozenFiles.filter((id) => !has.has(id)), in: now.filter((id) => !had.has(id)) };

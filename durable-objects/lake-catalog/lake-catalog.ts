@@ -93,16 +93,17 @@ export class LakeCatalog
     this.#rules = new RuleVersions(ctx.storage.sql);
     this.#schema = new SchemaTable(ctx.storage.sql);
     this.#staging = new StagingTable(ctx.storage.sql);
+    this.#compaction = new CompactionPlan(ctx.storage.sql);
     this.#cuts = new Cuts(ctx.storage.sql, {
       snapshots: this.#snapshots,
       rules: this.#rules,
+      compaction: this.#compaction,
       cursors: () => this.#cursors.all(),
       openHoles: (shard) => this.#cursors.holes(shard, { open: true }),
       rebuilding: () => this.#staging.rebuilding().length > 0,
     });
     this.#retention = new Retention(ctx.storage.sql, this.#files, this.#snapshots, this.#cuts);
     this.#changes = new StagedChanges(this.#files, this.#snapshots, this.#rules, this.#staging);
-    this.#compaction = new CompactionPlan(ctx.storage.sql);
     this.#uploads = new UploadTable(ctx.storage.sql);
     this.#iceberg = new IcebergPublications(ctx.storage.sql, (seq) => this.#schema.at(seq));
   }

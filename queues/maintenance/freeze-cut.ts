@@ -4,6 +4,7 @@
  * durable-objects/lake-catalog/cuts.ts. Only reading and merging files takes time; both keep what they have done.
  */
 import type { EventLogStandingApi } from "../../durable-objects/event-log/api.ts";
+import { partitionKey } from "../../durable-objects/lake-catalog/compaction-plan.ts";
 import type {
   CutSettings,
   CutWork,
@@ -60,7 +61,7 @@ async function oneStep(deps: CutDeps, work: CutWork, now: () => number): Promise
       return told(work.cut, answer);
     }
     case "compact":
-      return catalog.cutCompacted(name, version, work.table, await compacted(deps, work), now());
+      return catalog.cutCompacted(name, version, partitionOf(work), await compacted(deps, work), now());
     case "tally":
       return tallied(deps, work, now);
     case "compare": {
@@ -94,12 +95,12 @@ function marksOf({ history, settings }: Pick<CutDeps, "history" | "settings">, c
 
 type Step<Kind extends CutWork["kind"]> = Extract<CutWork, { kind: Kind }>;
 
-async function compacted(
-  deps: CutDeps,
-  { cut, table, rules, files }: Step<"compact">,
-): Promise<"made" | "failed" | "nothing"> {
+const partitionOf = ({ work: { table, day, partition } }: Step<"compact">): string =>
+  partitionKey({ table, day, name: partition ?? null });
+
+async function compacted(deps: CutDeps, { cut, work }: Step<"compact">): Promise<"made" | "failed" | "nothing"> {
   try {
-    const { kind } = await compactDay(deps, { table, day: cut.day, rules, files });
+    const { kind } = await compactDay(deps, work);
     return kind === "compacted" ? "made" : kind === "conflict" ? "failed" : "nothing";
   } catch (error) {
     console.error(JSON.stringify({ at: "maintenance", cut: cut.name, phase: "compact", error: String(error) }));

@@ -1,6 +1,8 @@
 import { abortAllDurableObjects, reset, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, expect, it } from "vitest";
+import type { CompactionWork } from "../../../durable-objects/lake-catalog/api.ts";
+import { partitionKey } from "../../../durable-objects/lake-catalog/compaction-plan.ts";
 import type { CutSettings, ShardMark } from "../../../durable-objects/lake-catalog/cuts-api.ts";
 import { EMPTY_DAY } from "../../../r2-layout/day-tally.ts";
 import { CUT, DAY_MS, HOUR_MS, LAKE, MINUTE_MS } from "../../../r2-layout/limits.ts";
@@ -19,6 +21,7 @@ const SETTINGS: CutSettings = {
 };
 const lake = () => bindings.LAKE_CATALOG.getByName("lake");
 const mark = (part: Partial<ShardMark> = {}): ShardMark => ({ shard: 0, head: 0, gaps: 0, range: null, ...part });
+const keyOf = ({ table, day, partition }: CompactionWork) => partitionKey({ table, day, name: partition ?? null });
 const failure = (call: Promise<unknown>): Promise<string> => call.then(() => "did not fail", String);
 
 /** Appends files to a shard, one seq each time. */
@@ -47,7 +50,7 @@ async function settle(nowMs: number, tallyOf = (rows: number) => rows): Promise<
     done.push(`${work.kind} ${name}.v${version}`);
     if (work.kind === "mark") await lake().markCut(name, version, [mark()], nowMs);
     if (work.kind === "freeze") await lake().freezeCut(name, version, [mark()], SETTINGS, nowMs);
-    if (work.kind === "compact") await lake().cutCompacted(name, version, work.table, "nothing", nowMs);
+    if (work.kind === "compact") await lake().cutCompacted(name, version, keyOf(work.work), "nothing", nowMs);
     if (work.kind === "tally") {
       const { number, tally, file, sign } = work.step;
       const rows = tally.events.rows + sign * tallyOf(file.rows);
@@ -308,7 +311,7 @@ it("of two tallies side by side each step counts once", async () => {
   while (work?.kind !== "tally") {
     if (work?.kind === "mark") await lake().markCut(DAY, 1, [mark()], now);
     if (work?.kind === "freeze") await lake().freezeCut(DAY, 1, [mark()], SETTINGS, now);
-    if (work?.kind === "compact") await lake().cutCompacted(DAY, 1, work.table, "nothing", now);
+    if (work?.kind === "compact") await lake().cutCompacted(DAY, 1, keyOf(work.work), "nothing", now);
     work = await lake().cutWork(SETTINGS, now);
   }
   const tally = { ...EMPTY_DAY, events: { rows: 10, low: 1, high: 1 } };
