@@ -9,7 +9,7 @@ import type { RuleFilter } from "../../r2-layout/rule.ts";
 import type { ColumnBounds } from "../../r2-layout/statistics.ts";
 import type { AppliedCounts, CursorStatus, HolesApi, Lease } from "../sink-cursor/api.ts";
 import type { LakeCutsApi } from "./cuts-api.ts";
-import type { Expired, ExpiredReach, RetentionSettings } from "./retention.ts";
+import type { Expired, ExpiredReach, RetentionSettings } from "./retention-api.ts";
 import type { LakeSchemaApi } from "./schema-api.ts";
 
 export type { ColumnBounds };

@@ -59,7 +59,8 @@ import type {
 import { DataFileTable } from "./data-files.ts";
 import type { LakeIcebergApi, Publication, PublishedTable, PublishStep, StagedManifests } from "./iceberg-api.ts";
 import { IcebergPublications } from "./iceberg-publications.ts";
-import { type Expired, Retention, type RetentionSettings } from "./retention.ts";
+import { Retention } from "./retention.ts";
+import type { Expired, RetentionSettings } from "./retention-api.ts";
 import { RuleVersions } from "./rule-versions.ts";
 import type { ColumnAnswer, SchemaStatus } from "./schema-api.ts";
 import { SchemaTable } from "./schema-table.ts";

@@ -28,28 +28,8 @@ import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type { Cuts } from "./cuts.ts";
 import type { DataFileTable } from "./data-files.ts";
 import { GONE, SINCE } from "./plan-files.ts";
+import type { Expired, ExpiredReach, RetentionSettings } from "./retention-api.ts";
 import type { SnapshotTable } from "./snapshots.ts";
-
-/** Milliseconds after receipt. */
-export interface RetentionSettings {
-  readonly keptMs: number;
-  /** Event names with a time of their own. */
-  readonly byName: Readonly<Record<string, number>>;
-  /** Of cuts, after their day, or after they were frozen; null: as the rows. */
-  readonly cutsKeptMs: number | null;
-}
-
-export interface Expired {
-  /** The commit, null where no live file was due. */
-  readonly snapshot: number | null;
-  readonly files: number;
-  readonly rows: number;
-  /** Files that only cuts had. */
-  readonly cutFiles: number;
-  readonly cuts: number;
-  /** There may be more that is due. */
-  readonly more: boolean;
-}
 
 type DueRow = {
   id: number;
@@ -66,13 +46,6 @@ type DueRow = {
   log_shard: string | null;
   log_seq: string | null;
 };
-
-/** Of a shard's log what has expired lies at or below a seq, and in a range of event_time (microseconds, both inclusive). */
-export interface ExpiredReach {
-  readonly to: number;
-  readonly minTime: number;
-  readonly maxTime: number;
-}
 
 export class Retention {
   readonly #sql: SqlStorage;

@@ -8,7 +8,7 @@
  */
 import type { LakeCatalogApi, PlannedFile } from "../../durable-objects/lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
-import type { ExpiredReach } from "../../durable-objects/lake-catalog/retention.ts";
+import type { ExpiredReach } from "../../durable-objects/lake-catalog/retention-api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { LAKE, SINK } from "../../r2-layout/limits.ts";

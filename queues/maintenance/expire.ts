@@ -1,6 +1,6 @@
 /** Retention's work: bounded commits of the catalog, one after the other, until nothing is due or the time is up. */
 import type { LakeHistoryApi } from "../../durable-objects/lake-catalog/api.ts";
-import type { RetentionSettings } from "../../durable-objects/lake-catalog/retention.ts";
+import type { RetentionSettings } from "../../durable-objects/lake-catalog/retention-api.ts";
 
 export interface ExpireDeps {
   readonly catalog: Pick<LakeHistoryApi, "expire">;

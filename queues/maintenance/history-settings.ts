@@ -1,6 +1,6 @@
 /** When cuts are made and how long the lake keeps what: the Worker's variables, checked, so that no typing error deletes a row. */
 import type { CutSettings } from "../../durable-objects/lake-catalog/cuts-api.ts";
-import type { RetentionSettings } from "../../durable-objects/lake-catalog/retention.ts";
+import type { RetentionSettings } from "../../durable-objects/lake-catalog/retention-api.ts";
 import { CUT, DAY_MS, HOUR_MS, MINUTE_MS, RETENTION } from "../../r2-layout/limits.ts";
 
 /** As wrangler.toml has them; each may be absent. */

@@ -1,7 +1,7 @@
 import { reset, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, expect, it } from "vitest";
-import type { RetentionSettings } from "../../../durable-objects/lake-catalog/retention.ts";
+import type { RetentionSettings } from "../../../durable-objects/lake-catalog/retention-api.ts";
 import { DAY_MS, LAKE, MINUTE_MS, RETENTION } from "../../../r2-layout/limits.ts";
 import { DAY_US } from "../../../r2-layout/time.ts";
 import { bindings } from "../../bindings.ts";
