@@ -95,6 +95,8 @@ async function live(
     if (scenario.sweepEveryMs) repeatedly(world, spanMs, scenario.sweepEveryMs, () => world.sweep());
     if (scenario.compactEveryMs)
       repeatedly(world, spanMs + 5 * MINUTE_MS, scenario.compactEveryMs, () => world.cron(false, true));
+    if (damages && scenario.redriveEveryMs)
+      repeatedly(world, spanMs, scenario.redriveEveryMs, () => planRedrives(world, random, 0, 1));
     if (damages) {
       for (let i = random.int(1, scenario.damageMax); i > 0; i--)
         planDamage(world, random, spanMs + 20 * SECOND_MS, scenario);

@@ -51,7 +51,9 @@ export interface Scenario {
   /** Milliseconds from one sweep, or one compaction, to the next while requests come; null: as the cron likes. */
   readonly sweepEveryMs: number | null;
   readonly compactEveryMs: number | null;
-  /** Limits that are tight for certain. */
+  /** Milliseconds from one who sends holes again to the next while requests come, beside those that come some time; null: nobody. */
+  readonly redriveEveryMs: number | null;
+  /** Limits that are tight for certain; `windows`: those of the dedup windows. */
   readonly tight: Readonly<Record<string, number>>;
   readonly hangs: readonly Hang[];
   /** Something that is down for some minutes; null: nothing. */
@@ -89,6 +91,7 @@ const MIXED: Scenario = {
   repeatWithinMs: MINUTE_MS,
   sweepEveryMs: null,
   compactEveryMs: null,
+  redriveEveryMs: null,
   tight: {},
   hangs: [],
   outages: [],
@@ -436,6 +439,20 @@ export const SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
+    // Ids are asked for while the runs that they stand in are merged.
+    ...MIXED,
+    name: "merges",
+    weight: 1,
+    damage: 0,
+    operations: 0.1,
+    splits: 0.1,
+    requests: 5,
+    repeats: 0.8,
+    repeatWithinMs: MINUTE_MS,
+    spansMs: [MINUTE_MS, 2 * MINUTE_MS],
+    tight: { windows: 1, idsPerRow: 4 },
+  },
+  {
     // What a build's swap asks of cursors and logs comes when the swap has been taken back.
     ...alone("rebuilds"),
     name: "late-switches",
@@ -519,13 +536,55 @@ export const SCENARIOS: readonly Scenario[] = [
     operations: 0,
     splits: 0.1,
     damageMax: 3,
-    damageTaken: 0,
+    damageTaken: 0.5,
+    spansMs: [5 * MINUTE_MS, 8 * MINUTE_MS],
     hangs: [
       {
         target: /^(SinkCursor|LakeCatalog)\.(decide|failed)$/,
-        chance: 0.7,
+        chance: 0.4,
         fromMs: 3 * MINUTE_MS,
         toMs: 10 * MINUTE_MS,
+        withAll: 0,
+      },
+      {
+        target: /^SinkCursor\.advance$/,
+        from: /^sessions#/,
+        chance: 0.15,
+        until: /^SinkCursor\.decide$/,
+        fromMs: 2 * MINUTE_MS,
+        toMs: 8 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
+  },
+  {
+    // What was left out comes back while requests still come, by drains that are overtaken.
+    ...alone("holes"),
+    name: "late-leaves",
+    weight: 1,
+    operations: 0,
+    splits: 0,
+    damageMax: 8,
+    damageTaken: 1,
+    redriveEveryMs: MINUTE_MS,
+    spansMs: [12 * MINUTE_MS, 16 * MINUTE_MS],
+    hangs: [
+      {
+        target: /^SinkCursor\.advance$/,
+        from: /^sessions#/,
+        chance: 0.3,
+        fromMs: 25 * SECOND_MS,
+        toMs: 90 * SECOND_MS,
+        withAll: 0,
+      },
+      {
+        // A device is told that redriven events have gone.
+        target: /^UserTimeline\.amend$/,
+        from: /^sessions#/,
+        args: /"left"/,
+        chance: 0.6,
+        fromMs: 25 * SECOND_MS,
+        toMs: 3 * MINUTE_MS,
         withAll: 0,
       },
     ],

@@ -75,7 +75,7 @@ export function tightenLimits(
     });
   }
   for (const [name, tighten] of globalThis.simulatorConstants) {
-    if (name === "patience" || !random.chance(0.45)) continue;
+    if (name === "patience" || !(random.chance(0.45) || certain.windows)) continue;
     weather.count("tight", name);
     tighten(true);
     undo.push(() => tighten(false));
