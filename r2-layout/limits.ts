@@ -186,7 +186,7 @@ export const LAKE = {
   windowBytes: 2 * MiB,
   batchWindowBytes: 6 * MiB,
   /** What its open inputs hold: packed row groups and windows. It takes fewer inputs instead of more memory. */
-  mergeOpenBytes: 28 * MiB,
+  mergeOpenBytes: 34 * MiB,
   /** A file that has reached this size is closed: with its last row group it stays below 512 MB. */
   fileBytes: 480 * MiB,
   /** A multipart upload's parts, all but the last: R2 wants 5 MiB and one size. */

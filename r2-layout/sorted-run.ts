@@ -68,9 +68,13 @@ export function openBytes(parts: readonly { readonly group: RowGroupPart }[]): n
 /** Arrow's own overhead for a row of nulls is of some hundred bytes, whatever the footer says. */
 const rowBytes = ({ decodedBytes, rows }: RowGroupPart): number => decodedBytes / Math.max(1, rows);
 
+/** A row group below this size has small dictionaries: half a window costs little, and twice as many inputs fit. */
+const SMALL_GROUP_BYTES = 1_024 * 1_024;
+
 /** Rows that are decoded at once, by what a row takes on average. */
 function windowRows(group: RowGroupPart): number {
-  const rows = Math.floor(LAKE.windowBytes / Math.max(1, rowBytes(group)));
+  const bytes = group.end - group.start < SMALL_GROUP_BYTES ? LAKE.windowBytes / 2 : LAKE.windowBytes;
+  const rows = Math.floor(bytes / Math.max(1, rowBytes(group)));
   return Math.max(1, Math.min(group.rows, rows, LAKE.batchRows));
 }
 
