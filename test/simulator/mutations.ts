@@ -630,7 +630,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
     file: STAGED,
     edits: [
       ['if (gone.length > 0) return { kind: "conflict", missing: gone };', ""],
-      [" AND added_by IS NULL ORDER BY rules", " ORDER BY rules", "durable-objects/lake-catalog/compaction-plan.ts"],
+      [" AND added_by IS NULL", "", "durable-objects/lake-catalog/compaction-plan.ts"],
     ],
   },
   {
