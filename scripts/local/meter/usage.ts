@@ -55,7 +55,7 @@ class Usage {
   report(): UsageReport {
     const databases = [...this.#databases].flatMap(([className, sizes]) => [
       [`${className} objects`, sizes.size] as const,
-      [`${className} database bytes`, sizes.values().reduce((sum, bytes) => sum + bytes, 0)] as const,
+      [`${className} database bytes`, [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0)] as const,
     ]);
     return { worker: this.#worker ?? "", sums: Object.fromEntries([...this.#sums, ...databases]) };
   }
