@@ -38,6 +38,8 @@ describe("the operations page", () => {
     const source = page.locator("section", { hasText: "Sources" }).locator("tbody tr");
     expect(await source.allInnerTexts()).toEqual([expect.stringMatching(/^dev\s+40\s+10\s+25%\s+0\s+0$/)]);
     await shows("Nothing is in quarantine.");
+    await shows("The lake holds 30 events; 0 have expired.");
+    await shows("No day has been frozen yet.");
   });
 
   it("promise 4: starts a fill, which finds nothing to apply, and shows it to its end", async () => {

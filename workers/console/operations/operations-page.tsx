@@ -2,6 +2,7 @@
 import type { Ledger } from "../../../durable-objects/event-log/ledger.ts";
 import { formatClock, formatCount, formatDuration, formatRate, formatShort } from "../shell/format.ts";
 import { Failed, Loading } from "../shell/states.tsx";
+import { CutList } from "./cut-list.tsx";
 import { healthOf, ratePerSecond, SINK_LABELS } from "./health.ts";
 import { JobList } from "./job-list.tsx";
 import { QuarantineList } from "./quarantine-list.tsx";
@@ -36,6 +37,7 @@ export function OperationsPage() {
       <Figures polled={ledger} ledger={ledger.value} />
       <ShardTable ledger={ledger.value} />
       <QuarantineList />
+      <CutList stored={ledger.value.stored} />
       <JobList />
       <SourceTable ledger={ledger.value} />
     </>
