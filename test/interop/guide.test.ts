@@ -1,0 +1,18 @@
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { ENGINES } from "./engine.ts";
+import { guideSnippet } from "./guide.ts";
+
+it.each(ENGINES)("the guide has a snippet for %s that the interop check runs against another address", (engine) => {
+  const snippet = guideSnippet(engine, "http://127.0.0.1:1234");
+  expect(snippet).toContain("http://127.0.0.1:1234/iceberg");
+  expect(snippet).not.toContain("localhost:8787");
+});
+
+it("names the versions that the check installs", () => {
+  const guide = readFileSync(new URL("../../docs/engines.md", import.meta.url), "utf8");
+  const install = readFileSync(new URL("install.ts", import.meta.url), "utf8");
+  const version = /const ICEBERG = "([\d.]+)"/.exec(install)![1];
+  for (const [, used] of guide.matchAll(/org\.apache\.iceberg:[\w.-]+:([\d.]+)/g)) expect(used).toBe(version);
+  expect(guide).toContain(`iceberg-aws-bundle:${version}`);
+});
