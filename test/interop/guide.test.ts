@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { ENGINES } from "./engine.ts";
 import { guideSnippet } from "./guide.ts";
@@ -10,8 +11,8 @@ it.each(ENGINES)("the guide has a snippet for %s that the interop check runs aga
 });
 
 it("names the versions that the check installs", () => {
-  const guide = readFileSync(new URL("../../docs/engines.md", import.meta.url), "utf8");
-  const install = readFileSync(new URL("install.ts", import.meta.url), "utf8");
+  const guide = readFileSync(join(import.meta.dirname, "../../docs/engines.md"), "utf8");
+  const install = readFileSync(join(import.meta.dirname, "install.ts"), "utf8");
   const version = /const ICEBERG = "([\d.]+)"/.exec(install)![1];
   for (const [, used] of guide.matchAll(/org\.apache\.iceberg:[\w.-]+:([\d.]+)/g)) expect(used).toBe(version);
   expect(guide).toContain(`iceberg-aws-bundle:${version}`);
