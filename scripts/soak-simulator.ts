@@ -4,9 +4,9 @@
  *
  *     npm run soak:simulator -- --from <seed> --seeds 1 --trace
  *
- *     npm run soak:simulator -- --seeds 100000 [--from n] [--jobs 2] [--scenario <name>] [--mutation "<name>"] [--failures n] [--progress n]
+ *     npm run soak:simulator -- --seeds 100000 [--from n] [--jobs 2] [--scenario <name>] [--mutation "<name>"] [--columns] [--failures n] [--progress n]
  *
- * It stops after that many failures, and says after every so many seeds how far it has come.
+ * With `--columns` properties become columns while each run goes on. It stops after that many failures, and says after every so many seeds how far it has come.
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     progress: { type: "string", default: "0" },
     scenario: { type: "string", default: "" },
     mutation: { type: "string" },
+    columns: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     hashes: { type: "boolean", default: false },
   },
@@ -36,6 +37,7 @@ const options: SoakOptions = {
   trace: values.trace,
   hashes: values.hashes,
   scenario: values.scenario,
+  columns: values.columns,
   failuresMax: Number(values.failures),
   progressEvery: Number(values.progress),
 };
@@ -57,6 +59,7 @@ function inProcess(job: number): Promise<SoakSummary> {
   return new Promise((resolve, reject) => {
     const args = ["--from", String(options.from + job), "--seeds", String(options.seeds - job), "--step", String(jobs)];
     const more = ["--failures", String(options.failuresMax), "--progress", values.progress];
+    if (options.columns) more.push("--columns");
     const child = fork(import.meta.filename, [...args, ...more]);
     let summary: SoakSummary | null = null;
     child.on("message", (message) => {

@@ -7,25 +7,35 @@ import { nameIn, timelineName } from "../../durable-objects/user-timeline/timeli
 import { subjectOf } from "../../queues/sessions/subjects.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { shardName } from "../../r2-layout/keys.ts";
+import { tableColumns } from "../../r2-layout/promoted-columns.ts";
 import type { AuditEnv, Fail } from "./audit.ts";
 import { codec } from "./codec/codec.ts";
 import { decodeParquet } from "./codec/parquet-reader.ts";
+import { type AddedColumns, withoutColumns } from "./columns.ts";
 import type { LogModel, SinkRows } from "./log-model.ts";
 import { IDENTITY_KEY, type World } from "./world.ts";
 
-export async function auditLake(world: World, env: AuditEnv, expected: SinkRows, fail: Fail): Promise<void> {
+export async function auditLake(
+  world: World,
+  env: AuditEnv,
+  expected: SinkRows,
+  added: AddedColumns,
+  fail: Fail,
+): Promise<void> {
   const catalog = env.LAKE_CATALOG.getByName(LAKE_CATALOG_NAME);
   for (const table of ["events", "quarantine"] as const) {
-    const { files } = await catalog.plan({ table });
+    const { files, promoted = [] } = await catalog.plan({ table });
+    const columns = tableColumns(table, promoted);
+    if (table === "events" && promoted.length < added.size) fail(`lake: ${promoted.length} of ${added.size} columns`);
     const rows = files.flatMap(({ key, rows: count }) => {
       const object = world.bucket.objects.get(key);
       if (!object) {
         fail(`lake: ${key} is in the catalog and gone`);
         return [];
       }
-      const decoded = decodeParquet(codec.parquet!, table, object.bytes);
+      const decoded = decodeParquet(codec.parquet!, table, object.bytes, undefined, undefined, columns);
       if (decoded.length !== count) fail(`lake: ${key} has ${decoded.length} rows, the catalog says ${count}`);
-      return Array.from({ length: decoded.length }, (_, i) => decoded.row(i));
+      return Array.from({ length: decoded.length }, (_, i) => withoutColumns(decoded.row(i), promoted, added, fail));
     });
     compareRows(`lake ${table}`, rows, expected[table], fail);
   }

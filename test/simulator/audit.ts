@@ -17,6 +17,7 @@ import { REPLAY } from "../../r2-layout/limits.ts";
 import type { SinkName } from "../../r2-layout/sinks.ts";
 import { auditLedger } from "./audit-ledger.ts";
 import { auditLake, auditRollups, auditTimelines } from "./audit-stores.ts";
+import type { AddedColumns } from "./columns.ts";
 import { type LoggedLine, type LogModel, readLogModel, rowsOf } from "./log-model.ts";
 import type { Traffic } from "./traffic.ts";
 import type { World } from "./world.ts";
@@ -43,7 +44,7 @@ export interface LeftOut {
 }
 
 /** @returns what is wrong. */
-export async function audit(world: World, traffic: Traffic): Promise<string[]> {
+export async function audit(world: World, traffic: Traffic, columns: AddedColumns): Promise<string[]> {
   const failures: string[] = [];
   const fail: Fail = (text) => {
     if (failures.length < 20) failures.push(text);
@@ -56,7 +57,7 @@ export async function audit(world: World, traffic: Traffic): Promise<string[]> {
     for (const sink of SINKS) leftOut[sink] = await holesOf(world, env, model, sink, fail);
     auditLog(model, traffic, leftOut, fail);
     const rows = (sink: SinkName) => rowsOf(model, sink, leftOut[sink].lines);
-    await auditLake(world, env, rows("lake"), fail);
+    await auditLake(world, env, rows("lake"), columns, fail);
     // What a rule could not reach, because a segment was bad just then, a store keeps as it was; the job says so.
     const uncorrected = await uncorrectedIn(env);
     for (const sink of uncorrected) world.weather.count("uncorrected", sink);

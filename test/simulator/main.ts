@@ -12,6 +12,8 @@ export interface SoakOptions {
   readonly hashes: boolean;
   /** Only seeds of this scenario; "" for all. Then `seeds` counts those. */
   readonly scenario: string;
+  /** Columns are promoted while each run goes on. */
+  readonly columns: boolean;
   /** Runs that fail before it stops. */
   readonly failuresMax: number;
   /** A line after so many seeds; 0 for none. */
@@ -47,7 +49,7 @@ export async function soak(options: SoakOptions): Promise<SoakSummary> {
   const failed: RunResult[] = [];
   let [seeds, events, acknowledged, realParquet] = [0, 0, 0, 0];
   for (const seed of seedsOf(options)) {
-    const result = await runSeed(seed, say);
+    const result = await runSeed(seed, say, options.columns);
     seeds++;
     events += result.events;
     acknowledged += result.acknowledged;

@@ -6,6 +6,7 @@ import { audit } from "./audit.ts";
 import { codec } from "./codec/codec.ts";
 import { loadRealReader } from "./codec/parquet-reader.ts";
 import { loadRealWriter } from "./codec/parquet-writer.ts";
+import { planColumns } from "./columns.ts";
 import { planDamage, planRedrives } from "./damage.ts";
 import { Operations } from "./operations.ts";
 import { type Scenario, scenarioOf } from "./scenarios.ts";
@@ -36,7 +37,12 @@ const TIMES_MAX = 16;
 /** One run in so many encodes the lake's files with the real encoder. */
 const REAL_PARQUET_EVERY = 400;
 
-export async function runSeed(seed: number, trace: ((text: string) => void) | null = null): Promise<RunResult> {
+/** @param adds columns are promoted beside what the seed draws: another run. */
+export async function runSeed(
+  seed: number,
+  trace: ((text: string) => void) | null = null,
+  adds = false,
+): Promise<RunResult> {
   const random = new Random(seed ^ 0x5eed);
   const realParquet = seed % REAL_PARQUET_EVERY === 0;
   if (realParquet) await loadRealParquet();
@@ -50,11 +56,12 @@ export async function runSeed(seed: number, trace: ((text: string) => void) | nu
   const restoreLimits = tightenLimits(random, world.weather, operates, scenario.tight);
   const operations = new Operations(world, scenario);
   const failures: string[] = [];
+  const columns = adds ? planColumns(world, seed) : new Map();
   try {
     await live(world, traffic, operates ? operations : null, damages, scenario, random);
     await settle(world, traffic, operations, random);
     world.objects.evictAll();
-    failures.push(...world.complaints, ...operations.stuck, ...(await audit(world, traffic)));
+    failures.push(...world.complaints, ...operations.stuck, ...(await audit(world, traffic, columns)));
   } catch (error) {
     failures.push(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
   } finally {
