@@ -320,6 +320,17 @@ export const RULE = {
   propertyNameBytes: 1 * KiB,
 } as const;
 
+/** A user's events from the lake. */
+export const PAST = {
+  /** Active days, and bytes, after which a page ends early, with a cursor. The day that passes the bytes is read to its end. */
+  daysPerPage: 60,
+  bytesPerPage: 64 * MiB,
+  /** A day of more files is not compacted yet: three reads each, of the platform's 10,000. */
+  filesPerDay: 2_000,
+  /** Files read side by side: each may hold a packed row group. */
+  filesAtOnce: 3,
+} as const;
+
 export const TIMELINE = {
   eventsKept: 100_000,
   bytesKept: 64 * MiB,

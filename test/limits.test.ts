@@ -43,6 +43,7 @@ const newColumn: Entry = {
   at: "r2-layout/promoted-request.test.ts: may have the longest name, the longest property and the longest doc",
   beyond: "r2-layout/promoted-request.test.ts: is refused for its %s %o, by name (promise 9)",
 };
+const PAST_EVENTS = "workers/edge/past-events.test.ts";
 const PLAN = "durable-objects/lake-catalog/compaction-plan.test.ts";
 const QUEUE = "scripts/local/queue.test.ts";
 const SENDER = "workers/edge/event-sender.test.ts";
@@ -325,6 +326,12 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     bodyBytes: both("workers/edge/schema.workerd.test.ts: refuses what is no JSON object, and a body beyond its bound"),
   },
   RULE: { fields: rules, values: rules, mapped: rules, places: rules, bytes: rules, propertyNameBytes: rules },
+  PAST: {
+    daysPerPage: both(`${PAST_EVENTS}: promise 9: looks at PAST.daysPerPage days`),
+    bytesPerPage: both(`${PAST_EVENTS}: promise 9: looks at PAST.daysPerPage days`),
+    filesPerDay: both(`${PAST_EVENTS}: promise 9: refuses a day of more than PAST.filesPerDay files`),
+    filesAtOnce: noLimit("files read side by side"),
+  },
   TIMELINE: {
     eventsKept: timeline("the newest events up to its limit, by dropping whole chunks of the oldest"),
     bytesKept: timeline("no more stored bytes than its limit"),

@@ -22,13 +22,14 @@ import { addIceberg } from "./iceberg-routes.ts";
 import { lakeMetricLines } from "./lake-metrics.ts";
 import { prometheusText } from "./metrics.ts";
 import { Refused } from "./parameters.ts";
+import { readPastEvents } from "./past-events.ts";
 import { within } from "./pressure.ts";
 import { addQuarantine } from "./quarantine-routes.ts";
 import { replayMetricLines } from "./replay-metrics.ts";
 import { addReplays, type ReplayRoutes } from "./replay-routes.ts";
 import { addRollups } from "./rollup-routes.ts";
 import { addSchema } from "./schema-routes.ts";
-import { eventsJson, eventsRequest, profileJson, sessionsJson, sessionsLimit } from "./timelines.ts";
+import { eventsJson, eventsRequest, isPast, pastRange, profileJson, sessionsJson, sessionsLimit } from "./timelines.ts";
 
 export interface Reading {
   readonly env: Env;
@@ -81,8 +82,14 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
 
   app.get("/v1/users/:id/events", async (c) => {
     allow(c.req.raw, "support");
-    const request = eventsRequest(queryOf(c.req.raw), now());
-    return c.json(eventsJson(await readUserEvents(reader, userId(c), request)));
+    const query = queryOf(c.req.raw);
+    const range = pastRange(query, now());
+    const request = { ...eventsRequest(query, now()), ...range };
+    const id = userId(c);
+    if (!range || !isPast(range, now())) return c.json(eventsJson(await readUserEvents(reader, id, request)));
+    const { active_days: activeDays } = await env.USER_TIMELINE.getByName(await nameOfUser(id)).profile();
+    const past = { bucket: env.BUCKET, catalog: env.LAKE_CATALOG };
+    return c.json(eventsJson(await readPastEvents(past, { ...request, ...range, userId: id, activeDays })));
   });
   app.get("/v1/users/:id/sessions", async (c) => {
     allow(c.req.raw, "support");

@@ -3,7 +3,7 @@ import type { EventsPage, EventsRequest, Profile, SessionSummary } from "../../d
 import { parseCursor } from "../../durable-objects/user-timeline/event-order.ts";
 import { EVENT_COLUMNS, type EventRow } from "../../r2-layout/event-columns.ts";
 import { MINUTE_MS, TIMELINE } from "../../r2-layout/limits.ts";
-import { isoMicros, MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { DAY_US, isoMicros, MICROS_PER_MS, parseTime } from "../../r2-layout/time.ts";
 import { badParameter, countParameter } from "./parameters.ts";
 
 const MINUTES_DEFAULT = 60;
@@ -19,6 +19,32 @@ export function eventsRequest(query: URLSearchParams, now: number): EventsReques
   if (cursor !== undefined && parseCursor(cursor) === null) throw badParameter("cursor", "as the last page gave it");
   return { from: now - minutes * MINUTE_MS * MICROS_PER_MS, limit, ...(cursor !== undefined && { cursor }) };
 }
+
+/** Half-open range of event_time, microseconds. */
+export interface PastRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The range that `from` or `to` asks for, null where both are absent. @param now microseconds; what `to` is by default.
+ * @throws Refused
+ */
+export function pastRange(query: URLSearchParams, now: number): PastRange | null {
+  const time = (name: string, fallback: number): number => {
+    const text = query.get(name);
+    const micros = text === null ? fallback : parseTime(text);
+    if (micros === null) throw badParameter(name, "a time, as 2026-01-31T12:00:00Z");
+    return micros;
+  };
+  if (!query.has("from") && !query.has("to")) return null;
+  const range = { from: time("from", 0), to: time("to", now + DAY_US) };
+  if (range.from >= range.to) throw badParameter("from", "a time before `to`");
+  return range;
+}
+
+/** Whether timelines may have let go of something in it. */
+export const isPast = ({ from }: PastRange, now: number): boolean => from < now - TIMELINE.daysKept * DAY_US;
 
 /** @throws Refused */
 export const sessionsLimit = (query: URLSearchParams): number =>
