@@ -46,7 +46,6 @@ it(`every acknowledged event is in all three stores exactly once, and the ledger
 it("columns are promoted meanwhile: an event committed after a column's answer has it, in 40 simulated runs (promise 6)", {
   timeout: 300_000,
 }, async () => {
-  // Among them one that notices where appends of an older schema are taken.
   const printed = await soak("--seeds", "40", "--from", "61", "--columns");
   expect(printed).toMatch(/, 0 seeds failed/);
 });
