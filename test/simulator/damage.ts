@@ -24,7 +24,7 @@ interface Env {
   readonly LAKE_CATALOG: ObjectNamespace<HolesApi>;
 }
 
-type Ways = Pick<Scenario, "damageTaken" | "damageUnread" | "identities">;
+type Ways = Pick<Scenario, "damageTaken" | "damageUnread" | "identities" | "redriveEveryMs">;
 
 /**
  * A segment goes bad some time, and is mended later: from its writing on, or when some sinks may have taken it.
@@ -35,7 +35,7 @@ export function planDamage(
   world: World,
   random: Random,
   spanMs: number,
-  { damageTaken, damageUnread, identities }: Ways,
+  { damageTaken, damageUnread, identities, redriveEveryMs }: Ways,
 ): void {
   const way = random.chance(damageUnread)
     ? "unread"
@@ -60,14 +60,14 @@ export function planDamage(
       return;
     }
     if (way === "taken") {
-      const sink = identities ? "sessions" : random.pick(["sessions", "rollups"]);
+      const sink = identities || redriveEveryMs ? "sessions" : random.pick(["sessions", "rollups"]);
       const isEarly = () => identities && ![...bucket.objects.keys()].some((key) => key.startsWith("rules/"));
       weather.onHang = (from) => {
         if (isEarly()) return;
         const key = bucket.lastRead.get(from);
         if (!from.startsWith(`${sink}#`) || !key || world.damaged.has(key) || !bucket.objects.has(key)) return;
         weather.onHang = null;
-        damage(world, random, key, [5 * MINUTE_MS, 40 * MINUTE_MS]);
+        damage(world, random, key, redriveEveryMs ? [3 * MINUTE_MS] : [5 * MINUTE_MS, 40 * MINUTE_MS]);
       };
       return;
     }

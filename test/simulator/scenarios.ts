@@ -45,6 +45,8 @@ export interface Scenario {
     readonly fill: number;
     readonly audit: number;
   };
+  /** Users, and devices, from and to: of many no two events are of the same user on the same device. */
+  readonly subjects: readonly [number, number];
   /** Chance that an acknowledged request is sent once more, and within what time mostly, ms. */
   readonly repeats: number;
   readonly repeatWithinMs: number;
@@ -87,6 +89,7 @@ const MIXED: Scenario = {
   lookMaxMs: 10 * MINUTE_MS,
   operationsMax: 2,
   kinds: { correction: 5, rebuild: 4, fill: 1, audit: 1 },
+  subjects: [1, 5],
   repeats: 0.12,
   repeatWithinMs: MINUTE_MS,
   sweepEveryMs: null,
@@ -566,13 +569,14 @@ export const SCENARIOS: readonly Scenario[] = [
     splits: 0,
     damageMax: 8,
     damageTaken: 1,
-    redriveEveryMs: MINUTE_MS,
-    spansMs: [12 * MINUTE_MS, 16 * MINUTE_MS],
+    redriveEveryMs: 40 * SECOND_MS,
+    subjects: [30, 40],
+    spansMs: [10 * MINUTE_MS],
     hangs: [
       {
         target: /^SinkCursor\.advance$/,
         from: /^sessions#/,
-        chance: 0.3,
+        chance: 0.2,
         fromMs: 25 * SECOND_MS,
         toMs: 90 * SECOND_MS,
         withAll: 0,

@@ -62,17 +62,17 @@ export class Traffic {
   readonly #devices: readonly string[];
   /** Chance that an acknowledged event is sent once more in another shape. */
   readonly #oddity: number;
-  readonly #scenario: Pick<Scenario, "repeats" | "repeatWithinMs">;
+  readonly #scenario: Pick<Scenario, "repeats" | "repeatWithinMs" | "subjects">;
 
   /** @param oddities ids are also sent in another shape. */
-  constructor(world: World, oddities: boolean, scenario: Pick<Scenario, "repeats" | "repeatWithinMs">) {
+  constructor(world: World, oddities: boolean, scenario: Pick<Scenario, "repeats" | "repeatWithinMs" | "subjects">) {
     this.#scenario = scenario;
     this.#world = world;
     this.#random = world.random;
-    const names = (kind: string, from: number, to: number) =>
-      Array.from({ length: this.#random.int(from, to) }, (_, i) => `${kind}-${i}`);
-    this.#users = names("user", 1, 5);
-    this.#devices = names("device", 1, 5);
+    const [from, to] = scenario.subjects;
+    const names = (kind: string) => Array.from({ length: this.#random.int(from, to) }, (_, i) => `${kind}-${i}`);
+    this.#users = names("user");
+    this.#devices = names("device");
     this.#oddity = oddities ? 0.15 : 0;
   }
 
