@@ -193,6 +193,9 @@ export const LAKE = {
   uploadPartBytes: 5 * MiB,
   /** A file of this size is not merged with smaller ones unless they are as much together; a partition below it is one file. */
   largeFileBytes: 64 * MiB,
+  /** Files up to this size are read and rewritten whole; of a larger one a row group at a time, in slices of so many rows. */
+  wholeFileBytes: 8 * MiB,
+  rewriteRows: 25_000,
   /** Days that one split of files of many days makes files of; older ones stay together for another turn. */
   splitDays: 64,
   /** The Bloom filter of one column in one row group: 10 bits for each of 100,000 different values. */
@@ -263,8 +266,8 @@ export const CUT = {
   checkEveryMs: HOUR_MS,
   checkOldEveryMs: DAY_MS,
   youngMs: 8 * DAY_MS,
-  /** Days looked at in one call. */
-  checksAtOnce: 50,
+  /** Days looked at in one call: each is a walk over the files of several days that the catalog has. */
+  checksAtOnce: 4,
   /** After an outage so many days are caught up on. */
   catchUpDays: 31,
   /** What waits is looked at again after this. */

@@ -67,17 +67,18 @@ export class CutFiles {
       .map(dataFile);
   }
 
-  /** Ids of the files that may hold rows of a range, at a cut's snapshot. */
-  ofRange(seq: number, range: TimeRange): number[] {
+  /** Ids of the files that may hold rows of a range, at a cut's snapshot. @param expired with those that only cuts still have. */
+  ofRange(seq: number, range: TimeRange, expired = true): number[] {
     const ids = PARTS.flatMap((part) =>
       this.#sql
         .exec<{ id: number }>(
-          `SELECT id FROM data_file WHERE ${IN_RANGE} AND ${IN_CUT} AND ${NOT_ABSENT}`,
+          `SELECT id FROM data_file WHERE ${IN_RANGE} AND ${IN_CUT} AND ${NOT_ABSENT} AND expired <= ?`,
           ...inRange(part, range),
           seq,
           seq,
           seq,
           seq,
+          expired ? 1 : 0,
         )
         .toArray(),
     );

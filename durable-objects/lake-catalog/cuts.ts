@@ -366,7 +366,8 @@ export class Cuts {
     const range = { from: row.from!, through: row.through! };
     const now = this.files.ofRange(row.seq!, range);
     const before = row.phase === "diff" ? this.#cuts.get(row.name, row.version - 1) : null;
-    const old = before?.tally ? this.files.ofRange(before.seq!, range) : [];
+    // That rows expired is no difference between two versions.
+    const old = before?.tally ? this.files.ofRange(before.seq!, range, false) : [];
     const [has, had] = [new Set(now), new Set(old)];
     const todo: (readonly [number, 1 | -1])[] = [
       ...now.filter((id) => !had.has(id)).map((id) => [id, 1] as const),

@@ -1,27 +1,16 @@
 import { abortAllDurableObjects, reset, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, expect, it } from "vitest";
-import type { CompactionWork } from "../../../durable-objects/lake-catalog/api.ts";
-import { partitionKey } from "../../../durable-objects/lake-catalog/compaction-plan.ts";
-import type { CutSettings, ShardMark } from "../../../durable-objects/lake-catalog/cuts-api.ts";
 import { EMPTY_DAY } from "../../../r2-layout/day-tally.ts";
 import { CUT, DAY_MS, HOUR_MS, LAKE, MINUTE_MS } from "../../../r2-layout/limits.ts";
 import { DAY_US } from "../../../r2-layout/time.ts";
-import { bindings } from "../../bindings.ts";
+import { keyOf, lake, mark, SETTINGS, settle } from "./cut-rig.ts";
 import { dataFile, TODAY_US } from "./data-files.ts";
 
 afterEach(() => reset());
 
 const DAY = "2026-11-22";
 const MIDNIGHT_MS = TODAY_US / 1_000 + DAY_MS;
-const SETTINGS: CutSettings = {
-  delayMs: CUT.delayMs,
-  waitMs: CUT.waitMs,
-  versionEveryMs: CUT.versionEveryMs,
-};
-const lake = () => bindings.LAKE_CATALOG.getByName("lake");
-const mark = (part: Partial<ShardMark> = {}): ShardMark => ({ shard: 0, head: 0, gaps: 0, range: null, ...part });
-const keyOf = ({ table, day, partition }: CompactionWork) => partitionKey({ table, day, name: partition ?? null });
 const failure = (call: Promise<unknown>): Promise<string> => call.then(() => "did not fail", String);
 
 /** Appends files to a shard, one seq each time. */
@@ -38,31 +27,6 @@ async function append(files: Parameters<typeof dataFile>[0][], shard = 0, rules 
   });
   if (answer.kind !== "committed") throw new Error(answer.kind);
   return answer.snapshot;
-}
-
-/** Everything that is not a tally is answered; tallies say what the test tells. */
-async function settle(nowMs: number, tallyOf = (rows: number) => rows): Promise<string[]> {
-  const done: string[] = [];
-  for (;;) {
-    const work = await lake().cutWork(SETTINGS, nowMs);
-    if (!work) return done;
-    const { name, version } = work.cut;
-    done.push(`${work.kind} ${name}.v${version}`);
-    if (work.kind === "mark") await lake().markCut(name, version, [mark()], nowMs);
-    if (work.kind === "freeze") await lake().freezeCut(name, version, [mark()], SETTINGS, nowMs);
-    if (work.kind === "compact") await lake().cutCompacted(name, version, keyOf(work.work), "nothing", nowMs);
-    if (work.kind === "tally") {
-      const { number, tally, file, sign } = work.step;
-      const rows = tally.events.rows + sign * tallyOf(file.rows);
-      const events = { rows, low: rows * 3, high: rows * 5 };
-      await lake().tallied(name, version, number, { ...tally, events }, nowMs);
-    }
-    if (work.kind === "compare") {
-      const none = { cut: 0, rollups: 0 };
-      const comparison = { at: nowMs, agrees: true, events: none, event_name: [], country: [], beyond: {} };
-      await lake().compared(name, version, comparison, nowMs);
-    }
-  }
 }
 
 /** As if so much time had passed since everything. */

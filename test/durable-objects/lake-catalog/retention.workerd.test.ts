@@ -5,6 +5,7 @@ import type { RetentionSettings } from "../../../durable-objects/lake-catalog/re
 import { DAY_MS, LAKE, MINUTE_MS, RETENTION } from "../../../r2-layout/limits.ts";
 import { DAY_US } from "../../../r2-layout/time.ts";
 import { bindings } from "../../bindings.ts";
+import { settle } from "./cut-rig.ts";
 import { dataFile, TODAY_US } from "./data-files.ts";
 
 afterEach(() => reset());
@@ -174,22 +175,23 @@ it("leaves what a job may still put back until the job is confirmed", async () =
   await expectConserved();
 });
 
-it("expiry is no change of a day: its cut gets no version for it", async () => {
-  await append(received(800), received(1));
-  await lake().requestCut({ day: "2026-11-22" }, NOW_MS);
-  const settings = { delayMs: 0, waitMs: 0, versionEveryMs: 0 };
-  const at = NOW_MS + 2 * DAY_MS;
-  await lake().markCut("2026-11-22", 1, [], at);
-  await lake().freezeCut("2026-11-22", 1, [], settings, at);
-  await runInDurableObject(
-    lake(),
-    (_, { storage }) => void storage.sql.exec("UPDATE cut SET phase = 'done', next_at = 0"),
-  );
-  for (const cutsKeptMs of [1_000 * DAY_MS, null]) {
-    await lake().expire({ ...SETTINGS, cutsKeptMs }, NOW_MS);
-    const work = await lake().cutWork(settings, at + DAY_MS);
-    expect(work?.cut.name).not.toBe("2026-11-22");
+it.each([1_000 * DAY_MS, null])(
+  "expiry is no change of a day: its cut gets no version for it (cuts kept %s)",
+  async (cutsKeptMs) => {
+    const retention = { ...SETTINGS, cutsKeptMs };
+    const versions = async () => (await lake().cuts(50)).filter(({ name }) => name === "2026-11-22").length;
+    const daily = async (nowMs: number) => (await settle(nowMs)).filter((each) => each.includes("2026-11-22"));
+    await append(received(800), received(1));
+    await lake().requestCut({ day: "2026-11-22" }, NOW_MS + 2 * DAY_MS);
+    await settle(NOW_MS + 2 * DAY_MS);
+    expect(await lake().expire(retention, NOW_MS)).toMatchObject({ files: 1 });
+    expect(await daily(NOW_MS + 4 * DAY_MS)).toEqual([]);
+    // What came late is one, and that it has expired again is none.
+    await append(received(1));
+    expect(await daily(NOW_MS + 6 * DAY_MS)).toContain("compare 2026-11-22.v2");
     await append(received(800));
-    await lake().expire({ ...SETTINGS, cutsKeptMs }, NOW_MS);
-  }
-});
+    await lake().expire(retention, NOW_MS);
+    expect(await daily(NOW_MS + 8 * DAY_MS)).toEqual([]);
+    expect(await versions()).toBe(2);
+  },
+);
