@@ -249,6 +249,10 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       "leaves LAKE.compactAboveFiles small files of a day alone, and gives work for one more",
     ),
     compactInputs: inRuntime("gives LAKE.compactInputs files to one compaction, and no more"),
+    wholeFileBytes: both(
+      "queues/lake/large-files.test.ts: a file at LAKE.wholeFileBytes is one part, a larger one a part a row group",
+    ),
+    rewriteRows: both("queues/lake/large-files.test.ts: a rule changes and retracts the same rows of it"),
     plannedInputs: noLimit("how many files of a partition are looked at to choose a compaction's inputs"),
     quietMs: noLimit("how long a partition of few files waits for more"),
     settledMs: noLimit("how long until a small partition is made one file whatever it costs"),

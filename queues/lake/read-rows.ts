@@ -4,7 +4,7 @@
  *
  * A first look takes only the places of a file's rows, a second the rows themselves; files are asked in the order of
  * their first seq, so a step reads those whose parts of the log it touches and no others. Memory: packed files and the
- * places of their rows (`LAKE.placeCacheBytes` each), one file decoded, which a compaction bounds, and the rows of a step.
+ * places of their rows (`LAKE.placeCacheBytes` each), one part of a file decoded, a row group at most, and the rows of a step.
  */
 import type { LakeCatalogApi, PlannedFile } from "../../durable-objects/lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
@@ -17,10 +17,10 @@ import { type RuleAt, rulesReader } from "../../r2-layout/rule.ts";
 import { compareText } from "../../r2-layout/statistics.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { BoundedCache } from "./bounded-cache.ts";
-import { type LakeStore, readObject } from "./rewrite.ts";
+import { type FilePart, fileParts, type PartStore } from "./file-parts.ts";
 
 export interface ReadRowsDeps {
-  readonly bucket: Pick<LakeStore, "get">;
+  readonly bucket: PartStore;
   readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "plan" | "status">>;
   /** parquet-wasm's module. */
   readonly parquet: WebAssembly.Module;
@@ -62,7 +62,7 @@ export function createLakeRows(deps: ReadRowsDeps): (request: LakeRowsRequest) =
 
 async function* steps(deps: ReadRowsDeps, cache: PlaceCache, request: LakeRowsRequest): AsyncGenerator<LakeRowsStep> {
   const { to, rules, maxEvents = SINK.stepEvents } = request;
-  const files = await plannedFiles(deps, request);
+  const files = await plannedParts(deps, request);
   let at = request.after;
   while (at < to) {
     const ahead = files.filter(({ maxSeq = to }) => maxSeq > at);
@@ -121,10 +121,32 @@ async function plannedFiles({ catalog }: ReadRowsDeps, request: LakeRowsRequest)
   return files.sort((a, b) => (a.minSeq ?? 0) - (b.minSeq ?? 0));
 }
 
+/** A part of a file, with what the plan says of the file. */
+type PlannedPart = PlannedFile & { readonly part: FilePart };
+
+async function plannedParts(deps: ReadRowsDeps, request: LakeRowsRequest): Promise<PlannedPart[]> {
+  const { after, to } = request;
+  const parts: PlannedPart[] = [];
+  for (const file of await plannedFiles(deps, request)) {
+    for (const part of await fileParts(deps.bucket, file)) {
+      const minSeq = part.minSeq ?? file.minSeq;
+      const maxSeq = part.maxSeq ?? file.maxSeq;
+      if ((minSeq !== undefined && minSeq > to) || (maxSeq !== undefined && maxSeq <= after)) continue;
+      parts.push({
+        ...file,
+        part,
+        ...(minSeq !== undefined && { minSeq }),
+        ...(maxSeq !== undefined && { maxSeq }),
+      });
+    }
+  }
+  return parts.sort((a, b) => (a.minSeq ?? 0) - (b.minSeq ?? 0));
+}
+
 /** The `count` smallest seqs after `at` of rows asked for, in order, or all of them. */
 async function smallestPlaces(
   cache: PlaceCache,
-  files: readonly PlannedFile[],
+  files: readonly PlannedPart[],
   request: LakeRowsRequest,
   at: number,
   count: number,
@@ -154,7 +176,7 @@ function stepEnd(next: readonly number[], maxEvents: number, to: number): number
 
 async function* rowsBetween(
   cache: PlaceCache,
-  file: PlannedFile,
+  file: PlannedPart,
   request: LakeRowsRequest,
   after: number,
   to: number,
@@ -162,7 +184,7 @@ async function* rowsBetween(
   const places = await cache.places(file, request);
   const wanted = (seq: number) => seq > after && seq <= to;
   if (!places.some(wanted)) return;
-  const rows = await cache.rows(file.key);
+  const rows = await cache.rows(file.part);
   for (let i = 0; i < places.length; i++) if (wanted(places[i]!)) yield rows.row(i) as EventRow;
 }
 
@@ -170,7 +192,7 @@ async function* rowsBetween(
 class PlaceCache {
   readonly #deps: ReadRowsDeps;
   readonly #objects = new BoundedCache<Uint8Array>(LAKE.placeCacheBytes);
-  #decoded: { readonly key: string; readonly rows: DecodedRows } | null = null;
+  #decoded: { readonly name: string; readonly rows: DecodedRows } | null = null;
   readonly #places = new BoundedCache<Float64Array>(LAKE.placeCacheBytes);
 
   constructor(deps: ReadRowsDeps) {
@@ -178,24 +200,25 @@ class PlaceCache {
   }
 
   /** Decoded: the last one asked for, because the steps that follow mostly ask for the same. */
-  async rows(key: string): Promise<DecodedRows> {
-    if (this.#decoded?.key !== key) {
+  async rows(part: FilePart): Promise<DecodedRows> {
+    const { name } = part;
+    if (this.#decoded?.name !== name) {
       this.#decoded = null;
-      this.#decoded = { key, rows: decodeParquet(this.#deps.parquet, "events", await this.object(key)) };
+      this.#decoded = { name, rows: decodeParquet(this.#deps.parquet, "events", await this.object(part)) };
     }
     return this.#decoded.rows;
   }
 
-  async object(key: string): Promise<Uint8Array> {
-    return this.#objects.get(key) ?? this.#objects.keep(key, await readObject(this.#deps.bucket, key));
+  async object(part: FilePart): Promise<Uint8Array> {
+    return this.#objects.get(part.name) ?? this.#objects.keep(part.name, await part.read());
   }
 
   /** The log_seq of each row in file order, 0 for a row that is not asked for: of another shard or time. */
-  async places(file: PlannedFile, { shard, window }: LakeRowsRequest): Promise<Float64Array> {
-    const name = `${file.key} ${shard} ${window?.from} ${window?.to}`;
+  async places({ part }: PlannedPart, { shard, window }: LakeRowsRequest): Promise<Float64Array> {
+    const name = `${part.name} ${shard} ${window?.from} ${window?.to}`;
     const known = this.#places.get(name);
     if (known) return known;
-    const bytes = await this.object(file.key);
+    const bytes = await this.object(part);
     const rows = decodeParquet(this.#deps.parquet, "events", bytes, ["log_shard", "log_seq", "event_time"]);
     const from = window ? window.from * MICROS_PER_MS : Number.NEGATIVE_INFINITY;
     const to = window ? window.to * MICROS_PER_MS : Number.POSITIVE_INFINITY;

@@ -25,12 +25,13 @@ import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
 import { TABLES } from "../../r2-layout/event-columns.ts";
-import { KEY_COLUMNS, tallyDifferences, tallyOf } from "../../r2-layout/key-tally.ts";
+import { addTallies, EMPTY_TALLY, KEY_COLUMNS, tallyDifferences, tallyOf } from "../../r2-layout/key-tally.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { LAKE } from "../../r2-layout/limits.ts";
 import { decodeParquet } from "../../r2-layout/parquet-reader.ts";
 import type { ReplayComparison, ReplayJob, ReplayRead, ReplayStep, ReplayTarget } from "../replay/target.ts";
-import { type RewriteDeps, readObject, rebuiltFile } from "./rewrite.ts";
+import { fileParts } from "./file-parts.ts";
+import { type RewriteDeps, type RowFate, rebuiltFile } from "./rewrite.ts";
 import { storedParts } from "./sink.ts";
 
 export interface LakeRebuildDeps extends RewriteDeps {
@@ -166,26 +167,36 @@ async function lookAtFile(
   file: DataFile,
 ): Promise<void> {
   const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
-  const bytes = await readObject(deps.bucket, file.key);
+  const parts = await fileParts(deps.bucket, file);
   const known = KEY_COLUMNS.filter((name) => name in TABLES[file.table]);
-  const rows = decodeParquet(deps.parquet, file.table, bytes, ["log_shard", "log_seq", ...known]);
-  const inside: AnyRow[] = [];
-  const marks = new Uint8Array(rows.length);
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows.row(i);
-    const part = reach[row.log_shard as number];
-    const seq = row.log_seq as number;
-    if (!part || seq <= part.after || seq > part.to) continue;
-    marks[i] = 1;
-    inside.push(row);
+  const marks: Uint8Array[] = [];
+  let before = EMPTY_TALLY;
+  let rowsInside = 0;
+  for (const part of parts) {
+    const rows = decodeParquet(deps.parquet, file.table, await part.read(), ["log_shard", "log_seq", ...known]);
+    const inside: AnyRow[] = [];
+    const ofPart = new Uint8Array(rows.length);
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows.row(i);
+      const asked = reach[row.log_shard as number];
+      const seq = row.log_seq as number;
+      if (!asked || seq <= asked.after || seq > asked.to) continue;
+      ofPart[i] = 1;
+      inside.push(row);
+    }
+    marks.push(ofPart);
+    rowsInside += inside.length;
+    before = addTallies([before, file.table === "events" ? tallyOf(inside, []) : tallyOf([], inside)]);
   }
   const step = -file.id;
-  if (inside.length === 0) return catalog.stage(job, step, [], { keep: [file.id] });
-  const before = file.table === "events" ? tallyOf(inside, []) : tallyOf([], inside);
+  if (rowsInside === 0) return catalog.stage(job, step, [], { keep: [file.id] });
   let left: NewDataFile | null = null;
-  if (inside.length < rows.length) {
+  if (rowsInside < file.rows) {
     const { promoted } = await catalog.schema();
-    left = await rebuiltFile(deps, file, bytes, (index) => (marks[index] ? "drop" : "keep"), file.rules, promoted);
+    const fates = marks.map((ofPart): RowFate | null =>
+      ofPart.includes(1) ? (row) => (ofPart[row] ? "drop" : "keep") : null,
+    );
+    left = await rebuiltFile(deps, file, parts, fates, file.rules, promoted);
   }
   await catalog.stage(job, step, left ? [left] : [], { remove: [file.id], before });
 }

@@ -2,28 +2,38 @@
  * One file of the lake through rules that it has not passed. Nothing is replaced here: the file that comes out is stored
  * under a key of its own, for a job to stage.
  *
- * Memory: the first look decodes the columns that the rules speak of, and only in row groups whose times they touch; most files end there. Of a file that changes, the rows before and after leave a page at a time, then it is
- * built again as a compaction builds it.
+ * Memory: the first look decodes the columns that the rules speak of, and only in row groups whose times they touch; most
+ * files end there. Of a file that changes, the rows before and after leave a page at a time, then it is built again: a small
+ * one whole; a large one row group by row group, those without a change as they lie, the others in slices, which are sorted
+ * each for itself until a compaction merges the file again.
  */
+import { ulid } from "ulidx";
 import type { DataFile, NewDataFile } from "../../durable-objects/lake-catalog/api.ts";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
-import { buildDataFile, ORDER_COLUMNS } from "../../r2-layout/data-file.ts";
+import {
+  type BuiltDataFile,
+  buildDataFile,
+  type DataFileFacts,
+  ORDER_COLUMNS,
+  TIME_COLUMN,
+} from "../../r2-layout/data-file.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
-import { parseDataFileKey } from "../../r2-layout/keys.ts";
+import { dataFileKey, parseDataFileKey } from "../../r2-layout/keys.ts";
 import { LAKE } from "../../r2-layout/limits.ts";
-import { readFooter, rowGroupRows } from "../../r2-layout/parquet-footer.ts";
+import { FileJoin, readFooter, readFooterTail, rowCount, rowGroupRows } from "../../r2-layout/parquet-footer.ts";
 import { decodeParquet } from "../../r2-layout/parquet-reader.ts";
 import { ParquetWriter } from "../../r2-layout/parquet-writer.ts";
-import { type PromotedColumn, promotedAt, tableColumns } from "../../r2-layout/promoted-columns.ts";
+import { type PromotedColumn, promotedAt, schemaVersionOf, tableColumns } from "../../r2-layout/promoted-columns.ts";
 import { promotedAnew } from "../../r2-layout/promoted-values.ts";
 import { type RuleAt, type RuleField, shardedRulesReader } from "../../r2-layout/rule.ts";
-import { rowGroupBounds } from "../../r2-layout/statistics.ts";
+import { fileBounds, rowGroupBounds } from "../../r2-layout/statistics.ts";
+import { dayOf } from "../../r2-layout/time.ts";
+import { MultipartFile, type UploadStore } from "../maintenance/multipart-file.ts";
 import { inBuildTurn } from "./build-turn.ts";
+import { type FilePart, fileParts, type PartStore } from "./file-parts.ts";
 import { type DataFileStore, storedFile } from "./sink.ts";
 
-export interface LakeStore extends DataFileStore {
-  get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
-}
+export type LakeStore = DataFileStore & PartStore & Partial<Pick<UploadStore, "createMultipartUpload">>;
 
 export interface RewriteDeps {
   readonly bucket: LakeStore;
@@ -75,31 +85,38 @@ export async function rewriteFile(
 ): Promise<Rewritten> {
   const pending = pendingRules(rules, file.rules);
   if (file.table !== "events" || pending.size === 0) return { kind: "unchanged" };
-  const bytes = await readObject(deps.bucket, file.key);
   const through = shardedRulesReader(pending);
-  const marks = changedRows(deps.parquet, bytes, [...pending.values()].flat(), through);
-  if (!marks.includes(1)) return { kind: "unchanged" };
-
+  const parts = await fileParts(deps.bucket, file);
+  const marks: Uint8Array[] = [];
   let retracted = 0;
   let number = 0;
   let page: ChangedRow[] = [];
   let changed = 0;
-  for (const row of markedRows(deps.parquet, bytes, marks)) {
-    const after = through(row);
-    page.push({ before: row, after });
-    changed++;
-    if (after === null) retracted++;
-    if (page.length === LAKE.batchRows) {
-      await onPage({ file: file.id, page: number++, rows: page });
-      page = [];
+  for (const part of parts) {
+    const bytes = await part.read();
+    const ofPart = changedRows(deps.parquet, bytes, [...pending.values()].flat(), through);
+    marks.push(ofPart);
+    for (const row of markedRows(deps.parquet, bytes, ofPart)) {
+      const after = through(row);
+      page.push({ before: row, after });
+      changed++;
+      if (after === null) retracted++;
+      if (page.length === LAKE.batchRows) {
+        await onPage({ file: file.id, page: number++, rows: page });
+        page = [];
+      }
     }
   }
+  if (changed === 0) return { kind: "unchanged" };
   if (page.length > 0) await onPage({ file: file.id, page: number, rows: page });
-  if (retracted === marks.length) return { kind: "changed", replacement: null, changed, retracted };
-  const change = (index: number) => (marks[index] ? through : "keep");
-  const replacement = await rebuiltFile(deps, file, bytes, change, rules.version, promoted);
+  if (retracted === file.rows) return { kind: "changed", replacement: null, changed, retracted };
+  const fates = marks.map((ofPart) => (ofPart.includes(1) ? (row: number) => (ofPart[row] ? through : "keep") : null));
+  const replacement = await rebuiltFile(deps, file, parts, fates, rules.version, promoted);
   return { kind: "changed", replacement, changed, retracted };
 }
+
+/** What becomes of a row of a part, by its number there. */
+export type RowFate = (row: number) => "keep" | "drop" | ((row: EventRow) => AnyRow | null);
 
 /**
  * A file of the same table, day, kind and columns with the rows that `fate` leaves: as they are, or as it makes them. What
@@ -107,17 +124,105 @@ export async function rewriteFile(
  * @returns null where no row is left.
  */
 export async function rebuiltFile(
-  { bucket, parquet, now = Date.now }: RewriteDeps,
+  deps: RewriteDeps,
   file: DataFile,
-  bytes: Uint8Array,
-  fate: (index: number) => "keep" | "drop" | ((row: EventRow) => AnyRow | null),
+  parts: readonly FilePart[],
+  fates: readonly (RowFate | null)[],
   rules: number,
   promoted: readonly PromotedColumn[],
 ): Promise<NewDataFile | null> {
+  const { bucket, now = Date.now } = deps;
+  const { table, kind, day } = parseDataFileKey(file.key)!;
+  if (parts.length > 1) {
+    const key = dataFileKey({ table, kind, day, ulid: ulid(now()) });
+    const facts = await joinedParts(deps, file, parts, fates, promoted, key);
+    return facts && { ...facts, key, kind, rules };
+  }
+  const built = await rebuiltRows(deps, file, await parts[0]!.read(), fates[0] ?? (() => "keep"), promoted);
+  return built && { ...(await storedFile(bucket, { table, kind, day }, built, now())), rules };
+}
+
+/** A large file: row groups that stay are copied, others are written anew. Null where no row is left. */
+async function joinedParts(
+  deps: RewriteDeps,
+  file: DataFile,
+  parts: readonly FilePart[],
+  fates: readonly (RowFate | null)[],
+  promoted: readonly PromotedColumn[],
+  key: string,
+): Promise<DataFileFacts | null> {
+  const { createMultipartUpload } = deps.bucket;
+  if (!createMultipartUpload) throw new TypeError("a large file needs a bucket that takes uploads in parts");
+  // Uploads that nobody ends are left to the bucket's own rule.
+  const uploads = { began: async () => {}, ended: async () => {} };
+  const output = new MultipartFile(deps.bucket as unknown as UploadStore, uploads, key);
+  const columns = tableColumns(file.table, promotedAt(promoted, file.schemaVersion));
+  const join = new FileJoin();
+  const names = new Set(file.eventNames ?? []);
+  let rows = 0;
+  try {
+    for (const [i, part] of parts.entries()) {
+      const fate = fates[i];
+      const bytes = await part.read();
+      const total = rowCount(readFooter(bytes));
+      if (!fate) {
+        for (const piece of join.add(bytes, await part.filters())) await output.append(piece);
+        rows += total;
+        continue;
+      }
+      for (let from = 0; from < total; from += LAKE.rewriteRows) {
+        const range = { from, to: Math.min(total, from + LAKE.rewriteRows) };
+        const built = await rebuiltRows(deps, file, bytes, (row) => fate(from + row), promoted, range);
+        if (!built) continue;
+        for (const piece of join.add(built.bytes)) await output.append(piece);
+        rows += built.facts.rows;
+        for (const name of built.facts.eventNames ?? []) names.add(name);
+      }
+    }
+    if (rows === 0) return null;
+    const tail = join.end();
+    for (const piece of tail) await output.append(piece);
+    await output.close();
+    const bounds = fileBounds(readFooterTail(concat(tail)), columns);
+    const [time, received] = [bounds[TIME_COLUMN[file.table]]!, bounds.received_at!];
+    const isListed = file.eventNames !== null && names.size <= LAKE.eventNamesPerFile;
+    const keepsName = file.partition !== undefined && names.size === 1;
+    return {
+      table: file.table,
+      bytes: join.bytes + tail.reduce((sum, piece) => sum + piece.length, 0),
+      rows,
+      minDay: dayOf(time.min as number),
+      maxDay: dayOf(time.max as number),
+      minTime: time.min as number,
+      maxTime: time.max as number,
+      minReceivedAt: received.min as number,
+      maxReceivedAt: received.max as number,
+      // Names of rows that went may be among them: a name too many costs a look, one too few a row.
+      eventNames: isListed ? [...names].sort() : null,
+      ...(file.nameRows && { nameRows: file.nameRows }),
+      ...(keepsName && { partition: file.partition! }),
+      columns: bounds,
+      schemaVersion: schemaVersionOf(columns),
+    };
+  } catch (error) {
+    await output.abort();
+    throw error;
+  }
+}
+
+/** Rows of a file, all or a range of them, as a file. Null where none is left. */
+async function rebuiltRows(
+  { parquet }: RewriteDeps,
+  file: DataFile,
+  bytes: Uint8Array,
+  fate: RowFate,
+  promoted: readonly PromotedColumn[],
+  range?: { readonly from: number; readonly to: number },
+): Promise<BuiltDataFile | null> {
   const own = promotedAt(promoted, file.schemaVersion);
   const columns = tableColumns(file.table, own);
   const built = await inBuildTurn(async () => {
-    const input = decodeParquet(parquet, file.table, bytes, undefined, undefined, columns);
+    const input = decodeParquet(parquet, file.table, bytes, undefined, range, columns);
     const left = (index: number, names?: readonly string[]): AnyRow | null => {
       const change = fate(index);
       if (change === "drop") return null;
@@ -135,15 +240,19 @@ export async function rebuiltFile(
     return buildDataFile(new ParquetWriter(parquet), file.table, refs, ({ index }) => left(index)!, columns);
   });
   if (!built) return null;
-  const { table, kind, day } = parseDataFileKey(file.key)!;
-  return { ...(await storedFile(bucket, { table, kind, day }, built, now())), rules };
+  const { partition } = file;
+  const keepsName = partition !== undefined && built.facts.eventNames?.every((name) => name === partition);
+  return keepsName ? { ...built, facts: { ...built.facts, partition } } : built;
 }
 
-/** @throws where the catalog names an object that is not there. */
-export async function readObject(bucket: Pick<LakeStore, "get">, key: string): Promise<Uint8Array> {
-  const object = await bucket.get(key);
-  if (!object) throw new Error(`data file ${key} is missing`);
-  return new Uint8Array(await object.arrayBuffer());
+function concat(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }
 
 function pendingRules({ version, byShard }: LakeRules, passed: number): Map<number, RuleAt[]> {
