@@ -23,6 +23,8 @@ export interface Column {
   readonly required: boolean;
   /** Longest value in UTF-8 bytes. Longer values are cut at a character boundary by the edge, `event_id` excepted. */
   readonly maxBytes?: number;
+  /** Its values tell people apart: no bounds of them are kept (statistics.ts has those of the base). */
+  readonly identifier?: boolean;
   readonly doc: string;
 }
 

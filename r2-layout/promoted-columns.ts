@@ -35,6 +35,8 @@ export interface NewPromotedColumn {
   /** The key in `properties` that the values come from. */
   readonly property: string;
   readonly doc: string;
+  /** Its values tell people apart, as an e-mail address does: no file and no catalog has bounds of them. Absent: no. */
+  readonly identifier?: boolean;
 }
 
 export interface PromotedColumn extends NewPromotedColumn {
@@ -71,9 +73,9 @@ export function tableColumns(table: TableName, promoted: readonly PromotedColumn
 
 const eventColumns = new WeakMap<readonly PromotedColumn[], Columns>();
 
-function column({ fieldId, type, doc }: PromotedColumn): Column {
+function column({ fieldId, type, doc, identifier }: PromotedColumn): Column {
   const text = type === "string" && { maxBytes: SCHEMA.textBytes };
-  return { id: fieldId, type: PROMOTED_TYPES[type], required: false, ...text, doc };
+  return { id: fieldId, type: PROMOTED_TYPES[type], required: false, ...text, ...(identifier && { identifier }), doc };
 }
 
 export const isPromoted = ({ id }: Column): boolean => id >= FIRST_PROMOTED_ID;

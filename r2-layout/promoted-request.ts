@@ -15,7 +15,7 @@ export interface ColumnMismatch {
 }
 
 export function parseNewColumn(body: Readonly<Record<string, unknown>>): Result<NewPromotedColumn, ColumnMismatch> {
-  const { name, type, property, doc = "" } = body;
+  const { name, type, property, doc = "", identifier = false } = body;
   const wrong = (parameter: string, detail: string) => err({ parameter, detail });
   if (typeof name !== "string") return wrong("name", "a text");
   const fault = nameFault(name);
@@ -30,7 +30,8 @@ export function parseNewColumn(body: Readonly<Record<string, unknown>>): Result<
   if (typeof doc !== "string" || doc.length > SCHEMA.docChars || !DOC.test(doc)) {
     return wrong("doc", `one line of at most ${SCHEMA.docChars} characters`);
   }
-  return ok({ name, type: type as PromotedType, property, doc });
+  if (typeof identifier !== "boolean") return wrong("identifier", "true where its values tell people apart, or false");
+  return ok({ name, type: type as PromotedType, property, doc, ...(identifier && { identifier }) });
 }
 
 /** Well-formed text without control characters: it goes into pages and into the metadata of other engines. */

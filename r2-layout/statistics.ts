@@ -28,7 +28,7 @@ export const UNBOUNDED_COLUMNS: ReadonlySet<string> = new Set([
 
 /** Whether a file's statistics cover the column: lists and maps have leaves, not values, to bound. */
 export function isBounded(name: string, column: Column): boolean {
-  return BOUND_READERS[column.type] !== null && !UNBOUNDED_COLUMNS.has(name);
+  return BOUND_READERS[column.type] !== null && !UNBOUNDED_COLUMNS.has(name) && !column.identifier;
 }
 
 /** Bounds of every bounded column over all row groups; a bound that a row group does not give is left out. */

@@ -16,6 +16,8 @@ export interface ColumnJson {
   /** Of a promoted column: where its values come from, and how many did not convert. Null for others. */
   readonly property: string | null;
   readonly conflicts: number | null;
+  /** Of a promoted column: whether its values tell people apart, so that no bounds of them are kept. Null for others. */
+  readonly identifier: boolean | null;
 }
 
 export interface SchemaJson {
@@ -46,12 +48,13 @@ export function schemaJson({ version, snapshot, promoted, conflicts }: SchemaSta
 function originOf(
   column: PromotedColumn | undefined,
   conflicts: SchemaStatus["conflicts"],
-): Pick<ColumnJson, "since" | "property" | "conflicts"> {
-  if (!column) return { since: null, property: null, conflicts: null };
-  const { name, property, schemaVersion: version, addedSeq: snapshot, addedAt } = column;
+): Pick<ColumnJson, "since" | "property" | "conflicts" | "identifier"> {
+  if (!column) return { since: null, property: null, conflicts: null, identifier: null };
+  const { name, property, identifier = false, schemaVersion: version, addedSeq: snapshot, addedAt } = column;
   return {
     since: { version, snapshot, at: new Date(addedAt).toISOString() },
     property,
     conflicts: conflicts[name] ?? 0,
+    identifier,
   };
 }

@@ -28,6 +28,7 @@ import {
   type PromotedType,
   promotedAt,
 } from "../../r2-layout/promoted-columns.ts";
+import { addColumns } from "../add-columns.ts";
 import type { ColumnAnswer } from "./schema-api.ts";
 
 type ColumnRow = {
@@ -39,6 +40,7 @@ type ColumnRow = {
   schema_version: number;
   added_seq: number;
   added_at: number;
+  identifier: number;
 };
 
 export class SchemaTable {
@@ -56,6 +58,7 @@ export class SchemaTable {
       schema_version INTEGER NOT NULL,
       added_seq INTEGER NOT NULL,
       added_at INTEGER NOT NULL)`);
+    addColumns(sql, "promoted_column", { identifier: "INTEGER NOT NULL DEFAULT 0" });
     sql.exec(`CREATE TABLE IF NOT EXISTS column_conflict (
       name TEXT PRIMARY KEY, conflicts INTEGER NOT NULL) WITHOUT ROWID`);
   }
@@ -81,16 +84,16 @@ export class SchemaTable {
     const known = promoted.find(({ name }) => name === column.name);
     if (known) return { kind: isSame(known, column) ? "known" : "taken", column: known };
     if (promoted.length >= SCHEMA.promotedColumns) return { kind: "full", limit: SCHEMA.promotedColumns };
-    const { name, type, property, doc } = column;
+    const { name, type, property, doc, identifier = false } = column;
     const added: PromotedColumn = {
-      ...{ name, type, property, doc },
+      ...{ name, type, property, doc, ...(identifier && { identifier }) },
       fieldId: FIRST_PROMOTED_ID + promoted.length,
       schemaVersion: version + 1,
       addedSeq: commit(),
       addedAt: nowMs,
     };
     this.#sql.exec(
-      "INSERT INTO promoted_column VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO promoted_column VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       added.fieldId,
       name,
       type,
@@ -99,6 +102,7 @@ export class SchemaTable {
       added.schemaVersion,
       added.addedSeq,
       nowMs,
+      Number(identifier),
     );
     // Read again when asked: the transaction around us may yet be rolled back.
     this.#newest = null;
@@ -138,6 +142,7 @@ export class SchemaTable {
           type: row.type,
           property: row.property,
           doc: row.doc,
+          ...(row.identifier === 1 && { identifier: true }),
           fieldId: row.field_id,
           schemaVersion: row.schema_version,
           addedSeq: row.added_seq,
@@ -148,5 +153,9 @@ export class SchemaTable {
   }
 }
 
-const isSame = (known: PromotedColumn, { name, type, property, doc }: NewPromotedColumn): boolean =>
-  known.name === name && known.type === type && known.property === property && known.doc === doc;
+const isSame = (known: PromotedColumn, { name, type, property, doc, identifier = false }: NewPromotedColumn): boolean =>
+  known.name === name &&
+  known.type === type &&
+  known.property === property &&
+  known.doc === doc &&
+  (known.identifier ?? false) === identifier;

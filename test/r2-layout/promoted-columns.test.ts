@@ -93,6 +93,24 @@ it("bounds of promoted columns are as tight as those of others, booleans as 0 an
   });
 });
 
+it("a promoted column whose values tell people apart has no bounds, in the catalog or in the file (promise 7)", async () => {
+  const promoted = [{ ...promotedColumn(0, "mail", "string"), identifier: true }, promotedColumn(1, "plan", "string")];
+  const row = eventRow(1, { properties: { mail: "ada@example.com", plan: "pro" } });
+  const promotion = new Promotion(promoted);
+  const { bytes, facts } = await buildDataFile(
+    writer,
+    "events",
+    [row],
+    (of) => promotion.whole(of),
+    tableColumns("events", promoted),
+  );
+  expect(facts.columns.plan).toEqual({ nulls: 0, min: "pro", max: "pro" });
+  expect(facts.columns).not.toHaveProperty("mail");
+  const [group] = parquetMetadata(bytes.buffer as ArrayBuffer).row_groups;
+  const chunk = group!.columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === "mail");
+  expect(chunk?.meta_data?.statistics?.min_value).toBeUndefined();
+});
+
 it("promise 6: a promoted column's field id is its own, from 1001 on, and the base's stay as they are", async () => {
   const { bytes } = await built([eventRow(1)], new Promotion(ONE_OF_EACH));
   const { children } = parquetSchema(parquetMetadata(bytes.buffer as ArrayBuffer));

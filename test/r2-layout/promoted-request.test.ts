@@ -12,6 +12,8 @@ describe("a request for a column", () => {
   it("is taken with its name, type and property; a doc may be missing", () => {
     expect(parseNewColumn(asked)).toEqual({ ok: true, value: asked });
     expect(parseNewColumn({ ...asked, doc: undefined })).toEqual({ ok: true, value: { ...asked, doc: "" } });
+    expect(parseNewColumn({ ...asked, identifier: false })).toEqual({ ok: true, value: asked });
+    expect(parseNewColumn({ ...asked, identifier: true })).toMatchObject({ value: { identifier: true } });
   });
 
   it.each([
@@ -37,6 +39,7 @@ describe("a request for a column", () => {
     ["property", 5],
     ["property", "x".repeat(1_025)],
     ["property", "\ud800"],
+    ["identifier", "yes"],
     ["doc", 5],
     ["doc", "two\nlines"],
     ["doc", "x".repeat(SCHEMA.docChars + 1)],

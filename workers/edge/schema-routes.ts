@@ -20,7 +20,7 @@ export interface SchemaRoutes {
   readonly admin: (request: Request) => void;
 }
 
-const MEMBERS = ["name", "type", "property", "doc"];
+const MEMBERS = ["name", "type", "property", "doc", "identifier"];
 
 export function addSchema(app: Hono, { catalog: catalogs, reader, admin }: SchemaRoutes): void {
   const catalog = () => catalogs.getByName(LAKE_CATALOG_NAME);

@@ -13,6 +13,7 @@ const lake = () => catalogs.getByName("lake");
 afterEach(() => reset());
 
 const plan: NewPromotedColumn = { name: "plan", type: "string", property: "Plan", doc: "What is paid for." };
+const mail: NewPromotedColumn = { name: "mail", type: "string", property: "email", doc: "", identifier: true };
 const seats: NewPromotedColumn = { name: "seats", type: "long", property: "seats", doc: "" };
 
 const failure = (call: Promise<unknown>): Promise<string> =>
@@ -36,7 +37,7 @@ it("promise 6: a column is added once, in a commit of its own, and stays what it
   });
   await abortAllDurableObjects();
   expect(await lake().addColumn(plan)).toEqual({ kind: "known", column: first.kind === "added" && first.column });
-  for (const other of [{ type: "long" as const }, { property: "plan" }, { doc: "" }]) {
+  for (const other of [{ type: "long" as const }, { property: "plan" }, { doc: "" }, { identifier: true }]) {
     expect(await lake().addColumn({ ...plan, ...other })).toMatchObject({ kind: "taken", column: plan });
   }
   expect(await lake().addColumn(seats)).toMatchObject({ column: { fieldId: 1_002, schemaVersion: 3, addedSeq: 3 } });
@@ -46,6 +47,14 @@ it("promise 6: a column is added once, in a commit of its own, and stays what it
     rows: { events: 10 },
     schema: { version: 3, conflicts: { plan: 0, seats: 0 } },
   });
+});
+
+it("keeps of a column that its values tell people apart", async () => {
+  expect(await lake().addColumn(mail)).toMatchObject({ kind: "added", column: mail });
+  await abortAllDurableObjects();
+  expect(await lake().addColumn(mail)).toMatchObject({ kind: "known" });
+  expect(await lake().addColumn({ ...mail, identifier: false })).toMatchObject({ kind: "taken" });
+  expect((await lake().schema()).promoted).toMatchObject([{ name: "mail", identifier: true }]);
 });
 
 it("promise 6: a snapshot keeps the columns that it had, in its schema and in every plan", async () => {

@@ -40,20 +40,37 @@ describe("GET /v1/schema", () => {
       since: null,
       property: null,
       conflicts: null,
+      identifier: null,
     });
   });
 
   it("gives what was promoted, of the events only, and of an old snapshot what it had (promise 6)", async () => {
     const before = Date.now();
     expect(await post(plan)).toMatchObject({ status: 201 });
-    await post({ name: "seats", type: "long", property: "seats" });
+    await post({ name: "seats", type: "long", property: "seats", identifier: true });
     const { version, snapshot, tables } = await schema();
     expect({ version, snapshot }).toEqual({ version: 3, snapshot: 2 });
     expect(tables.quarantine).toMatchObject({ version: 1 });
     const added = tables.events.columns.slice(-2);
     expect(added).toMatchObject([
-      { ...plan, type: "VARCHAR", nullable: true, field_id: 1_001, conflicts: 0, since: { version: 2, snapshot: 1 } },
-      { name: "seats", type: "BIGINT", nullable: true, field_id: 1_002, doc: "", since: { version: 3, snapshot: 2 } },
+      {
+        ...plan,
+        type: "VARCHAR",
+        nullable: true,
+        field_id: 1_001,
+        conflicts: 0,
+        identifier: false,
+        since: { version: 2, snapshot: 1 },
+      },
+      {
+        name: "seats",
+        type: "BIGINT",
+        nullable: true,
+        field_id: 1_002,
+        doc: "",
+        since: { version: 3, snapshot: 2 },
+        identifier: true,
+      },
     ]);
     expect(Date.parse(added[0]!.since!.at)).toBeGreaterThanOrEqual(before);
     expect(named((await schema("?as_of=1")).tables.events.columns).at(-1)).toBe("plan");
