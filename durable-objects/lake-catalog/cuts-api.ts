@@ -39,9 +39,9 @@ export interface CutDiff {
   readonly against: string;
   readonly rows: { readonly before: number; readonly after: number };
   readonly quarantine: { readonly before: number; readonly after: number };
-  /** Rows that came and rows that went, by their keys; a row that was changed in other columns only is in neither. */
+  /** Rows came or went, by their keys, or changed their event name, country or source. */
   readonly keys_changed: boolean;
-  /** Some row differs in a column that is none of its key. */
+  /** Any row came, went or differs, in whatever column; alone: in columns of no key. */
   readonly contents_changed: boolean;
   /** Those that differ, the largest difference first, at most `CUT.differences` of each. */
   readonly event_name: readonly ValueDifference[];

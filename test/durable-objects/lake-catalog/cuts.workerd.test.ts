@@ -296,6 +296,25 @@ it("keeps a day's other compactions waiting while its cut's is to come, and not 
   expect(await lake().compactionWork()).toMatchObject({ day: DAY });
 });
 
+it("has its own files merged, of its day and of several days, and none that came after it", async () => {
+  const mixed = { minTime: TODAY_US - 3 * DAY_US };
+  await append([{}, {}, mixed, { ...mixed, maxTime: TODAY_US + 1 }]);
+  const inCut = (await lake().plan({ table: "events" })).files.map(({ id }) => id);
+  const now = MIDNIGHT_MS + CUT.delayMs;
+  await lake().requestCut({ day: DAY }, now);
+  await lake().markCut(DAY, 1, [mark()], now);
+  await lake().freezeCut(DAY, 1, [mark()], SETTINGS, now);
+  await append([{}, {}, { ...mixed, maxTime: TODAY_US + 1 }]);
+  const asked: number[] = [];
+  for (let work = await lake().cutWork(SETTINGS, now); work?.kind === "compact"; ) {
+    asked.push(...work.work.files.map(({ id }) => id));
+    await lake().cutCompacted(DAY, 1, keyOf(work.work), "nothing", now);
+    work = await lake().cutWork(SETTINGS, now);
+  }
+  expect(asked.length).toBeGreaterThanOrEqual(3);
+  expect(asked.filter((id) => !inCut.includes(id))).toEqual([]);
+});
+
 it("names a snapshot once, reads it by its name, and lists newest names first, page by page", async () => {
   await append([{}]);
   for (const name of ["b", "a", "c"])
