@@ -133,7 +133,7 @@ export class StepFiles {
   lastId(seq: number): number {
     return (
       this.#sql
-        .exec<{ id: number }>("SELECT id FROM data_file WHERE added_seq <= ? ORDER BY id DESC LIMIT 1", seq)
+        .exec<{ id: number }>(`SELECT id FROM ${BY_ID} WHERE added_seq <= ? ORDER BY id DESC LIMIT 1`, seq)
         .toArray()[0]?.id ?? 0
     );
   }
@@ -150,7 +150,7 @@ export class StepFiles {
     limit: number,
   ): number[] {
     if (part === "all") {
-      const query = `SELECT id FROM data_file WHERE tbl = ? AND id > ? AND ${LIVE} ORDER BY id LIMIT ?`;
+      const query = `SELECT id FROM ${BY_ID} WHERE tbl = ? AND id > ? AND ${LIVE} ORDER BY id LIMIT ?`;
       const known = published();
       // At first nothing is published, and all that there is comes, page by page.
       return this.#ids(query, [table, afterId, ...at(to), known.size === 0 ? limit : -1])
@@ -160,13 +160,10 @@ export class StepFiles {
     const came = "tbl = ? AND id > ? AND added_seq > ? AND added_seq <= ?";
     const values = [table, Math.max(afterId, above), from, to];
     if (part === "appends") {
-      return this.#ids(`SELECT id FROM data_file WHERE ${came} AND ${APPENDED} ORDER BY id LIMIT ?`, [
-        ...values,
-        limit,
-      ]);
+      return this.#ids(`SELECT id FROM ${BY_ID} WHERE ${came} AND ${APPENDED} ORDER BY id LIMIT ?`, [...values, limit]);
     }
     const others = part === "compactions" ? `AND NOT ${APPENDED}` : "";
-    const query = `SELECT id FROM data_file WHERE ${came} AND ${LIVE} ${others} ORDER BY id LIMIT ?`;
+    const query = `SELECT id FROM ${BY_ID} WHERE ${came} AND ${LIVE} ${others} ORDER BY id LIMIT ?`;
     const ids = this.#ids(query, [...values, ...at(to), limit]);
     // What a revert puts back was here before.
     const back = this.#ids(
@@ -185,7 +182,7 @@ export class StepFiles {
       return new Set([...published()].filter((id) => !live.has(id)));
     }
     const gone = this.#ids(
-      `SELECT id FROM data_file WHERE removed_seq > ? AND removed_seq <= ? AND tbl = ?
+      `SELECT id FROM data_file INDEXED BY data_file_removed WHERE removed_seq > ? AND removed_seq <= ? AND tbl = ?
        UNION SELECT id FROM data_file JOIN file_absence ON file = id
          WHERE from_seq > ? AND from_seq <= ? AND to_seq > ? AND tbl = ?`,
       [from, to, table, from, to, to, table],
@@ -202,6 +199,9 @@ export class StepFiles {
       .map(({ id }) => id);
   }
 }
+
+/** In the order of ids from one on: by an index over the tables each page would be sorted out of all that there is. */
+const BY_ID = "data_file NOT INDEXED";
 
 const LIVE = `added_seq <= ? AND (removed_seq IS NULL OR removed_seq > ?)
   AND NOT EXISTS (SELECT 1 FROM file_absence WHERE file = id AND from_seq <= ? AND to_seq > ?)`;
