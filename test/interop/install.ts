@@ -11,12 +11,26 @@ import { ROOT } from "../../scripts/local/wrangler-config.ts";
 const CACHE = join(ROOT, "node_modules", ".cache", "interop");
 const REQUIREMENTS = join(import.meta.dirname, "requirements.txt");
 const ICEBERG = "1.10.0";
-const JARS = [`iceberg-spark-runtime-4.0_2.13:${ICEBERG}`, `iceberg-aws-bundle:${ICEBERG}`];
+const SPARK_JARS = [
+  `org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:${ICEBERG}`,
+  `org.apache.iceberg:iceberg-aws-bundle:${ICEBERG}`,
+];
+/** Apache's REST compatibility kit, and what runs it. */
+const KIT_JARS = [
+  "org.junit.platform:junit-platform-console-standalone:1.13.4",
+  `org.apache.iceberg:iceberg-open-api:${ICEBERG}`,
+  `org.apache.iceberg:iceberg-open-api:${ICEBERG}:jar:tests`,
+  `org.apache.iceberg:iceberg-open-api:${ICEBERG}:jar:test-fixtures`,
+  "org.assertj:assertj-core:3.27.3",
+  "net.bytebuddy:byte-buddy:1.15.11",
+];
 
 export interface Installed {
   readonly python: string;
   /** Comma separated, as Spark takes them. */
   readonly jars: string;
+  /** Of the compatibility kit, its console first. */
+  readonly kit: readonly string[];
 }
 
 /** @throws Error that says what the machine lacks. */
@@ -35,16 +49,21 @@ export function install(log: (line: string) => void): Installed {
     run("python3", ["-m", "venv", "--clear", venv]);
     run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]);
   });
-  const jars = JARS.map((jar) => join(CACHE, `${jar.replace(":", "-")}.jar`));
-  once("jars", JARS.join(), () => {
+  const all = [...SPARK_JARS, ...KIT_JARS];
+  once("jars", all.join(), () => {
     need("mvn", ["--version"], "Maven (Debian: apt-get install maven)");
-    log("fetching Spark's jars for Iceberg");
-    for (const jar of JARS) {
-      const artifact = `-Dartifact=org.apache.iceberg:${jar}`;
-      run("mvn", ["-q", "-B", "dependency:copy", artifact, `-DoutputDirectory=${CACHE}`]);
+    log("fetching jars: Spark's for Iceberg, Apache's REST compatibility kit (350 MB)");
+    for (const jar of all) {
+      run("mvn", ["-q", "-B", "dependency:copy", `-Dartifact=${jar}`, `-DoutputDirectory=${CACHE}`]);
     }
   });
-  return { python, jars: jars.join(",") };
+  return { python, jars: SPARK_JARS.map(jarPath).join(","), kit: KIT_JARS.map(jarPath) };
+}
+
+/** Where Maven puts `group:name:version[:jar:classifier]`. */
+function jarPath(artifact: string): string {
+  const [, name, version, , classifier] = artifact.split(":");
+  return join(CACHE, `${[name, version, classifier].filter(Boolean).join("-")}.jar`);
 }
 
 /** Does the work unless it was done for just this. */

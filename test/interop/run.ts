@@ -6,6 +6,7 @@
 import { PUBLISH_NOW_CRON } from "../../queues/maintenance/messages.ts";
 import { control } from "../../scripts/local/running-system.ts";
 import { type RunningSystem, startSystem, until } from "../system/harness.ts";
+import { compatibilityKit } from "./compatibility-kit.ts";
 import { ENGINES, Engine, type Question } from "./engine.ts";
 import { feed } from "./feed.ts";
 import { guideSnippet } from "./guide.ts";
@@ -132,17 +133,22 @@ async function retract(system: RunningSystem, where: Readonly<Record<string, str
 }
 
 const wanted = process.argv.slice(2);
+let passed = 0;
 const names = ENGINES.filter((name) => wanted.length === 0 || wanted.includes(name));
 const installed = install(log);
 const engines = names.map((name) => new Engine(name, installed));
 const system = await startSystem({ waitFactor: 0.2, ...(process.env.PORT && { port: Number(process.env.PORT) }) });
 try {
   await check(system, engines);
+  for (const engine of engines) engine.end();
+  passed += (await compatibilityKit(system, installed.kit)).length;
+  log(`Apache's REST compatibility kit: ${passed} tests, those that write nothing`);
 } finally {
   for (const engine of engines) engine.end();
   await system.stop();
 }
 for (const { name, version, asked, askedMs } of engines) log(`${name} ${version}: ${asked} answers in ${askedMs} ms`);
 for (const failure of failures) console.error(`  ${failure}`);
-console.log(`interop: ${comparisons - Math.min(failures.length, comparisons)} passed, ${failures.length} failed`);
+passed += comparisons - Math.min(failures.length, comparisons);
+console.log(`interop: ${passed} passed, ${failures.length} failed`);
 process.exitCode = failures.length > 0 || comparisons === 0 ? 1 : 0;
