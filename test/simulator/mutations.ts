@@ -444,7 +444,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the sessions: leases of before a switch are fenced off",
-    scenario: "late-switches",
+    scenario: "idle-switches",
     file: CURSORS,
     edits: [["cursor = ?, moved_at = ?, token = token + 1, owner = NULL", "cursor = ?, moved_at = ?, owner = NULL"]],
   },
@@ -474,7 +474,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "log: what a drain of before a turn has reached is passed over",
-    scenario: "late-switches",
+    scenario: "idle-switches",
     file: "durable-objects/event-log/reached-table.ts",
     edits: [["(token !== undefined && token < turn)", "(token !== undefined && token < 0)"]],
   },

@@ -267,6 +267,9 @@ const hangsOf = (...names: readonly string[]) => names.flatMap((name) => alone(n
 /** For calls that come when what they are for is long over. */
 const LATE = { fromMs: 20 * MINUTE_MS, toMs: 6 * HOUR_MS, withAll: 0 } as const;
 
+/** A build of the timelines was compared with the live ones. */
+const COMPARED = /^UserTimeline\.digest$/;
+
 /** What is rare in two ways at once. */
 export const SCENARIOS: readonly Scenario[] = [
   ...ALONE,
@@ -465,10 +468,9 @@ export const SCENARIOS: readonly Scenario[] = [
     reverts: 0.75,
     kinds: { correction: 0, rebuild: 1, fill: 0, audit: 0 },
     windows: 0,
-    lookMaxMs: 40 * SECOND_MS,
+    lookMaxMs: 8 * SECOND_MS,
     requests: 8,
     spansMs: [2 * MINUTE_MS, 3 * MINUTE_MS],
-    faults: { alarm_late: 0.9 },
     hangs: [
       {
         target: /^SinkCursor\.switchTo$/,
@@ -495,6 +497,54 @@ export const SCENARIOS: readonly Scenario[] = [
         until: /^EventLog\.turned$/,
         fromMs: 5 * SECOND_MS,
         toMs: 14 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
+  },
+  {
+    // A build waits for its swap, and drains that were under way before it come to their end right after it.
+    ...alone("rebuilds"),
+    name: "idle-switches",
+    weight: 2,
+    damage: 0,
+    sinks: ["sessions"],
+    manual: true,
+    reverts: 0.6,
+    kinds: { correction: 0, rebuild: 1, fill: 0, audit: 0 },
+    windows: 0,
+    lookMaxMs: 90 * SECOND_MS,
+    requests: 10,
+    spansMs: [3 * MINUTE_MS, 4 * MINUTE_MS],
+    faults: { alarm_late: 0.5 },
+    hangs: [
+      {
+        target: /^SinkCursor\.advance$/,
+        from: /^sessions#/,
+        after: COMPARED,
+        chance: 0.8,
+        until: /^SinkCursor\.switchTo$/,
+        fromMs: 5 * MINUTE_MS,
+        toMs: 10 * MINUTE_MS,
+        withAll: 0,
+      },
+      {
+        target: /^SinkCursor\.lease$/,
+        from: /^sessions#/,
+        after: COMPARED,
+        chance: 0.25,
+        until: /^SinkCursor\.switchTo$/,
+        fromMs: 5 * MINUTE_MS,
+        toMs: 10 * MINUTE_MS,
+        withAll: 0,
+      },
+      {
+        target: /^EventLog\.reached$/,
+        from: /^sessions#/,
+        after: COMPARED,
+        chance: 0.9,
+        until: /^EventLog\.turned$/,
+        fromMs: 5 * MINUTE_MS,
+        toMs: 10 * MINUTE_MS,
         withAll: 0,
       },
     ],

@@ -77,6 +77,7 @@ export class Network {
       const fail = (error: Error) => answer(() => reject(error), "fails");
       const arrive = () => {
         this.#count(name, -1);
+        weather.arrived(name);
         if (this.#held.length > 0) this.#release(target);
         if (failsBefore) return fail(target.failure());
         if (overloaded) return fail(target.overloaded!());

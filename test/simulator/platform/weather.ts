@@ -95,6 +95,8 @@ export interface Hang {
   /** It goes on right after a call to one of these has arrived, or when its time is over. */
   readonly until?: RegExp;
   readonly untilArgs?: RegExp;
+  /** Only once a call to one of these has arrived. */
+  readonly after?: RegExp;
   /** Milliseconds. */
   readonly fromMs: number;
   readonly toMs: number;
@@ -123,7 +125,7 @@ export class Weather {
   /** How often each fault fired, by `fault target`. */
   readonly fired = new Map<string, number>();
   readonly #rates: Partial<Record<Fault, number>> = {};
-  #hangs: (Hang & { left: number })[] = [];
+  #hangs: (Hang & { left: number; ready: boolean })[] = [];
   readonly #focus: number;
   readonly #targets = new Map<string, number>();
 
@@ -155,14 +157,19 @@ export class Weather {
   /** What this run is about, beside the weather that was drawn for it. */
   aim(hangs: readonly Hang[], faults: Readonly<Partial<Record<Fault, number>>>): void {
     Object.assign(this.#rates, faults);
-    this.#hangs = hangs.map((hang) => ({ ...hang, left: hang.times ?? Number.POSITIVE_INFINITY }));
+    this.#hangs = hangs.map((hang) => ({ ...hang, left: hang.times ?? Number.POSITIVE_INFINITY, ready: !hang.after }));
+  }
+
+  /** A call has arrived. */
+  arrived(target: string): void {
+    for (const hang of this.#hangs) if (!hang.ready && hang.after?.test(target)) hang.ready = true;
   }
 
   /** Whether this call hangs because the run is about that. */
   hangs(target: string, from: string, args: () => string): Hanging | null {
     if (!this.active) return null;
     for (const hang of this.#hangs) {
-      if (hang.left <= 0 || !hang.target.test(target) || hang.from?.test(from) === false) continue;
+      if (hang.left <= 0 || !hang.ready || !hang.target.test(target) || hang.from?.test(from) === false) continue;
       if (hang.args?.test(args()) === false) continue;
       if (!this.random.chance(hang.chance)) continue;
       hang.left--;
