@@ -9,12 +9,13 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
 import { mayHoldText } from "../../r2-layout/bloom-filter.ts";
 import { buildDataFile, type DataFileFacts } from "../../r2-layout/data-file.ts";
-import { type EventRow, TABLES, type TableName } from "../../r2-layout/event-columns.ts";
+import { type Columns, type EventRow, TABLES, type TableName } from "../../r2-layout/event-columns.ts";
 import { LAKE } from "../../r2-layout/limits.ts";
 import { columnChunks, readFooter, rowGroupRows } from "../../r2-layout/parquet-footer.ts";
 import { type MergedPart, type MergeInput, mergeFiles } from "../../r2-layout/parquet-merge.ts";
 import { decodeParquet } from "../../r2-layout/parquet-reader.ts";
 import { ParquetWriter } from "../../r2-layout/parquet-writer.ts";
+import { tableColumns } from "../../r2-layout/promoted-columns.ts";
 import { sortedRows } from "../../r2-layout/row-order.ts";
 import { DAY_US, dayOf } from "../../r2-layout/time.ts";
 import { eventRow, eventRowArbitrary, TODAY_US } from "./event-rows.ts";
@@ -40,7 +41,12 @@ async function builtAll(parts: readonly (readonly AnyRow[])[], table: TableName 
   return files;
 }
 
-async function merged(files: readonly File[], own: readonly string[] = [], table: TableName = "events") {
+async function merged(
+  files: readonly File[],
+  own: readonly string[] = [],
+  table: TableName = "events",
+  columns: Columns = TABLES[table],
+) {
   let read = 0;
   const inputs = files.map(
     ({ bytes, facts }): MergeInput => ({
@@ -53,7 +59,7 @@ async function merged(files: readonly File[], own: readonly string[] = [], table
       },
     }),
   );
-  const request = { table, columns: TABLES[table], inputs, own: () => new Set(own) };
+  const request = { table, columns, inputs, own: () => new Set(own) };
   const { taken, files: made } = await mergeFiles<Made>(parquetModule, request, async (part) => {
     const pieces: Uint8Array[] = [];
     return {
@@ -154,6 +160,29 @@ it("leaves days beyond LAKE.splitDays in one file of many days, and takes them a
   // One day exactly at the bound.
   const atBound = rows.filter((_, i) => i % days < LAKE.splitDays);
   expect((await merged([await built(atBound)])).made).toHaveLength(LAKE.splitDays);
+});
+
+it("promise 6: rows of a file from before a column have null in it, rows of later ones what they had", async () => {
+  const promoted = (["string", "long", "double", "boolean", "timestamp"] as const).map((type, i) => ({
+    ...{ name: `own_${type}`, type, property: type, doc: "", fieldId: 1_001 + i, schemaVersion: 2 + i },
+    ...{ addedSeq: 1, addedAt: 0 },
+  }));
+  const columns = tableColumns("events", promoted);
+  const values = (i: number) => ({
+    own_string: i % 3 === 0 ? null : `v${i}`,
+    own_long: i % 4 === 0 ? null : i * 1e10,
+    own_double: i % 5 === 0 ? null : i / 7,
+    own_boolean: i % 6 === 0 ? null : i % 2 === 0,
+    own_timestamp: i % 7 === 0 ? null : TODAY_US + i,
+  });
+  const old = Array.from({ length: 50 }, (_, i) => eventRow(2 * i));
+  const young = Array.from({ length: 50 }, (_, i) => ({ ...eventRow(2 * i + 1), ...values(i) }));
+  const files = [await built(old), await buildDataFile(writer, "events", young, undefined, columns)];
+  const { made } = await merged(files, [], "events", columns);
+  const decoded = decodeParquet(parquetModule, "events", made[0]!.bytes, undefined, undefined, columns);
+  const rows = Array.from({ length: decoded.length }, (_, i) => decoded.row(i));
+  expect(texts(rows)).toEqual(texts([...old, ...young]));
+  expect(made[0]!.facts.schemaVersion).toBe(6);
 });
 
 describe("the files", () => {
