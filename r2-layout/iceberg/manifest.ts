@@ -107,7 +107,9 @@ export function icebergDataFile(
 
 function boundBytes(column: Column, bounds: ColumnBounds, end: "min" | "max"): Uint8Array | null {
   const value = bounds[end];
-  return value === undefined ? null : singleValue(column.type, value);
+  // JSON, in which the catalog keeps them, has no infinity, and one zero for two.
+  if (value === undefined || value === null) return null;
+  return singleValue(column.type, column.type === "float64" && value === 0 && end === "min" ? -0 : value);
 }
 
 /**

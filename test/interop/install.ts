@@ -1,14 +1,15 @@
 /**
- * The engines of the interop check, installed once below node_modules/.cache: Python packages into an environment of their
- * own, Spark's two jars by Maven. What is missing on the machine is an error that says what to install, never a skip.
+ * The engines of the interop check, installed once in the user's cache: Python packages into an environment of their own,
+ * jars by Maven. What is missing on the machine is an error that says what to install, never a skip.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
-import { ROOT } from "../../scripts/local/wrangler-config.ts";
 
-const CACHE = join(ROOT, "node_modules", ".cache", "interop");
+/** Not in node_modules, which every clean install empties: this is a gigabyte. */
+const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "eventpile-interop");
 const REQUIREMENTS = join(import.meta.dirname, "requirements.txt");
 const ICEBERG = "1.10.0";
 const SPARK_JARS = [

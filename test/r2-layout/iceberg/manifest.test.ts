@@ -117,7 +117,9 @@ it("gives an independent reader the same files, counts and bounds, and inherits 
           expect(bound(lower, TABLES.events.page_host.id)).toEqual(encode(page_host!.min));
           expect(bound(upper, TABLES.events.page_host.id)).toEqual(encode(page_host!.max));
           expect(view(bound(upper, TABLES.events.log_seq.id)!).getBigInt64(0, true)).toBe(BigInt(log_seq!.max!));
-          expect(view(bound(lower, TABLES.events.revenue.id)!).getFloat64(0, true)).toBe(revenue!.min);
+          expect(view(bound(lower, TABLES.events.revenue.id)!).getFloat64(0, true)).toBe(
+            revenue!.min === 0 ? -0 : revenue!.min,
+          );
           expect(bound(lower, TABLES.events.country.id)).toBeUndefined();
         }
       },
@@ -156,6 +158,18 @@ it("keeps the numbers of files that stay, and forgets those that went once they 
     files.slice(2).map(({ key }) => `${BUCKET}/${key}`),
   );
   expect(second.every((entry) => entry.sequence_number === 1 && entry.snapshot_id === 11)).toBe(true);
+});
+
+it("takes a bound that JSON could not keep for none, and the lower of two zeros for the lower bound", () => {
+  const [each] = fc.sample(file, { numRuns: 1, seed: 9 });
+  const stored = JSON.parse(JSON.stringify({ nulls: 0, min: -0, max: Number.POSITIVE_INFINITY }));
+  const { lower_bounds, upper_bounds } = icebergDataFile(
+    { ...each!, columns: { revenue: stored } },
+    BUCKET,
+    TABLES.events,
+  );
+  expect(Object.is(view(lower_bounds[0]!.value).getFloat64(0, true), -0)).toBe(true);
+  expect(upper_bounds).toEqual([]);
 });
 
 it("says a file is sorted only where it is", () => {
