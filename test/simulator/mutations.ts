@@ -445,6 +445,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   {
     name: "rebuild of the sessions: leases of before a switch are fenced off",
     scenario: "idle-switches",
+    seed: 763,
     file: CURSORS,
     edits: [["cursor = ?, moved_at = ?, token = token + 1, owner = NULL", "cursor = ?, moved_at = ?, owner = NULL"]],
   },
@@ -518,6 +519,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   {
     name: "holes: a straggler decides nothing",
     scenario: "stragglers",
+    seed: 4703,
     file: CURSORS,
     edits: [
       [
@@ -600,6 +602,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   {
     name: "builds: a switch that hung is refused once it has been undone",
     scenario: "late-switches",
+    seed: 906,
     file: "durable-objects/sink-cursor/cursor-table.ts",
     edits: [["if (move < newest) throw", "if (move < 0) throw"]],
   },
