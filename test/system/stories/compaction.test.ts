@@ -37,7 +37,9 @@ function checker() {
   let known = 0;
   let ended = false;
   const number = "cast(substr(event_id, 3) as integer)";
-  const sql = (below: number) => `select count(*), count(distinct event_id), count(*) filter (where ${number} < ${below}),
+  const sql = (
+    below: number,
+  ) => `select count(*), count(distinct event_id), count(*) filter (where ${number} < ${below}),
     coalesce(sum(${number}) filter (where ${number} < ${below}), 0)::bigint from events`;
   const run = (async () => {
     while (!ended) {
