@@ -16,6 +16,8 @@ export interface PublishedTable {
   readonly publishedAt: number;
   /** The lake's snapshot that it shows. */
   readonly lakeSnapshot: number;
+  /** When the one after it was committed, milliseconds; null where there is none. */
+  readonly unpublishedSince: number | null;
 }
 
 /** A manifest in force. */

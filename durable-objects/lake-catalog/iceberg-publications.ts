@@ -113,6 +113,7 @@ export class IcebergPublications {
               version: row.version,
               publishedAt: row.published_at,
               lakeSnapshot: row.lake_seq,
+              unpublishedSince: this.#commits.committedAt(row.lake_seq + 1) || null,
             },
           ],
     );

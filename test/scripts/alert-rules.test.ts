@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { LogStatus } from "../../durable-objects/event-log/api.ts";
 import { addLedgers, shardLedger } from "../../durable-objects/event-log/ledger.ts";
 import type { DeskOverview } from "../../durable-objects/replay-desk/api.ts";
+import { icebergMetricLines } from "../../workers/edge/iceberg-metrics.ts";
 import { lakeMetricLines } from "../../workers/edge/lake-metrics.ts";
 import { prometheusText } from "../../workers/edge/metrics.ts";
 import { replayMetricLines } from "../../workers/edge/replay-metrics.ts";
@@ -18,7 +19,12 @@ function declared(): Set<string> {
   const shard = shardLedger(0, STATUS, { lake: IDLE, sessions: IDLE, rollups: IDLE }, {}, 0);
   const lake = { snapshot: 0, files: 0, bytes: 0, rows: { events: 0, quarantine: 0 }, cursors: {} };
   const desk = { jobs: [], settled: [], rules: 0 } as unknown as DeskOverview;
-  const text = [prometheusText(addLedgers([shard])), ...lakeMetricLines(lake), ...replayMetricLines(desk)].join("\n");
+  const text = [
+    prometheusText(addLedgers([shard])),
+    ...lakeMetricLines(lake),
+    ...icebergMetricLines([], 0),
+    ...replayMetricLines(desk),
+  ].join("\n");
   return new Set(Array.from(text.matchAll(/^# TYPE (\w+) /gm), ([, name]) => name!));
 }
 

@@ -18,6 +18,7 @@ import type { Env } from "./env.ts";
 import type { MessageQueue } from "./event-sender.ts";
 import { addHistory } from "./history-routes.ts";
 import { bucketName, readCredentials } from "./iceberg-credentials.ts";
+import { icebergMetricLines } from "./iceberg-metrics.ts";
 import { addIceberg } from "./iceberg-routes.ts";
 import { lakeMetricLines } from "./lake-metrics.ts";
 import { prometheusText } from "./metrics.ts";
@@ -149,8 +150,12 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
   app.get("/metrics", async (c) => {
     allow(c.req.raw, "admin");
     const desk = await env.REPLAY_DESK.getByName(REPLAY_DESK_NAME).overview(undefined, REPLAY.jobsListedMax);
-    const lake = await env.LAKE_CATALOG.getByName(LAKE_CATALOG_NAME).status();
-    const lines = [...lakeMetricLines(lake), ...replayMetricLines(desk)];
+    const catalog = env.LAKE_CATALOG.getByName(LAKE_CATALOG_NAME);
+    const lines = [
+      ...lakeMetricLines(await catalog.status()),
+      ...icebergMetricLines(await catalog.icebergTables(), now() / 1_000),
+      ...replayMetricLines(desk),
+    ];
     const text = `${prometheusText(await ledger())}${lines.join("\n")}\n`;
     return c.text(text, 200, { "content-type": "text/plain; version=0.0.4" });
   });

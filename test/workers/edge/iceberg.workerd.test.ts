@@ -38,6 +38,7 @@ async function publishedLake(): Promise<void> {
   const { token } = (await catalog.lease(0, ulid(), MINUTE_MS))!;
   const applied = { events: 10, quarantined: 0 };
   await catalog.append({ shard: 0, token, from: 0, to: 1, applied, add: [dataFile()] });
+  await catalog.release(0, token);
   await publishIceberg({ bucket, catalog, bucketUri: "s3://eventpile" }, Date.now() + MINUTE_MS, true);
 }
 
@@ -106,6 +107,21 @@ describe("the Iceberg catalog", () => {
       expect(await errorOf(await ask("GET", TABLE, token))).toEqual([401, "NotAuthorizedException"]);
     }
   });
+});
+
+it("says how far other engines are behind", async () => {
+  const text = async () =>
+    (
+      await SELF.fetch("https://eventpile.example/metrics", { headers: { authorization: `Bearer ${TOKEN.admin}` } })
+    ).text();
+  expect(await text()).toContain('eventpile_iceberg_unpublished_seconds{table="events"} 0\n');
+  const catalog = catalogs.getByName("lake");
+  const { token, cursor } = (await catalog.lease(0, ulid(), MINUTE_MS))!;
+  const applied = { events: 10, quarantined: 0 };
+  const add = [dataFile()];
+  await catalog.append({ shard: 0, token, from: cursor, to: cursor + 1, applied, add });
+  expect(await text()).toMatch(/eventpile_iceberg_unpublished_seconds\{table="events"\} \d*\.?\d+\n/);
+  expect(await text()).toContain('eventpile_iceberg_lake_snapshot{table="events"} 1\n');
 });
 
 describe("the token endpoint", () => {
