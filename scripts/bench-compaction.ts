@@ -7,7 +7,7 @@
  * five statements answer the same before and after. Now and then a merge stands still in the middle, and the isolate's live
  * heap is asked for over the inspector, after a collection; that time does not count.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -243,11 +243,29 @@ class LiveMemory {
   }
 }
 
+/** Seconds that the runtime's threads have had a processor, R2's part included; null where the system does not tell. */
+function processorSeconds(): number | null {
+  try {
+    const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ");
+    const ticks = children.map((pid) => {
+      const [, ...fields] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
+      const [user, system] = fields.join(") ").split(" ").slice(11, 13).map(Number);
+      return user! + system!;
+    });
+    return ticks.reduce((sum, some) => sum + some, 0) / TICKS_PER_SECOND;
+  } catch {
+    return null;
+  }
+}
+
+const TICKS_PER_SECOND = 100;
+
 async function compact(bench: Bench): Promise<void> {
   const before = await bench.ask<CatalogStatus>("/status");
   const memory = new LiveMemory(bench);
   await memory.start();
   const began = performance.now();
+  const busyBefore = processorSeconds();
   for (;;) {
     const { state, counted, wasm } = await bench.ask<{ state: string; counted: Counted; wasm: number }>(
       `/compact?ms=${MINUTE_MS}&hold=${HOLD_EVERY}`,
@@ -258,12 +276,17 @@ async function compact(bench: Bench): Promise<void> {
       continue;
     }
     memory.stop();
+    const busy = busyBefore === null ? null : processorSeconds()! - busyBefore;
     const after = await bench.ask<CatalogStatus>("/status");
     const events = after.rows.events;
     const mib = (bytes: number) => `${count(bytes / MiB)} MiB`;
     // The inspector's sum of buffers leaves out wasm memories.
     const live = memory.peak.heap + memory.peak.buffers + wasm;
     console.log(`compacted in ${seconds.toFixed(0)} s: ${count(events / seconds)} events/s`);
+    if (busy !== null) {
+      const perSecond = `${count(events / busy)} events, ${count(counted.rows / busy)} rows`;
+      console.log(`  by processor time of the whole runtime ${busy.toFixed(0)} s: ${perSecond} a second of one core`);
+    }
     console.log(
       `  files: ${count(before.files)} before, ${count(after.files)} after; ${mib(before.bytes)} before, ${mib(after.bytes)} after`,
     );
