@@ -175,9 +175,8 @@ export class Cuts {
       const { day, from, through, record, seq } = row;
       const over = through! / MICROS_PER_MS + delayMs;
       const young = nowMs - over < CUT.youngMs;
-      this.#cuts.update(row, {
-        next_at: Math.max(over, nowMs + (young ? CUT.checkEveryMs : CUT.checkOldEveryMs)),
-      });
+      const again = nowMs + (young ? CUT.checkEveryMs : CUT.checkOldEveryMs);
+      this.#cuts.update(row, { next_at: nowMs < over ? over : again });
       if (nowMs < over) continue;
       const range = { from: from!, through: through! };
       const changed = () =>

@@ -222,6 +222,25 @@ it("publishes a day as partial once it has waited, says what is missing, and mak
   expect(await lake().cut(`${DAY}.v1`)).toMatchObject({ version: 1, state: "partial" });
 });
 
+it("freezes a day that is not over as partial, and makes it whole when it is", async () => {
+  await append([{}]);
+  await age(Date.now() - TODAY_US / 1_000 - HOUR_MS);
+  const noon = TODAY_US / 1_000 + 12 * HOUR_MS;
+  await lake().requestCut({ day: DAY }, noon);
+  await settle(noon);
+  expect(await lake().cut(DAY)).toMatchObject({ state: "partial", missing: [{ what: "day_not_over", count: 1 }] });
+  await append([{ rows: 7 }]);
+  // Nothing of it before the day is due.
+  expect((await settle(MIDNIGHT_MS)).filter((each) => each.includes(DAY))).toEqual([]);
+  await settle(MIDNIGHT_MS + CUT.delayMs);
+  expect(await lake().cut(DAY)).toMatchObject({
+    version: 2,
+    state: "complete",
+    missing: [],
+    diff: { rows: { before: 10, after: 17 } },
+  });
+});
+
 it("promise 8: late data makes a next version with its difference, not sooner than versions may come, and leaves the first alone", async () => {
   await append([{}, {}]);
   const now = MIDNIGHT_MS + CUT.delayMs;
