@@ -304,7 +304,7 @@ describe("a request that is wrong", () => {
   it.each([
     [{ sql: 1 }, "bad_parameter", 400],
     [{ sql: "select 1", format: "xml" }, "bad_parameter", 400],
-    [{ sql: "select 1", as_of: "new" }, "bad_parameter", 400],
+    [{ sql: "select 1", as_of: "new day" }, "bad_parameter", 400],
     [{ sql: "select 1", as_of: -1 }, "bad_parameter", 400],
     [{ sql: "select 1", explain: "yes" }, "bad_parameter", 400],
     [{ sql: "select 1", limit: 5 }, "bad_parameter", 400],
