@@ -240,6 +240,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   {
     name: "edge: a void is said until a message with it is on the queue",
     scenario: "split",
+    seed: 1970,
     file: SENDER,
     edits: [
       [
