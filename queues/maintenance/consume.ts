@@ -84,7 +84,13 @@ export async function runJob(job: MaintenanceMessage, deps: MaintenanceDeps): Pr
     }
     case "publish-iceberg": {
       const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
-      const published = await publishIceberg({ ...deps, catalog }, now() + ICEBERG.publishMs, job.now === true);
+      const published = await publishIceberg({ ...deps, catalog }, now() + ICEBERG.publishMs, job.now === true).catch(
+        (error: unknown) => {
+          // Not retried: the next minute's message goes on, and two publishers would only overtake each other.
+          console.error(JSON.stringify({ at: "maintenance", job, error: String(error) }));
+          return { steps: 0, isCutOff: false };
+        },
+      );
       if (published.steps > 0) console.log(JSON.stringify({ at: "maintenance", kind: job.kind, ...published }));
       return published.isCutOff ? { kind: job.kind } : null;
     }

@@ -2,6 +2,7 @@ import { reset, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, expect, it } from "vitest";
 import type { LakeIcebergApi } from "../../../durable-objects/lake-catalog/iceberg-api.ts";
+import { type MaintenanceDeps, runJob } from "../../../queues/maintenance/consume.ts";
 import { type PublishDeps, publishIceberg } from "../../../queues/maintenance/publish-iceberg.ts";
 import type { TableName } from "../../../r2-layout/event-columns.ts";
 import { HOUR_MS, ICEBERG, LAKE, MINUTE_MS } from "../../../r2-layout/limits.ts";
@@ -393,6 +394,28 @@ it("refuses to name what the sweep may have taken: an object older than LAKE.sta
   await expect(publishIceberg({ ...publishDeps(), now: () => old }, soon(), true)).rejects.toThrow("too old");
   expect((await lake().icebergTables()).map(({ table }) => table)).toEqual([]);
 });
+
+it("a round that fails is left to the next minute's message, not to a retry beside it", async () => {
+  await append([file(0, 1)]);
+  const { maintenance, failing } = jobDeps();
+  expect(await runJob({ kind: "publish-iceberg", now: true }, { ...maintenance, bucket: failing })).toBeNull();
+  expect(await lake().icebergTables()).toEqual([]);
+  expect(await runJob({ kind: "publish-iceberg" }, maintenance)).toBeNull();
+  expect((await audit("events")).snapshots).toHaveLength(1);
+});
+
+function jobDeps() {
+  const maintenance = {
+    bucket,
+    bucketUri: "s3://eventpile",
+    catalog: { getByName: lake },
+  } as unknown as MaintenanceDeps;
+  const put = async () => Promise.reject(new Error("R2 is down"));
+  return {
+    maintenance,
+    failing: { get: (key: string) => bucket.get(key), put } as unknown as MaintenanceDeps["bucket"],
+  };
+}
 
 it("an empty lake is two empty tables", async () => {
   await publish();
