@@ -33,8 +33,6 @@ const FILE_EVENTS = 1_000;
 const BIG_FILE_EVENTS = 5_000;
 const BIG_DAY_EVENTS = EVENTS / 4;
 const FILES_PER_COMMIT = 20;
-/** Calls to the bucket from one look at the memory to the next. */
-const HOLD_EVERY = 17;
 const MEMORY_BUDGET = 100 * MiB;
 const FIRST_DAY_US = Date.UTC(2026, 6, 1) * 1_000;
 const BIG_DAY_US = FIRST_DAY_US + DAYS * DAY_US;
@@ -268,7 +266,7 @@ async function compact(bench: Bench): Promise<void> {
   const busyBefore = processorSeconds();
   for (;;) {
     const { state, counted, wasm } = await bench.ask<{ state: string; counted: Counted; wasm: number }>(
-      `/compact?ms=${MINUTE_MS}&hold=${HOLD_EVERY}`,
+      `/compact?ms=${MINUTE_MS}&hold`,
     );
     const seconds = (performance.now() - began - memory.heldMs) / 1_000;
     if (state === "more") {
