@@ -15,7 +15,7 @@ if (!file) {
 
 const expected = plainReading(file);
 let differences = 0;
-// With one shard as by default, and with four: then the lake has a file of each, for maintenance to merge.
+// With one shard as by default, and with four: then the lake has a file of each, for maintenance to merge by days.
 for (const shards of [1, 4]) await checkWith(shards);
 console.log(differences === 0 ? "the import is right" : `${differences} differences`);
 process.exit(differences === 0 ? 0 : 1);
@@ -31,7 +31,7 @@ async function checkWith(shards: number): Promise<void> {
     check(when("each shard has its file"), (await files(system)) >= shards, true);
     await system.maintain();
     await compare(when("after maintenance"), system, expected.lines);
-    check(when("files after maintenance"), await files(system), 1);
+    check(when("files after maintenance, one a day"), await files(system), expected.days.length);
   } catch (error) {
     console.error(`the system printed:\n${system.output.slice(-4_000)}`);
     throw error;
