@@ -730,12 +730,6 @@ export const MUTATIONS: readonly NamedMutation[] = [
     ],
   },
   {
-    name: "replays: a correction waits until the sinks have passed its rule",
-    scenario: "rules",
-    file: RULE_JOB,
-    edits: [["(cursors[sink][at] ?? 0) < seq);", "(cursors[sink][at] ?? 0) < Math.min(seq, 0));"]],
-  },
-  {
     name: "replays: a rule's number is given once",
     scenario: "rules",
     file: DESK,
