@@ -3,6 +3,7 @@
  * that were written a row group each into one, which the encoder cannot do: it has no way to end a row group early.
  * Numbers in here are field numbers of parquet.thrift.
  */
+import { joinBytes } from "./bytes.ts";
 import { readThrift, type Thrift, type ThriftStruct, writeThrift } from "./thrift-compact.ts";
 
 const MAGIC = new Uint8Array([0x50, 0x41, 0x52, 0x31]); // PAR1
@@ -99,7 +100,7 @@ export function columnChunks(footer: ThriftStruct): ColumnChunk[] {
  */
 export function joinParts(parts: readonly Uint8Array[]): { bytes: Uint8Array; footer: ThriftStruct } {
   const join = new FileJoin();
-  const bytes = concat([...parts.flatMap((part) => join.add(part)), ...join.end()]);
+  const bytes = joinBytes([...parts.flatMap((part) => join.add(part)), ...join.end()]);
   return { bytes, footer: readFooter(bytes) };
 }
 
@@ -199,13 +200,14 @@ export function rowGroupParts(footer: ThriftStruct): RowGroupPart[] {
     fields.set(FILE.numRows, { type: "int", wire: 6, value: rows });
     fields.set(FILE.rowGroups, { type: "list", of: 12, items: [alone] });
     const decodedBytes = chunks.reduce((sum, chunk) => sum + chunk.textBytes + 8 * chunk.values, 0);
-    return { rows, start, end, decodedBytes, ending: concat(ending({ type: "struct", fields })) };
+    return { rows, start, end, decodedBytes, ending: joinBytes(ending({ type: "struct", fields })) };
   });
   return parts;
 }
 
 /** A file of one row group. @param pages the bytes of the whole file from the part's `start` to its `end`. */
-export const rowGroupFile = (part: RowGroupPart, pages: Uint8Array): Uint8Array => concat([MAGIC, pages, part.ending]);
+export const rowGroupFile = (part: RowGroupPart, pages: Uint8Array): Uint8Array =>
+  joinBytes([MAGIC, pages, part.ending]);
 
 /** A footer, its length, and the magic bytes. */
 function ending(footer: ThriftStruct): Uint8Array[] {
@@ -246,7 +248,7 @@ export function withColumns(file: Uint8Array, names: readonly string[]): Uint8Ar
   footer.fields.delete(FILE.keyValues);
   footer.fields.delete(FILE.columnOrders);
   const body = file.subarray(0, file.length - TRAILER_BYTES - footerBytes(file));
-  return concat([body, ...ending(footer)]);
+  return joinBytes([body, ...ending(footer)]);
 }
 
 /** Where a schema element's descendants end: they follow it. */
@@ -343,14 +345,4 @@ function shift(parent: ThriftStruct, id: number, by: number): void {
 function binary(parent: ThriftStruct, id: number): Uint8Array | null {
   const value = parent.fields.get(id);
   return value?.type === "binary" ? value.value : null;
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -6,10 +6,12 @@
  * Memory: every open run holds a packed row group and a decoded window (`openBytes`), and as many inputs are taken as stay
  * within `LAKE.mergeOpenBytes`. Beside them are one row group in the encoder, 35 MB at its end, and one part of an upload.
  */
+
 import type { Data, RecordBatch } from "apache-arrow";
 import { initSync } from "parquet-wasm/esm";
 import { arrowSchema } from "./arrow-columns.ts";
 import { BloomValues } from "./bloom-filter.ts";
+import { joinBytes } from "./bytes.ts";
 import { type DataFileFacts, nameFacts, TIME_COLUMN } from "./data-file.ts";
 import type { Columns, TableName } from "./event-columns.ts";
 import { KiB, LAKE } from "./limits.ts";
@@ -281,7 +283,7 @@ class MergedFile<Stored> {
   }
 
   async close(name: string | null): Promise<Stored> {
-    const tail = concatAll(this.#join.end());
+    const tail = joinBytes(this.#join.end());
     await this.#output.append(tail);
     const { table } = this.#request;
     const columns = fileBounds(readFooterTail(tail), this.#request.columns);
@@ -323,14 +325,4 @@ function addValues(values: BloomValues, batch: RecordBatch, name: string): void 
     [start, end] = [from, to];
     values.add(bytes, from, to);
   }
-}
-
-function concatAll(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

@@ -7,9 +7,11 @@
  * one whole; a large one row group by row group, those without a change as they lie, the others in slices, which are sorted
  * each for itself until a compaction merges the file again.
  */
+
 import { ulid } from "ulidx";
 import type { DataFile, NewDataFile } from "../../durable-objects/lake-catalog/api.ts";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
+import { joinBytes } from "../../r2-layout/bytes.ts";
 import {
   type BuiltDataFile,
   buildDataFile,
@@ -183,7 +185,7 @@ async function joinedParts(
     const tail = join.end();
     for (const piece of tail) await output.append(piece);
     await output.close();
-    const bounds = fileBounds(readFooterTail(concat(tail)), columns);
+    const bounds = fileBounds(readFooterTail(joinBytes(tail)), columns);
     const [time, received] = [bounds[TIME_COLUMN[file.table]]!, bounds.received_at!];
     const isListed = file.eventNames !== null && names.size <= LAKE.eventNamesPerFile;
     const keepsName = file.partition !== undefined && names.size === 1;
@@ -243,16 +245,6 @@ async function rebuiltRows(
   const { partition } = file;
   const keepsName = partition !== undefined && built.facts.eventNames?.every((name) => name === partition);
   return keepsName ? { ...built, facts: { ...built.facts, partition } } : built;
-}
-
-function concat(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
 
 function pendingRules({ version, byShard }: LakeRules, passed: number): Map<number, RuleAt[]> {
