@@ -14,6 +14,7 @@ import {
 } from "parquet-wasm/esm";
 import { arrowSchema } from "./arrow-columns.ts";
 import { type AnyRow, recordBatch } from "./arrow-rows.ts";
+import { joinBytes } from "./bytes.ts";
 import { type Columns, TABLES, type TableName } from "./event-columns.ts";
 import { LAKE, SCHEMA } from "./limits.ts";
 import { joinParts, readFooter, rowCount } from "./parquet-footer.ts";
@@ -148,23 +149,13 @@ export async function encodeRowGroup(
     { highWaterMark: 0 },
   );
   const chunks: Uint8Array[] = [];
-  let bytes = 0;
   try {
     const output = await transformParquetStream(input, properties);
-    for await (const chunk of output as unknown as AsyncIterable<Uint8Array>) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-    }
+    for await (const chunk of output as unknown as AsyncIterable<Uint8Array>) chunks.push(chunk);
   } finally {
     throwIf(failure);
   }
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return joinBytes(chunks);
 }
 
 /** Set in a callback, which the compiler does not follow. */
