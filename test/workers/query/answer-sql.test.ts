@@ -18,6 +18,7 @@ function engine(run: QueryEngineApi["run"]): QueryEngineApi & { cancelled: strin
     async cancel(id) {
       cancelled.push(id);
     },
+    progress: async () => null,
     status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
     reset: async () => {},
   };

@@ -58,6 +58,24 @@ describe("a statement that does not end", () => {
   });
 });
 
+describe("how far a statement has come", () => {
+  const LIMITS = { format: "json", explain: false, timeoutMs: 60_000, snapshot: 0, tables: [] } as const;
+
+  it("is told while it waits and while it runs, and nothing once it is over", async () => {
+    const engine = rig.engine(0);
+    const ids = ["ahead", "behind"] as const;
+    const running = ids.map((id) => engine.run({ id, sql: ENDLESS, startedAt: Date.now(), ...LIMITS }));
+    const states = async () => (await Promise.all(ids.map((id) => engine.progress(id)))).map((one) => one?.state);
+    await expect.poll(states, { timeout: 10_000 }).toEqual(["running", "queued"]);
+    await engine.cancel("behind");
+    await running[1];
+    expect(await engine.progress("behind")).toBeNull();
+    await engine.cancel("ahead");
+    await running[0];
+    expect(await engine.progress("ahead")).toBeNull();
+  });
+});
+
 describe("the second wall: what an engine does with a statement that no planner has seen", () => {
   const straight = async (sql: string) => {
     const response = await rig.engine(0).run({

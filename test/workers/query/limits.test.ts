@@ -141,6 +141,7 @@ function answer(files: number): Promise<Response> {
     engine: () => ({
       run: async () => new Response("{}", { headers: { "x-eventpile-stats": '{"bytes_read":1}' } }),
       cancel: async () => {},
+      progress: async () => null,
       status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
       reset: async () => {},
     }),

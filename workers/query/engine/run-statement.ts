@@ -10,6 +10,7 @@ import { pageCapacity, refuseLargeResult, refuseLargeScan } from "./bounds.ts";
 import { engineProblem } from "./engine-problem.ts";
 import type { EngineSlot, Hold } from "./engine-slot.ts";
 import type { PageCache } from "./page-cache.ts";
+import { CountedFiles, type RunningStatement } from "./running-statement.ts";
 import type { EngineStatement, EngineTable, StatementStats } from "./statement.ts";
 import { tableView } from "./views.ts";
 import { NO_FILES } from "./virtual-files.ts";
@@ -26,23 +27,16 @@ export async function runStatement(
   parts: EngineParts,
   source: RangeSource,
   statement: EngineStatement,
-  cancelled: () => boolean,
+  running: RunningStatement,
 ): Promise<Response> {
   const askedAt = Date.now();
-  const hold = await parts.slot.take(SQL.waitMs, statement.timeoutMs + GRACE_MS, cancelled);
+  const hold = await parts.slot.take(SQL.waitMs, statement.timeoutMs + GRACE_MS, () => running.cancelled);
   if (!hold) {
-    if (cancelled()) throw new StatementFailed({ reason: "statement_cancelled" });
+    if (running.cancelled) throw new StatementFailed({ reason: "statement_cancelled" });
     throw new StatementFailed({ reason: "engine_busy", retry_after_s: 2 });
   }
   try {
-    return await new StatementRun(
-      parts,
-      source,
-      statement,
-      cancelled,
-      hold,
-      Date.now() - askedAt - hold.bootMs,
-    ).answer();
+    return await new StatementRun(parts, source, statement, running, hold, Date.now() - askedAt - hold.bootMs).answer();
   } finally {
     if (hold.alive()) hold.instance.show(NO_FILES);
     parts.slot.release(hold);
@@ -55,7 +49,7 @@ const GRACE_MS = 5_000;
 class StatementRun {
   readonly #parts: EngineParts;
   readonly #statement: EngineStatement;
-  readonly #cancelled: () => boolean;
+  readonly #running: RunningStatement;
   readonly #hold: Hold;
   readonly #reader: LakeReader;
   readonly #waitMs: number;
@@ -68,13 +62,13 @@ class StatementRun {
     parts: EngineParts,
     source: RangeSource,
     statement: EngineStatement,
-    cancelled: () => boolean,
+    running: RunningStatement,
     hold: Hold,
     waitMs: number,
   ) {
     this.#parts = parts;
     this.#statement = statement;
-    this.#cancelled = cancelled;
+    this.#running = running;
     this.#hold = hold;
     this.#waitMs = waitMs;
     this.#deadline = this.#engineAt + statement.timeoutMs;
@@ -94,6 +88,7 @@ class StatementRun {
       })),
       check: () => this.#check(),
     });
+    running.runs(this.#reader.counts);
   }
 
   async answer(): Promise<Response> {
@@ -116,7 +111,7 @@ class StatementRun {
 
   async #run(encoder: ResultEncoder): Promise<void> {
     const { instance } = this.#hold;
-    instance.show(this.#reader);
+    instance.show(new CountedFiles(this.#reader, this.#running));
     for (const { table, files, promoted = [], before } of this.#statement.tables) {
       const view = tableView(
         table,
@@ -146,7 +141,10 @@ class StatementRun {
         this.#makeRoom(encoder.bytes);
         return pace.step();
       },
-      (message) => encoder.add(message),
+      (message) => {
+        encoder.add(message);
+        this.#running.rows = encoder.rows;
+      },
     );
   }
 
@@ -157,7 +155,7 @@ class StatementRun {
 
   #ended(): StatementFailed | null {
     if (!this.#hold.alive()) return new StatementFailed({ reason: "engine_busy", retry_after_s: 1 });
-    if (this.#cancelled()) return new StatementFailed({ reason: "statement_cancelled" });
+    if (this.#running.cancelled) return new StatementFailed({ reason: "statement_cancelled" });
     if (Date.now() <= this.#deadline) return null;
     const limit_ms = this.#statement.timeoutMs;
     const detail = "narrow the time range, or aggregate in steps";

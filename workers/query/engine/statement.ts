@@ -61,9 +61,27 @@ export interface StatementStats {
   page_bytes: number;
 }
 
+/** How far a statement has come. Over means that no engine knows it any more. */
+export interface StatementProgress {
+  readonly id: string;
+  /** Waiting for its turn at the engine, or past that. */
+  readonly state: "queued" | "running";
+  /** Footers and column chunks that it needs, whether in memory or not; 0 until its footers are read. */
+  readonly bytes_planned: number;
+  /** From R2, so far. Alignment may take it beyond what was planned, memory may keep it below. */
+  readonly bytes_read: number;
+  /** Of what was planned, what DuckDB has taken so far, from memory or not: the figure for a bar. */
+  readonly bytes_scanned: number;
+  /** Of the result, so far. */
+  readonly rows: number;
+  readonly elapsed_ms: number;
+}
+
 export interface QueryEngineApi {
   /** The answer as it goes to the client, a problem document included. */
   run(statement: EngineStatement): Promise<Response>;
+  /** Of a statement that runs or waits here; null for any other. */
+  progress(id: string): Promise<StatementProgress | null>;
   /** Ends a statement that runs or waits; nothing where it is over. */
   cancel(id: string): Promise<void>;
   status(): Promise<EngineStatus>;
