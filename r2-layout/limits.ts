@@ -421,6 +421,8 @@ export const SQL = {
   statementChain: 200,
   resultRows: 1_000_000,
   resultBytes: 32 * MiB,
+  /** By how much an answer may be out of date where the asker says so. */
+  stalenessMaxS: 60,
   timeoutMs: 60 * SECOND_MS,
   /** Heap, prefetched pages and encoded result of one engine; promise 10 leaves the rest of 100 MB to the isolate. */
   engineBytes: 84 * MiB,
@@ -430,6 +432,10 @@ export const SQL = {
   prefetchBytes: 24 * MiB,
   scanBytes: 4 * 1_024 * MiB,
   filesPerStatement: 5_000,
+  /** R2 reads of one statement: each is a subrequest, and some are left for what nobody foresaw. */
+  readsPerStatement: 9_000,
+  /** Files whose bounds are looked at one by one for one plan; of more only their times and event names count. */
+  filesLookedAt: 20_000,
   engines: 2,
   /** A statement waits this long for its turn at an engine, behind at most so many others. */
   waitMs: 30 * SECOND_MS,

@@ -11,6 +11,14 @@ export interface SqlRequest {
   /** The state of the lake that is asked; the newest when absent. */
   readonly as_of?: AsOf;
   readonly explain: boolean;
+  /** Values for `?` and `$1` (a list), or for `$name` (by name); the values themselves are checked where they are bound. */
+  readonly params?: readonly unknown[] | Readonly<Record<string, unknown>>;
+  /** Seconds by which the answer may be out of date; 0 or absent: not at all. */
+  readonly max_staleness_s?: number;
+  /** The asker's name for the statement, to look after it and to cancel it. */
+  readonly id?: string;
+  /** Rows at most; what is beyond is left out, and the stats say so. */
+  readonly limit?: number;
 }
 
 /** JSON may write a character in six. */
@@ -38,21 +46,41 @@ export function parseSqlRequest(body: unknown): Result<SqlRequest, QueryProblem>
     if (!PARAMETERS.has(name))
       return wrong(name, `there is no such parameter; there are ${[...PARAMETERS].join(", ")}`);
   }
-  const { sql, format = "json", as_of, explain = false } = given;
+  const { sql, format = "json", as_of, explain = false, params, max_staleness_s, id, limit } = given;
   if (typeof sql !== "string") return wrong("sql", "a text");
   if (!FORMATS.some((known) => known === format)) return wrong("format", `one of ${FORMATS.join(", ")}`);
   if (typeof explain !== "boolean") return wrong("explain", "true or false");
   const at = as_of === undefined || as_of === null ? undefined : parseAsOf(as_of);
   if (at === null) return wrong("as_of", "the number of a snapshot, a time (ISO 8601 or epoch), or the name of a cut");
+  if (params !== undefined && (typeof params !== "object" || params === null)) {
+    return wrong("params", "a list of values for ? and $1, or an object of values for $name");
+  }
+  if (max_staleness_s !== undefined && !isWithin(max_staleness_s, SQL.stalenessMaxS)) {
+    return wrong("max_staleness_s", `whole seconds, 0 to ${SQL.stalenessMaxS}`);
+  }
+  if (id !== undefined && !(typeof id === "string" && STATEMENT_ID.test(id))) {
+    return wrong("id", "1 to 64 letters, digits, - and _");
+  }
+  if (limit !== undefined && !isWithin(limit, SQL.resultRows)) {
+    return wrong("limit", `a number of rows, 0 to ${SQL.resultRows}`);
+  }
   return ok({
     sql,
     format: format as ResultFormat,
     explain,
     ...(at && { as_of: at }),
+    ...(params !== undefined && { params: params as readonly unknown[] | Record<string, unknown> }),
+    ...(max_staleness_s !== undefined && { max_staleness_s }),
+    ...(id !== undefined && { id }),
+    ...(limit !== undefined && { limit }),
   });
 }
 
-const PARAMETERS = new Set(["sql", "format", "as_of", "explain"]);
+const PARAMETERS = new Set(["sql", "format", "as_of", "explain", "params", "max_staleness_s", "id", "limit"]);
+export const STATEMENT_ID = /^[\w-]{1,64}$/;
+
+const isWithin = (value: unknown, max: number): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max;
 
 /** @returns null where the body is longer than `limit` bytes. */
 async function boundedText(request: Request, limit: number): Promise<string | null> {

@@ -307,7 +307,7 @@ describe("a request that is wrong", () => {
     [{ sql: "select 1", as_of: "new day" }, "bad_parameter", 400],
     [{ sql: "select 1", as_of: -1 }, "bad_parameter", 400],
     [{ sql: "select 1", explain: "yes" }, "bad_parameter", 400],
-    [{ sql: "select 1", limit: 5 }, "bad_parameter", 400],
+    [{ sql: "select 1", offset: 5 }, "bad_parameter", 400],
     [[], "bad_json", 400],
     [{ sql: "" }, "empty_statement", 400],
     [{ sql: `select '${"x".repeat(70_000)}'` }, "statement_too_large", 413],
