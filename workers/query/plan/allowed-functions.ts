@@ -23,7 +23,7 @@ export const FUNCTIONS: ReadonlySet<string> = new Set(
   enum_range enum_range_boundary epoch epoch_ms epoch_ns epoch_us era error even exp factorial favg fdiv
   filter finalize first first_value flatten floor fmod format format_bytes format_pg_type format_type
   formatreadabledecimalsize from_base64 from_binary from_hex fsum gamma gcd gen_random_uuid generate_series
-  geomean geometric_mean get_bit get_current_time get_current_timestamp greatest greatest_common_divisor
+  geomean geometric_mean get_bit grouping grouping_id get_current_time get_current_timestamp greatest greatest_common_divisor
   group_concat hamming hash hex histogram hour if iff ifnull ilike_escape instr isfinite isinf isnan isodow
   isoyear jaccard jaro_similarity jaro_winkler_similarity julian kahan_sum kurtosis lag last last_day
   last_value lcase lcm lead least least_common_multiple left left_grapheme len length length_grapheme
