@@ -4,6 +4,7 @@
  * the number of files and a query for one day still reads that day only.
  */
 import type { AnyRow } from "./arrow-rows.ts";
+import { type ChunkSizes, chunkSizes } from "./chunk-sizes.ts";
 import { type Columns, TABLES, type TableName } from "./event-columns.ts";
 import { LAKE } from "./limits.ts";
 import type { ParquetFile, ParquetWriter, RowGroup } from "./parquet-writer.ts";
@@ -32,6 +33,8 @@ export interface DataFileFacts {
   /** The event name whose partition of its day it belongs to, which all its rows have; absent: names share it. */
   readonly partition?: string;
   readonly columns: Readonly<Record<string, ColumnBounds>>;
+  /** What its parts take; absent: of a writer that did not tell, so that a read is priced by the whole file. */
+  readonly chunks?: ChunkSizes;
   /** Of the columns that it was written with: it lacks those of later versions. */
   readonly schemaVersion: number;
 }
@@ -106,6 +109,7 @@ function factsOf(
     maxReceivedAt: received.max,
     ...nameFacts(names),
     columns: fileBounds(footer, columns),
+    chunks: chunkSizes(footer, bytes),
     schemaVersion: schemaVersionOf(columns),
   };
   return { bytes, facts };

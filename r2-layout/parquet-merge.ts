@@ -12,6 +12,7 @@ import { initSync } from "parquet-wasm/esm";
 import { arrowSchema } from "./arrow-columns.ts";
 import { BloomValues } from "./bloom-filter.ts";
 import { joinBytes } from "./bytes.ts";
+import { chunkSizes } from "./chunk-sizes.ts";
 import { type DataFileFacts, nameFacts, TIME_COLUMN } from "./data-file.ts";
 import type { Columns, TableName } from "./event-columns.ts";
 import { KiB, LAKE } from "./limits.ts";
@@ -286,7 +287,8 @@ class MergedFile<Stored> {
     const tail = joinBytes(this.#join.end());
     await this.#output.append(tail);
     const { table } = this.#request;
-    const columns = fileBounds(readFooterTail(tail), this.#request.columns);
+    const footer = readFooterTail(tail);
+    const columns = fileBounds(footer, this.#request.columns);
     const time = columns[TIME_COLUMN[table]]!;
     const received = columns.received_at!;
     return this.#output.close({
@@ -301,6 +303,7 @@ class MergedFile<Stored> {
       maxReceivedAt: received.max as number,
       ...nameFacts(this.#names),
       columns,
+      chunks: chunkSizes(footer, tail),
       schemaVersion: schemaVersionOf(this.#request.columns),
       ...(name !== null && { partition: name }),
     });

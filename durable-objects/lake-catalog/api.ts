@@ -98,6 +98,37 @@ export interface PlanRequest {
   readonly cut?: string;
   /** With more files than this the answer names none: they could not be read, and `matched` says why. Absent: no bound. */
   readonly filesMax?: number;
+  /** Asks what reading the files takes (`Plan.scan`). */
+  readonly scan?: ScanRequest;
+}
+
+export interface ScanRequest {
+  /** Columns that are read, promoted ones among them as far as the table has them; null for all. */
+  readonly columns: readonly string[] | null;
+  /** What may be read: where it is more, the answer says from which time on it would fit. */
+  readonly atMost: { readonly chunkBytes: number; readonly files: number; readonly requests: number };
+}
+
+/** What reading files takes, by what their footers told: never below what a cold scan reads once through all row groups. */
+export interface ScanTotals {
+  readonly files: number;
+  readonly rows: number;
+  readonly fileBytes: number;
+  readonly rowGroups: number;
+  /** Footers, column chunks, and gaps between these that are read along. */
+  readonly readBytes: number;
+  /** The column chunks alone. */
+  readonly chunkBytes: number;
+  readonly requests: number;
+  /** Files of before this was told: they count whole. */
+  readonly untold: number;
+}
+
+export interface PlannedScan extends ScanTotals {
+  /** Where it is more than asked for: the start of the oldest day (microseconds) from which on it fits; absent: there is none. */
+  readonly fitsFrom?: number;
+  /** Files of the set that were left out because of their times, because of event names, because of bounds. */
+  readonly pruned: { readonly byTime: number; readonly byName: number; readonly byBounds: number };
 }
 
 export interface PlannedFile {
@@ -111,6 +142,8 @@ export interface PlannedFile {
   /** Bounds of log_seq over all its shards, where they are known. */
   readonly minSeq?: number;
   readonly maxSeq?: number;
+  /** Bytes of its footer, told where a scan is planned and they are known. */
+  readonly footerBytes?: number;
 }
 
 export interface FileTotals {
@@ -128,6 +161,8 @@ export interface Plan {
   readonly files: PlannedFile[];
   /** What the files amount to, also where they are not named; absent: what `files` says. */
   readonly matched?: FileTotals;
+  /** Where it was asked for. */
+  readonly scan?: PlannedScan;
   /** Files of the table at that snapshot, planned or not, and their bytes. */
   readonly tableFiles: number;
   readonly tableBytes: number;

@@ -1,12 +1,14 @@
 /**
  * The lake's files, each with the snapshot that added it and the one that removed it: a snapshot is a WHERE clause.
- * Three rows written per file (itself, two index entries), because rows written are what this object costs.
+ * Four rows written per file (itself, two index entries, what its parts take), because rows written are what this object costs.
  */
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { DataFileKind } from "../../r2-layout/keys.ts";
+import type { PromotedColumn } from "../../r2-layout/promoted-columns.ts";
 import { addColumns } from "../add-columns.ts";
-import type { DataFile, NewDataFile, Plan, PlanRequest } from "./api.ts";
-import { type FileSet, GONE, PLAN_INDEX, plannedFiles, SINCE } from "./plan-files.ts";
+import type { DataFile, NewDataFile, PlanRequest } from "./api.ts";
+import { type FileSet, GONE, PLAN_INDEX, type PlannedFiles, plannedFiles, SINCE } from "./plan-files.ts";
+import { addScanSizes, createScanTable, forgetScanSizes } from "./scan-sums.ts";
 
 export type FileRow = {
   id: number;
@@ -37,9 +39,12 @@ export type FileRow = {
 
 export class DataFileTable {
   readonly #sql: SqlStorage;
+  readonly #promoted: () => readonly PromotedColumn[];
 
-  constructor(sql: SqlStorage) {
+  /** @param promoted all promoted columns that the lake has. */
+  constructor(sql: SqlStorage, promoted: () => readonly PromotedColumn[] = () => []) {
     this.#sql = sql;
+    this.#promoted = promoted;
     // The wide texts come last, so that a scan by time does not read the pages that they overflow to.
     sql.exec(`CREATE TABLE IF NOT EXISTS data_file (
       id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -82,6 +87,7 @@ export class DataFileTable {
     sql.exec(`CREATE TABLE IF NOT EXISTS file_absence (
       file INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, PRIMARY KEY (file, from_seq)
     ) WITHOUT ROWID`);
+    createScanTable(sql);
   }
 
   /**
@@ -89,11 +95,11 @@ export class DataFileTable {
    * @param rowsSince of a file that others became: the snapshot that had all of their rows first.
    */
   add(file: NewDataFile, seq: number, rules: number, job: string | null = null, rowsSince: number | null = null): void {
-    this.#sql.exec(
+    const inserted = this.#sql.exec<{ id: number }>(
       `INSERT INTO data_file (tbl, key, kind, bytes, row_count, spans_days, min_day, max_day, min_time, max_time,
          min_received_at, max_received_at, schema_version, added_seq, event_names, columns, rules, added_by, partition_name,
          rows_since, name_rows)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
       file.table,
       file.key,
       file.kind,
@@ -116,6 +122,8 @@ export class DataFileTable {
       rowsSince,
       file.nameRows ? JSON.stringify(file.nameRows) : null,
     );
+    const { id } = inserted.one();
+    if (file.chunks) addScanSizes(this.#sql, id, file.table, file.chunks, this.#promoted());
   }
 
   /** @param rowsGone where cuts from that snapshot on have its rows from another file, or no longer. */
@@ -205,7 +213,7 @@ export class DataFileTable {
     return row ? dataFile(row) : null;
   }
 
-  planned(request: PlanRequest, set: FileSet): Required<Pick<Plan, "files" | "matched">> {
+  planned(request: PlanRequest, set: FileSet): PlannedFiles {
     return plannedFiles(this.#sql, request, set);
   }
 
@@ -218,16 +226,20 @@ export class DataFileTable {
    * orphans from then on. @returns how many.
    */
   forget(beforeMs: number): number {
-    const { length } = this.#sql
-      .exec(
+    const forgotten = this.#sql
+      .exec<{ id: number }>(
         `DELETE FROM data_file WHERE removed_at < ? AND removed_by IS NULL AND added_by IS NULL
            AND NOT EXISTS (SELECT 1 FROM cut WHERE seq >= ${SINCE} AND seq < ${GONE} AND (through IS NULL OR through > min_time))
          RETURNING id`,
         beforeMs,
       )
-      .toArray();
-    if (length > 0) this.#sql.exec("DELETE FROM file_absence WHERE file NOT IN (SELECT id FROM data_file)");
-    return length;
+      .toArray()
+      .map(({ id }) => id);
+    if (forgotten.length > 0) {
+      this.#sql.exec("DELETE FROM file_absence WHERE file NOT IN (SELECT id FROM data_file)");
+      forgetScanSizes(this.#sql, forgotten);
+    }
+    return forgotten.length;
   }
 }
 

@@ -89,7 +89,7 @@ export class LakeCatalog
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
     this.#cursors = new CursorTable(ctx.storage.sql);
-    this.#files = new DataFileTable(ctx.storage.sql);
+    this.#files = new DataFileTable(ctx.storage.sql, () => this.#schema.newest().promoted);
     this.#snapshots = new SnapshotTable(ctx.storage.sql);
     this.#rules = new RuleVersions(ctx.storage.sql);
     this.#schema = new SchemaTable(ctx.storage.sql);
@@ -193,7 +193,7 @@ export class LakeCatalog
     return {
       snapshot: snapshot.seq,
       ...promoted,
-      ...this.#files.planned(request, { seq: snapshot.seq, ...promoted }),
+      ...this.#files.planned(request, { seq: snapshot.seq, ...promoted, tableFiles: totals.files }),
       tableFiles: totals.files,
       tableBytes: totals.bytes,
     };
@@ -219,7 +219,7 @@ export class LakeCatalog
       snapshot: seq!,
       ...promoted,
       cut: { name: cutName(cut.name, cut.version), through },
-      ...this.#files.planned({ ...request, to }, { seq: seq!, cut: true, ...promoted }),
+      ...this.#files.planned({ ...request, to }, { seq: seq!, cut: true, ...promoted, tableFiles: totals.files }),
       tableFiles: totals.files,
       tableBytes: totals.bytes,
     };

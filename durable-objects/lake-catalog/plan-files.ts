@@ -4,10 +4,13 @@
  * megabytes that nobody could use.
  */
 import { TABLES } from "../../r2-layout/event-columns.ts";
+import { SQL } from "../../r2-layout/limits.ts";
 import type { PromotedColumn } from "../../r2-layout/promoted-columns.ts";
 import { DAY_US } from "../../r2-layout/time.ts";
-import type { ColumnBounds, FileTotals, Plan, PlannedFile, PlanRequest } from "./api.ts";
+import type { ColumnBounds, FileTotals, Plan, PlannedFile, PlannedScan, PlanRequest, ScanTotals } from "./api.ts";
 import { mayHold, mayReach } from "./prune.ts";
+import { fitsFrom, fitsFromOf, scanTotals } from "./scan-fit.ts";
+import { addScans, NO_SCAN, scanFrom, scanQuery } from "./scan-sums.ts";
 
 /** A set of files: those of a snapshot, or those that a cut at a snapshot names now (cuts.ts). */
 export interface FileSet {
@@ -15,6 +18,8 @@ export interface FileSet {
   readonly cut?: boolean;
   /** Promoted columns that the table has then; absent: none. */
   readonly promoted?: readonly PromotedColumn[];
+  /** How many it has, as far as that is counted. */
+  readonly tableFiles?: number;
 }
 
 /** Has every column that the counting looks at, so that it reads no row: a file's row is some thousand bytes long. */
@@ -27,7 +32,7 @@ export const GONE = "coalesce(rows_gone, removed_seq)";
 /** Of a cut's snapshot, twice. */
 export const IN_CUT = `${SINCE} <= ? AND (${GONE} IS NULL OR ${GONE} > ?)`;
 
-interface Condition {
+export interface Condition {
   readonly text: string;
   readonly values: readonly (string | number)[];
 }
@@ -43,26 +48,54 @@ type PlannedRow = {
   rules?: number;
   log_shard?: string | null;
   log_seq?: string | null;
-} & { [bounds: `bounds_${number}`]: string | null };
+  footer?: number | null;
+} & Partial<Omit<ScanTotals, "bytes">> & { [bounds: `bounds_${number}`]: string | null };
+
+export type PlannedFiles = Required<Pick<Plan, "files" | "matched">> & Pick<Plan, "scan">;
 
 /** Files of a set that may hold a row asked for, oldest first, and what they amount to. */
-export function plannedFiles(
-  sql: SqlStorage,
-  request: PlanRequest,
-  set: FileSet,
-): Required<Pick<Plan, "files" | "matched">> {
+export function plannedFiles(sql: SqlStorage, request: PlanRequest, set: FileSet): PlannedFiles {
   // Two ranges of the index: a file of one day starts at most a day before any time in it, one of many at any time.
   const ranges = [0, 1].map((spansDays) => conditionsOf(sql, request, set, spansDays));
   const asked = askedColumns(request, set);
-  if (request.filesMax !== undefined) {
-    const matched = ranges.map((range) => counted(sql, range)).reduce(addTotals);
-    // Unless what the index knows is not all that decides.
-    if (matched.files > request.filesMax && asked.length === 0 && !request.log) return { files: [], matched };
+  const { filesMax, scan } = request;
+  const indexed = filesMax !== undefined || scan ? ranges.map((range) => counted(sql, range)).reduce(addTotals) : null;
+  if (filesMax !== undefined && indexed!.files > filesMax) {
+    // Unless what the index knows is not all that decides; and bounds of very many files are not looked at one by one.
+    const decides = asked.length === 0 || indexed!.files > SQL.filesLookedAt;
+    if (decides && !request.log) {
+      if (!scan) return { files: [], matched: indexed! };
+      const totals = scanTotals(sql, request, scan, set, ranges);
+      const fits = fitsFrom(sql, request, scan, set, ranges, totals);
+      return {
+        files: [],
+        matched: indexed!,
+        scan: { ...totals, ...fits, pruned: prunedOf(sql, request, set, indexed!) },
+      };
+    }
   }
-  const files = ranges.flatMap((range) => selected(sql, request, asked, range));
-  files.sort((a, b) => a.minTime - b.minTime || a.id - b.id);
+  const found = ranges.flatMap((range) => selected(sql, request, set, asked, range));
+  found.sort((a, b) => a.file.minTime - b.file.minTime || a.file.id - b.file.id);
+  const files = found.map(({ file }) => file);
   const matched = files.map(({ rows, bytes }) => ({ files: 1, rows, bytes })).reduce(addTotals, NO_FILES);
-  return { files: request.filesMax !== undefined && files.length > request.filesMax ? [] : files, matched };
+  const told = filesMax !== undefined && files.length > filesMax ? [] : files;
+  if (!scan) return { files: told, matched };
+  const totals = found.reduce((sum, { costs }) => addScans(sum, costs!), NO_SCAN);
+  const pruned = { ...prunedOf(sql, request, set, indexed!), byBounds: indexed!.files - files.length };
+  const fits = fitsFromOf(found as { file: PlannedFile; costs: ScanTotals }[], scan.atMost, request);
+  return { files: told, matched, scan: { ...totals, ...fits, pruned } };
+}
+
+function prunedOf(sql: SqlStorage, request: PlanRequest, set: FileSet, indexed: FileTotals): PlannedScan["pruned"] {
+  const { eventNames, ...anyName } = request;
+  const inTime = eventNames
+    ? [0, 1].map((spansDays) => counted(sql, conditionsOf(sql, anyName, set, spansDays))).reduce(addTotals).files
+    : indexed.files;
+  return {
+    byTime: Math.max(0, (set.tableFiles ?? inTime) - inTime),
+    byName: inTime - indexed.files,
+    byBounds: 0,
+  };
 }
 
 interface AskedColumn {
@@ -140,20 +173,24 @@ function counted(sql: SqlStorage, { text, values }: Condition): FileTotals {
 /** Only what is asked for leaves SQLite: a file's statistics are mostly of other columns. */
 function selected(
   sql: SqlStorage,
-  { log }: PlanRequest,
+  { table, log, scan }: PlanRequest,
+  { promoted = [] }: FileSet,
   asked: readonly AskedColumn[],
   { text, values }: Condition,
-): PlannedFile[] {
+): { file: PlannedFile; costs?: ScanTotals }[] {
+  const query = scan && scanQuery(table, scan.columns, promoted);
   const wanted = [
     asked.length > 0 ? ", schema_version" : "",
     ...asked.map((_, i) => `, json_extract(columns, ?) AS bounds_${i}`),
     log
       ? ", rules, json_extract(columns, '$.log_shard') AS log_shard, json_extract(columns, '$.log_seq') AS log_seq"
       : "",
-  ];
-  const files: PlannedFile[] = [];
+  ].join("");
+  const found: { file: PlannedFile; costs?: ScanTotals }[] = [];
   for (const row of sql.exec<PlannedRow>(
-    `SELECT id, key, bytes, row_count, min_time, max_time${wanted.join("")} FROM data_file WHERE ${text}`,
+    query
+      ? `SELECT *${COSTS.map((name) => `, ${query.figures[name]} AS "${name}"`).join("")} FROM ${scanFrom(query, text, `, id, key, min_time${wanted}`)}`
+      : `SELECT id, key, bytes, row_count, min_time, max_time${wanted} FROM data_file WHERE ${text}`,
     ...asked.map(({ name }) => `$.${JSON.stringify(name)}`),
     ...values,
   )) {
@@ -163,7 +200,7 @@ function selected(
     if (!asked.every(fits)) continue;
     const places = log && logBounds(row);
     if (places && !mayReach(places, [[log.shard, log]])) continue;
-    files.push({
+    const file: PlannedFile = {
       id: row.id,
       key: row.key,
       bytes: row.bytes,
@@ -175,10 +212,17 @@ function selected(
         ...(typeof places.log_seq?.min === "number" && { minSeq: places.log_seq.min }),
         ...(typeof places.log_seq?.max === "number" && { maxSeq: places.log_seq.max }),
       }),
-    });
+      ...(typeof row.footer === "number" && { footerBytes: row.footer }),
+    };
+    found.push(query ? { file, costs: costsOf(row) } : { file });
   }
-  return files;
+  return found;
 }
+
+const COSTS = Object.keys(NO_SCAN) as (keyof ScanTotals)[];
+
+const costsOf = (row: PlannedRow): ScanTotals =>
+  Object.fromEntries(COSTS.map((name) => [name, row[name]])) as unknown as ScanTotals;
 
 function logBounds({ log_shard, log_seq }: PlannedRow): Record<string, ColumnBounds> {
   const bounds = { log_shard: parsed<ColumnBounds>(log_shard), log_seq: parsed<ColumnBounds>(log_seq) };

@@ -12,6 +12,7 @@ import { ulid } from "ulidx";
 import type { DataFile, NewDataFile } from "../../durable-objects/lake-catalog/api.ts";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
 import { joinBytes } from "../../r2-layout/bytes.ts";
+import { chunkSizes } from "../../r2-layout/chunk-sizes.ts";
 import {
   type BuiltDataFile,
   buildDataFile,
@@ -185,7 +186,9 @@ async function joinedParts(
     const tail = join.end();
     for (const piece of tail) await output.append(piece);
     await output.close();
-    const bounds = fileBounds(readFooterTail(joinBytes(tail)), columns);
+    const end = joinBytes(tail);
+    const footer = readFooterTail(end);
+    const bounds = fileBounds(footer, columns);
     const [time, received] = [bounds[TIME_COLUMN[file.table]]!, bounds.received_at!];
     const isListed = file.eventNames !== null && names.size <= LAKE.eventNamesPerFile;
     const keepsName = file.partition !== undefined && names.size === 1;
@@ -204,6 +207,7 @@ async function joinedParts(
       ...(file.nameRows && { nameRows: file.nameRows }),
       ...(keepsName && { partition: file.partition! }),
       columns: bounds,
+      chunks: chunkSizes(footer, end),
       schemaVersion: schemaVersionOf(columns),
     };
   } catch (error) {

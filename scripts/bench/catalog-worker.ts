@@ -14,6 +14,8 @@ export interface FileSketch {
   /** The event name of a file that has one alone, null for a file of many names. */
   readonly name: string | null;
   readonly isFresh: boolean;
+  /** What its parts take. */
+  readonly chunks?: NewDataFile["chunks"];
 }
 
 export interface Fill {
@@ -48,7 +50,7 @@ export class BenchCatalog extends LakeCatalog {
 }
 
 function dataFile(
-  { minTime, maxTime, bytes, rows, name, isFresh }: FileSketch,
+  { minTime, maxTime, bytes, rows, name, isFresh, chunks }: FileSketch,
   names: readonly string[],
   columns: NewDataFile["columns"],
 ): NewDataFile {
@@ -76,6 +78,7 @@ function dataFile(
     columns: bounds,
     schemaVersion: 1,
     ...(name !== null && { partition: name }),
+    ...(chunks && { chunks }),
   };
 }
 
@@ -88,8 +91,8 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     const catalog = env.CATALOG.getByName(searchParams.get("object")!);
     if (pathname === "/fill") return Response.json(await catalog.fill((await request.json()) as Fill));
-    const { files, matched } = (await catalog.plan((await request.json()) as PlanRequest)) as Plan;
+    const { files, matched, scan } = (await catalog.plan((await request.json()) as PlanRequest)) as Plan;
     // What crosses to the benchmark is a digest: the Worker is where plans are used.
-    return Response.json({ files: files.length, matched });
+    return Response.json({ files: files.length, matched, scan });
   },
 } satisfies ExportedHandler<Env>;

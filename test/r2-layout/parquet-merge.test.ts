@@ -8,6 +8,7 @@ import { compressors } from "hyparquet-compressors";
 import { afterAll, describe, expect, it } from "vitest";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
 import { mayHoldText } from "../../r2-layout/bloom-filter.ts";
+import { chunkSizes } from "../../r2-layout/chunk-sizes.ts";
 import { buildDataFile, type DataFileFacts } from "../../r2-layout/data-file.ts";
 import { type Columns, type EventRow, TABLES, type TableName } from "../../r2-layout/event-columns.ts";
 import { LAKE } from "../../r2-layout/limits.ts";
@@ -98,12 +99,13 @@ it("promise 5: what comes out is every row that went in, whatever their values, 
           expect(rows.map(text)).toEqual(sortedRows(rows).map(text));
           expect(new Set(rows.map((row) => dayOf(row.event_time as number)))).toEqual(new Set([file.part.day]));
           const { facts } = await built(rows);
-          const { bytes: _, columns, ...kept } = file.facts;
+          const { bytes: _, columns, chunks, ...kept } = file.facts;
           expect({ ...facts, ...kept }).toEqual({
             ...facts,
             ...(file.part.name !== null && { partition: file.part.name }),
           });
           expect(columns).toEqual(facts.columns);
+          expect(chunks).toEqual(chunkSizes(readFooter(file.bytes), file.bytes));
         }
         const perPart = made.map(({ part }) => JSON.stringify(part));
         expect(new Set(perPart).size).toBe(perPart.length);

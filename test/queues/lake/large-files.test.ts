@@ -7,6 +7,7 @@ import { type ChangedRow, type LakeRules, type LakeStore, rewriteFile } from "..
 import { type CompactStore, compactFiles } from "../../../queues/maintenance/compact-files.ts";
 import type { AnyRow } from "../../../r2-layout/arrow-rows.ts";
 import { mayHoldText } from "../../../r2-layout/bloom-filter.ts";
+import { chunkSizes } from "../../../r2-layout/chunk-sizes.ts";
 import { buildDataFile } from "../../../r2-layout/data-file.ts";
 import type { EventRow } from "../../../r2-layout/event-columns.ts";
 import { dataFileKey } from "../../../r2-layout/keys.ts";
@@ -143,10 +144,11 @@ it("a rule changes and retracts the same rows of it, in slices of LAKE.rewriteRo
   expect(parted.largest).toBeLessThan(whole.largest);
   const [one, other] = [parted.replacement!, whole.replacement!].map(({ key }) => store.objects.get(key)!);
   expect(byId(rowsOf(one!))).toEqual(byId(rowsOf(other!)));
-  const { key: _, bytes, nameRows: __, ...facts } = parted.replacement!;
+  const { key: _, bytes, nameRows: __, chunks, ...facts } = parted.replacement!;
   expect(bytes).toBe(one!.length);
-  const { key: ___, bytes: ____, nameRows: _____, ...wanted } = whole.replacement!;
+  const { key: ___, bytes: ____, nameRows: _____, chunks: ______, ...wanted } = whole.replacement!;
   expect(facts).toEqual(wanted);
+  expect(chunks).toEqual(chunkSizes(readFooter(one!), one!));
   // Filters of copied row groups are where they say that they are.
   const filtered = columnChunks(readFooter(one!)).filter(
     ({ path, bloomFilter }) => path[0] === "user_id" && bloomFilter,
