@@ -440,7 +440,8 @@ export const SQL = {
   /** A statement waits this long for its turn at an engine, behind at most so many others. */
   waitMs: 30 * SECOND_MS,
   waiting: 16,
-  /** Per token. */
+  /** Per token: statements that wait or run, those of the last minute, bytes read in a day. */
+  statementsAtOnce: 32,
   statementsPerMinute: 600,
   bytesPerDay: 200 * 1_024 * MiB,
 } as const;
@@ -455,6 +456,14 @@ export const REPLAY = {
   /** So many rounds of a rebuild make room; what is left then is read at once, or it might never meet its live store. */
   roomRounds: 3,
   /** Without a commit for so long there is no live traffic to make room for. */
+  /** A place among a token's statements is held so long at most: an answer is sent by then, or never. */
+  placeMs: 2 * MINUTE_MS + 10 * SECOND_MS,
+  /** How a statement ended can be asked so long, of so many of a token. */
+  endedKeptMs: 10 * MINUTE_MS,
+  endedKept: 16,
+  /** A cancellation that comes before its statement is remembered so long by an engine, and so many of them. */
+  earlyCancelMs: 5 * SECOND_MS,
+  earlyCancels: 100,
   quietMs: wait(10 * SECOND_MS),
   /** A lease is renewed with each step; one step, with its retries inside the platform, takes less. */
   leaseMs: wait(60 * SECOND_MS),

@@ -458,6 +458,24 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     waiting: both(
       "workers/query/engine.miniflare.test.ts: promise 9: beyond a bound of waiting ones the answer is to come back later",
     ),
+    statementsAtOnce: both(
+      "durable-objects/query-budget/usage.test.ts: promise 9: allows SQL.statementsAtOnce under way and no more, and says that a moment may be enough",
+    ),
+    placeMs: both(
+      "durable-objects/query-budget/statements.test.ts: a place is held for SQL.placeMs and no longer, whether or not its statement ever ends",
+    ),
+    endedKeptMs: both(
+      "durable-objects/query-budget/statements.test.ts: how a statement ended is kept for SQL.endedKeptMs and no longer",
+    ),
+    endedKept: both(
+      "durable-objects/query-budget/statements.test.ts: how SQL.endedKept statements ended is kept, the newest of them, and all that are under way",
+    ),
+    earlyCancelMs: both(
+      "workers/query/gate/early-cancels.test.ts: a cancellation is remembered for SQL.earlyCancelMs and no longer",
+    ),
+    earlyCancels: both(
+      "workers/query/gate/early-cancels.test.ts: SQL.earlyCancels are remembered and no more, the newest of them",
+    ),
     statementsPerMinute: both(
       "durable-objects/query-budget/usage.test.ts: allows exactly the statements of a minute, then says when to come back",
     ),

@@ -31,22 +31,27 @@ function recentStatements({ minute, statements, before }: Usage, nowMs: number):
   return statements + before * (1 - into);
 }
 
-export function begin(given: Usage, nowMs: number): { usage: Usage; answer: BudgetAnswer } {
+/** Counts one statement, unless a bound is met. @param underWay the token's statements that have not ended. */
+export function admit(given: Usage, underWay: number, nowMs: number): { usage: Usage; answer: BudgetAnswer } {
   const usage = aged(given, nowMs);
-  if (usage.bytes >= SQL.bytesPerDay) {
-    const wait = Math.ceil(((usage.day + 1) * DAY_MS - nowMs) / SECOND_MS);
-    return { usage, answer: { allowed: false, bound: "bytes", retry_after_s: Math.max(1, wait) } };
-  }
+  const secondsTo = (ms: number) => Math.max(1, Math.ceil((ms - nowMs) / SECOND_MS));
+  if (usage.bytes >= SQL.bytesPerDay) return { usage, answer: refuse("bytes", secondsTo((usage.day + 1) * DAY_MS)) };
   if (recentStatements(usage, nowMs) >= SQL.statementsPerMinute) {
-    const wait = Math.ceil(((usage.minute + 1) * MINUTE_MS - nowMs) / SECOND_MS);
-    return { usage, answer: { allowed: false, bound: "statements", retry_after_s: Math.max(1, wait) } };
+    return { usage, answer: refuse("statements", secondsTo((usage.minute + 1) * MINUTE_MS)) };
   }
+  if (underWay >= SQL.statementsAtOnce) return { usage, answer: refuse("at_once", 1) };
   return { usage: { ...usage, statements: usage.statements + 1 }, answer: ALLOWED };
 }
 
-export function spend(given: Usage, nowMs: number, bytes: number): { usage: Usage; answer: BudgetAnswer } {
+export function spend(given: Usage, nowMs: number, bytes: number): Usage {
   const usage = aged(given, nowMs);
-  return { usage: { ...usage, bytes: usage.bytes + Math.max(0, bytes) }, answer: ALLOWED };
+  return { ...usage, bytes: usage.bytes + Math.max(0, bytes) };
 }
 
-const ALLOWED: BudgetAnswer = { allowed: true, bound: null, retry_after_s: 0 };
+export const ALLOWED: BudgetAnswer = { allowed: true, bound: null, retry_after_s: 0 };
+
+export const refuse = (bound: NonNullable<BudgetAnswer["bound"]>, retry_after_s: number): BudgetAnswer => ({
+  allowed: false,
+  bound,
+  retry_after_s,
+});

@@ -59,7 +59,7 @@ const ANSWERED_SOON = [
   "/v1/cuts/*",
 ];
 /** A correction counts what its filter means. */
-const ANSWERED_BY_SQL = ["/v1/sql", "/v1/corrections/*"];
+const ANSWERED_BY_SQL = ["/v1/sql/*", "/v1/corrections/*"];
 
 export function addReading(app: Hono, { env, queues, shards, tokens, now }: Reading): void {
   /** @returns the hash of the token. @throws Refused */
@@ -118,7 +118,13 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
       return problem(error.reason === "body_too_large" ? { ...error, reason: "statement_too_large" } : error);
     }
     const headers = new Headers({ "content-type": "application/json", "x-eventpile-token": token });
-    return env.QUERY.fetch(new Request(c.req.url, { method: "POST", headers, body: body.value }));
+    // Its signal: a client that goes ends its statement.
+    const { signal } = c.req.raw;
+    return env.QUERY.fetch(new Request(c.req.url, { method: "POST", headers, body: body.value, signal }));
+  });
+  app.on(["GET", "DELETE"], "/v1/sql/:id", (c) => {
+    const headers = new Headers({ "x-eventpile-token": allow(c.req.raw, "sql") });
+    return env.QUERY.fetch(new Request(c.req.url, { method: c.req.method, headers }));
   });
 
   addHistory(app, {

@@ -6,20 +6,17 @@
  * POST /v1/sql and other protocols alike come in by `answerQuestion`.
  */
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
-import { budgetName, type QueryBudgetApi } from "../../durable-objects/query-budget/api.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
-import type { StatementStats } from "./engine/statement.ts";
+import { admit, type Budgets } from "./gate/admission.ts";
 import { type ParseSql, planStatement } from "./plan/plan-statement.ts";
 import { type PlannedTables, plannedTables } from "./planned-tables.ts";
 import { GONE_HEADER, problem, type QueryProblem } from "./problem.ts";
 import { type Engines, runOnEngine } from "./run-on-engine.ts";
 import { readSqlRequest, type SqlRequest } from "./sql-request.ts";
 
-export interface QueryParts extends Engines {
+export interface QueryParts extends Engines, Budgets {
   readonly parse: ParseSql;
   readonly catalog: Pick<LakeCatalogApi, "plan">;
-  /** The budget of a token, by `budgetName`. */
-  readonly budget: (name: string) => QueryBudgetApi;
   readonly timeoutMs: number;
 }
 
@@ -47,16 +44,17 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
   const statement = planStatement(parts.parse, question.sql, startedAt * MICROS_PER_MS);
   const inLake = () => (statement.ok ? plannedTables(parts.catalog, statement.value.tables, question.as_of) : null);
   // The token pays for a refused statement too; asked side by side, because each is a call to another object.
-  const [refused, tables] = await Promise.all([admission(parts, asker, startedAt), inLake()]);
-  if (refused) return problem(refused);
+  const candidate = { ...asker, id: question.id, over: !statement.ok };
+  const [admitted, tables] = await Promise.all([admit(parts, candidate, startedAt), inLake()]);
+  if (!admitted.ok) return problem(admitted.error);
   if (!statement.ok) return problem(statement.error);
-  if (!tables?.ok) return problem(tables?.error ?? NO_PLAN);
+  if (!tables?.ok) return admitted.value.end(problem(tables?.error ?? NO_PLAN));
 
   const run = (planned: PlannedTables): Promise<Response> =>
     runOnEngine(
       parts,
       {
-        id: crypto.randomUUID(),
+        id: admitted.value.engineId,
         sql: statement.value.sql,
         format: question.format,
         explain: question.explain,
@@ -70,25 +68,10 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
   if (answer.headers.get(GONE_HEADER) !== null) {
     // Between the plan and the read the file was replaced, and its time was over: the rows are elsewhere now, or out of reach.
     const again = await inLake();
-    if (!again?.ok) return problem(again?.error ?? NO_PLAN);
+    if (!again?.ok) return admitted.value.end(problem(again?.error ?? NO_PLAN));
     answer = await run(again.value);
   }
-  charge(parts, asker, answer);
-  return answer;
+  return admitted.value.end(answer);
 }
 
 const NO_PLAN: QueryProblem = { reason: "internal", detail: "no plan" };
-
-/** Counts one statement of the token. @returns why it may not run now, null where it may. */
-async function admission(parts: QueryParts, { token }: Asker, nowMs: number): Promise<QueryProblem | null> {
-  const { allowed, bound, retry_after_s } = await parts.budget(budgetName(token)).begin(nowMs);
-  if (allowed) return null;
-  const detail = bound === "bytes" ? "bytes read today" : "statements in the last minute";
-  return { reason: "budget_exceeded", detail, retry_after_s };
-}
-
-function charge(parts: QueryParts, { token }: Asker, answer: Response): void {
-  const stats = answer.headers.get("x-eventpile-stats");
-  const bytes = stats ? (JSON.parse(stats) as StatementStats).bytes_read : 0;
-  if (bytes > 0) parts.later(parts.budget(budgetName(token)).spend(Date.now(), bytes));
-}

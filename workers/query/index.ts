@@ -5,9 +5,10 @@ import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { QueryBudgetApi } from "../../durable-objects/query-budget/api.ts";
 import parserModule from "../../node_modules/@guanmingchiu/sqlparser-ts/wasm/sqlparser_rs_wasm_bg.wasm?module";
 import { SQL } from "../../r2-layout/limits.ts";
-import { answerSql } from "./answer-sql.ts";
+import { answerSql, askerOf } from "./answer-sql.ts";
 import type { QueryEngineApi } from "./engine/statement.ts";
 import { EngineChoice } from "./engine-choice.ts";
+import { answerStatement } from "./gate/statement-routes.ts";
 import { sqlParser } from "./plan/sql-parser.ts";
 import { problem } from "./problem.ts";
 
@@ -24,19 +25,27 @@ interface Env {
 
 const parse = sqlParser(parserModule);
 const choice = new EngineChoice(SQL.engines);
+const PATH = /^(\/v1\/sql)(?:\/([^/]+))?$/;
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
-    if (new URL(request.url).pathname !== "/v1/sql") return problem({ reason: "not_found" });
-    if (request.method !== "POST") return problem({ reason: "method_not_allowed", allow: "POST" });
+    const [, path = "", id] = PATH.exec(new URL(request.url).pathname) ?? [];
+    if (path === "") return problem({ reason: "not_found" });
     const budgets = proxyDurable(env.QUERY_BUDGET, { name: "QUERY_BUDGET", parse: true });
+    const budget = (name: string) => budgets.get(name) as unknown as QueryBudgetApi;
+    const engine = (number: number) => env.QUERY_ENGINE.getByName(`engine-${number}`);
+    if (id !== undefined) {
+      const engines = Array.from({ length: SQL.engines }, (_, number) => engine(number));
+      return answerStatement({ budget, engines }, request, askerOf(request).token, id);
+    }
+    if (request.method !== "POST") return problem({ reason: "method_not_allowed", allow: "POST" });
     return answerSql(
       {
         parse,
         choice,
         catalog: env.LAKE_CATALOG.getByName("lake"),
-        engine: (number) => env.QUERY_ENGINE.getByName(`engine-${number}`),
-        budget: (name) => budgets.get(name) as unknown as QueryBudgetApi,
+        engine,
+        budget,
         timeoutMs: Number(env.SQL_TIMEOUT_MS ?? SQL.timeoutMs),
         later: (work) => ctx.waitUntil(work),
       },

@@ -18,7 +18,9 @@ export type QueryProblem =
   | { reason: "statement_timeout"; detail: string; limit_ms: number }
   | { reason: "statement_cancelled" }
   | { reason: "engine_busy"; retry_after_s: number }
-  | { reason: "budget_exceeded"; detail: string; retry_after_s: number }
+  | { reason: "budget_exceeded"; detail: string; limit: number; retry_after_s: number }
+  | { reason: "statement_id_in_use"; detail: string; retry_after_s: number }
+  | { reason: "unknown_statement" }
   | { reason: "store_unavailable"; detail: string; retry_after_s: number }
   | { reason: "internal"; detail: string };
 
@@ -50,6 +52,8 @@ const PROBLEMS = {
   budget_exceeded: { status: 429, title: "This token's budget is used up" },
   store_unavailable: { status: 503, title: "The lake cannot be read right now" },
   internal: { status: 500, title: "Something broke here" },
+  statement_id_in_use: { status: 409, title: "This id belongs to a statement that has not ended" },
+  unknown_statement: { status: 404, title: "There is no such statement of this token" },
 } as const satisfies Record<QueryProblem["reason"], { status: number; title: string }>;
 
 export function problem(cause: QueryProblem): Response {

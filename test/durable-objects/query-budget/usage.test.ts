@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { begin, NO_USAGE, spend, type Usage } from "../../../durable-objects/query-budget/usage.ts";
+import { admit, NO_USAGE, spend, type Usage } from "../../../durable-objects/query-budget/usage.ts";
 import { DAY_MS, MINUTE_MS, SQL } from "../../../r2-layout/limits.ts";
 
 const NOON = Date.UTC(2026, 10, 22, 12);
@@ -9,7 +9,7 @@ function beginMany(usage: Usage, count: number, nowMs: number): { usage: Usage; 
   let allowed = 0;
   let current = usage;
   for (let i = 0; i < count; i++) {
-    const step = begin(current, nowMs);
+    const step = admit(current, 0, nowMs);
     current = step.usage;
     if (step.answer.allowed) allowed++;
   }
@@ -19,7 +19,7 @@ function beginMany(usage: Usage, count: number, nowMs: number): { usage: Usage; 
 it("allows exactly the statements of a minute, then says when to come back", () => {
   const { usage, allowed } = beginMany(NO_USAGE, SQL.statementsPerMinute + 5, NOON + 20_000);
   expect(allowed).toBe(SQL.statementsPerMinute);
-  const { answer } = begin(usage, NOON + 20_000);
+  const { answer } = admit(usage, 0, NOON + 20_000);
   expect(answer).toEqual({ allowed: false, bound: "statements", retry_after_s: 40 });
 });
 
@@ -31,9 +31,10 @@ it("a burst at the end of a minute is still felt at the beginning of the next, a
 });
 
 it("bytes are counted until the day ends", () => {
-  const { usage } = spend(NO_USAGE, NOON, SQL.bytesPerDay);
-  expect(begin(usage, NOON).answer).toEqual({ allowed: false, bound: "bytes", retry_after_s: 12 * 3_600 });
-  expect(begin(usage, NOON + DAY_MS / 2).answer.allowed).toBe(true);
+  expect(admit(spend(NO_USAGE, NOON, SQL.bytesPerDay - 1), 0, NOON).answer.allowed).toBe(true);
+  const usage = spend(NO_USAGE, NOON, SQL.bytesPerDay);
+  expect(admit(usage, 0, NOON).answer).toEqual({ allowed: false, bound: "bytes", retry_after_s: 12 * 3_600 });
+  expect(admit(usage, 0, NOON + DAY_MS / 2).answer.allowed).toBe(true);
 });
 
 it("never allows more than twice a minute's statements in any sixty seconds, whatever the times", () => {
@@ -58,5 +59,13 @@ it("never allows more than twice a minute's statements in any sixty seconds, wha
 
 it("a clock that goes back forgets nothing", () => {
   const { usage } = beginMany(NO_USAGE, SQL.statementsPerMinute, NOON);
-  expect(begin(usage, NOON - 2 * MINUTE_MS).answer.allowed).toBe(false);
+  expect(admit(usage, 0, NOON - 2 * MINUTE_MS).answer.allowed).toBe(false);
+});
+
+it("promise 9: allows SQL.statementsAtOnce under way and no more, and says that a moment may be enough", () => {
+  expect(admit(NO_USAGE, SQL.statementsAtOnce - 1, NOON).answer.allowed).toBe(true);
+  const { usage, answer } = admit(NO_USAGE, SQL.statementsAtOnce, NOON);
+  expect(answer).toEqual({ allowed: false, bound: "at_once", retry_after_s: 1 });
+  // What was refused was not counted.
+  expect(usage.statements).toBe(0);
 });

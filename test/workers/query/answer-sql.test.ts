@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest";
 import type { PlanRequest } from "../../../durable-objects/lake-catalog/api.ts";
-import type { BudgetAnswer } from "../../../durable-objects/query-budget/api.ts";
+import type { BudgetAnswer, StatementEnd } from "../../../durable-objects/query-budget/api.ts";
 import { answerSql, type QueryParts } from "../../../workers/query/answer-sql.ts";
 import type { EngineStatement, QueryEngineApi } from "../../../workers/query/engine/statement.ts";
 import { EngineChoice } from "../../../workers/query/engine-choice.ts";
@@ -19,6 +19,7 @@ function engine(run: QueryEngineApi["run"]): QueryEngineApi & { cancelled: strin
       cancelled.push(id);
     },
     progress: async () => null,
+    settled: async () => null,
     status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
     reset: async () => {},
   };
@@ -29,10 +30,11 @@ function rig(engines: QueryEngineApi[]) {
   const later: Promise<unknown>[] = [];
   const budget = {
     begin: vi.fn(async () => ALLOWED),
-    spend: vi.fn(async (_now: number, bytes: number) => {
-      spent.push(bytes);
+    end: vi.fn(async (_now: number, _id: string, { bytes_read }: StatementEnd) => {
+      spent.push(bytes_read);
       return ALLOWED;
     }),
+    find: async () => ({ statement: null }),
   };
   const names: string[] = [];
   const parts: QueryParts = {

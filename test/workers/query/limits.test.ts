@@ -145,7 +145,7 @@ function answer(files: number): Promise<Response> {
       status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
       reset: async () => {},
     }),
-    budget: () => ({ begin: allowed, spend: allowed }),
+    budget: () => ({ begin: allowed, end: allowed, find: async () => ({ statement: null }) }),
     timeoutMs: 1_000,
     later: () => {},
   };

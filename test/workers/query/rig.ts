@@ -39,7 +39,11 @@ export interface QueryRig {
   addColumn(column: NewPromotedColumn): Promise<ColumnAnswer>;
   /** Freezes a day, whatever has come of it. */
   cut(day: string): Promise<FreezeAnswer>;
+  readonly url: URL;
   post(body: unknown, init?: RequestInit): Promise<Response>;
+  /** Any other address of the query Worker. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  url(path: string): URL;
   sql(sql: string, more?: Record<string, unknown>): Promise<SqlAnswer>;
   /** Removes an object from the bucket behind the catalog's back. */
   lose(key: string): Promise<void>;
@@ -152,7 +156,10 @@ export async function startRig(settings: { timeoutMs?: number } = {}): Promise<Q
       const answer = await catalog.fetch("http://objects/cuts", { method: "POST", body: JSON.stringify({ day }) });
       return (await answer.json()) as FreezeAnswer;
     },
+    url,
     post,
+    fetch: (path, init) => fetch(new URL(path, url), init),
+    url: (path) => new URL(path, url),
     async sql(sql, more) {
       const response = await post({ sql, ...more });
       return { status: response.status, ...((await response.json()) as Omit<SqlAnswer, "status">) };
