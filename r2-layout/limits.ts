@@ -419,8 +419,20 @@ export const SQL = {
   /** Brackets within brackets, and operators in a row on the way to the innermost: both parsers recurse on them. */
   statementDepth: 60,
   statementChain: 200,
+  /** Of a JSON answer, which is whole or not at all. */
   resultRows: 1_000_000,
   resultBytes: 32 * MiB,
+  /** Of an answer in another format, which is sent while it is made; a statement's time mostly ends it earlier. */
+  streamedRows: 100_000_000,
+  streamedBytes: 1_024 * MiB,
+  /** What is kept before the first byte is sent: so far an answer is whole or a problem document in these formats, too. */
+  wholeBytes: 8 * MiB,
+  /** Unread bytes beyond which a statement that is being sent waits for its reader, who may take nothing for so long, less where others wait for the engine. */
+  unreadBytes: 4 * MiB,
+  stallMs: 10 * SECOND_MS,
+  stallBesideOthersMs: 3 * SECOND_MS,
+  /** Unread bytes of all answers beside which the next statement may begin. */
+  outboxBytes: 8 * MiB,
   /** By how much an answer may be out of date where the asker says so. */
   stalenessMaxS: 60,
   timeoutMs: 60 * SECOND_MS,
@@ -444,6 +456,14 @@ export const SQL = {
   statementsAtOnce: 32,
   statementsPerMinute: 600,
   bytesPerDay: 200 * 1_024 * MiB,
+  /** A place among a token's statements is held so long at most: an answer is sent by then, or never. */
+  placeMs: 2 * MINUTE_MS + 10 * SECOND_MS,
+  /** How a statement ended can be asked so long, of so many of a token. */
+  endedKeptMs: 10 * MINUTE_MS,
+  endedKept: 16,
+  /** A cancellation that comes before its statement is remembered so long by an engine, and so many of them. */
+  earlyCancelMs: 5 * SECOND_MS,
+  earlyCancels: 100,
 } as const;
 
 export const REPLAY = {
@@ -456,14 +476,6 @@ export const REPLAY = {
   /** So many rounds of a rebuild make room; what is left then is read at once, or it might never meet its live store. */
   roomRounds: 3,
   /** Without a commit for so long there is no live traffic to make room for. */
-  /** A place among a token's statements is held so long at most: an answer is sent by then, or never. */
-  placeMs: 2 * MINUTE_MS + 10 * SECOND_MS,
-  /** How a statement ended can be asked so long, of so many of a token. */
-  endedKeptMs: 10 * MINUTE_MS,
-  endedKept: 16,
-  /** A cancellation that comes before its statement is remembered so long by an engine, and so many of them. */
-  earlyCancelMs: 5 * SECOND_MS,
-  earlyCancels: 100,
   quietMs: wait(10 * SECOND_MS),
   /** A lease is renewed with each step; one step, with its retries inside the platform, takes less. */
   leaseMs: wait(60 * SECOND_MS),

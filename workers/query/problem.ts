@@ -17,6 +17,7 @@ export type QueryProblem =
   | { reason: "memory_exceeded"; detail: string }
   | { reason: "statement_timeout"; detail: string; limit_ms: number }
   | { reason: "statement_cancelled" }
+  | { reason: "reader_too_slow"; limit_ms: number }
   | { reason: "engine_busy"; retry_after_s: number }
   | { reason: "budget_exceeded"; detail: string; limit: number; retry_after_s: number }
   | { reason: "statement_id_in_use"; detail: string; retry_after_s: number }
@@ -48,12 +49,13 @@ const PROBLEMS = {
   memory_exceeded: { status: 422, title: "The statement needs too much memory" },
   statement_timeout: { status: 408, title: "The statement took too long" },
   statement_cancelled: { status: 499, title: "The statement was cancelled" },
+  reader_too_slow: { status: 408, title: "The answer was not read" },
   engine_busy: { status: 503, title: "All engines are busy" },
   budget_exceeded: { status: 429, title: "This token's budget is used up" },
-  store_unavailable: { status: 503, title: "The lake cannot be read right now" },
-  internal: { status: 500, title: "Something broke here" },
   statement_id_in_use: { status: 409, title: "This id belongs to a statement that has not ended" },
   unknown_statement: { status: 404, title: "There is no such statement of this token" },
+  store_unavailable: { status: 503, title: "The lake cannot be read right now" },
+  internal: { status: 500, title: "Something broke here" },
 } as const satisfies Record<QueryProblem["reason"], { status: number; title: string }>;
 
 export function problem(cause: QueryProblem): Response {

@@ -8,9 +8,18 @@ import { EngineSlot } from "./engine/engine-slot.ts";
 import { PageCache } from "./engine/page-cache.ts";
 import { type EngineParts, runStatement } from "./engine/run-statement.ts";
 import { RunningStatement } from "./engine/running-statement.ts";
-import type { EngineStatement, EngineStatus, QueryEngineApi, StatementProgress } from "./engine/statement.ts";
+import type {
+  EngineStatement,
+  EngineStatus,
+  QueryEngineApi,
+  StatementProgress,
+  StatementStats,
+} from "./engine/statement.ts";
+import { EarlyCancels } from "./gate/early-cancels.ts";
 import { FooterCache } from "./prefetch/footer-cache.ts";
 import { problem, StatementFailed } from "./problem.ts";
+import { Outbox } from "./results/outbox.ts";
+import { Settled } from "./results/settled.ts";
 
 const parts: EngineParts = {
   slot: new EngineSlot({
@@ -20,6 +29,7 @@ const parts: EngineParts = {
   }),
   pages: new PageCache(),
   footers: new FooterCache(4 * MiB),
+  outbox: new Outbox(),
 };
 
 interface Env {
@@ -28,25 +38,38 @@ interface Env {
 
 export class QueryEngine extends DurableObject<Env> implements QueryEngineApi {
   readonly #running = new Map<string, RunningStatement>();
+  readonly #cancelledEarly = new EarlyCancels();
+
+  readonly #settled = new Settled();
 
   async run(statement: EngineStatement): Promise<Response> {
     if (parts.slot.waiting >= SQL.waiting) return problem({ reason: "engine_busy", retry_after_s: 2 });
     const running = new RunningStatement(statement.id, statement.startedAt);
+    running.cancelled = this.#cancelledEarly.take(statement.id, Date.now());
     this.#running.set(statement.id, running);
+    // An answer may be sent while it is made: then the statement goes on.
+    const ended = () => this.#running.delete(statement.id);
     try {
-      return await runStatement(parts, this.env.BUCKET, statement, running);
+      const { response, over } = await runStatement(parts, this.env.BUCKET, statement, running);
+      void over.then(ended);
+      this.#settled.add(statement.id, over);
+      return response;
     } catch (error) {
+      ended();
       if (error instanceof StatementFailed) return error.answer();
       console.error("statement failed", error);
       return problem({ reason: "internal", detail: "the engine failed and was replaced" });
-    } finally {
-      this.#running.delete(statement.id);
     }
   }
 
   async cancel(id: string): Promise<void> {
     const running = this.#running.get(id);
     if (running) running.cancelled = true;
+    else this.#cancelledEarly.add(id, Date.now());
+  }
+
+  async settled(id: string): Promise<StatementStats | null> {
+    return this.#settled.get(id);
   }
 
   async progress(id: string): Promise<StatementProgress | null> {

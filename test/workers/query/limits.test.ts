@@ -15,7 +15,7 @@ import { EngineChoice } from "../../../workers/query/engine-choice.ts";
 import { plainText } from "../../../workers/query/plan/plain-text.ts";
 import { Refused } from "../../../workers/query/plan/refusal.ts";
 import { StatementFailed } from "../../../workers/query/problem.ts";
-import { ResultEncoder } from "../../../workers/query/results/encode.ts";
+import { ResultEncoder, type ResultFormat } from "../../../workers/query/results/encode.ts";
 import { parse } from "./sql-parser-module.ts";
 
 /** `ok`, or the reason of the refusal. */
@@ -76,18 +76,30 @@ describe("a statement", () => {
 
 describe("a result", () => {
   it("has SQL.resultRows rows and no more", () => {
-    expect(outcome(() => encode(SQL.resultRows, 1))).toBe("ok");
-    expect(outcome(() => encode(SQL.resultRows + 1, 1))).toBe("result_too_large");
+    expect(outcome(() => encode("json", SQL.resultRows, 1))).toBe("ok");
+    expect(outcome(() => encode("json", SQL.resultRows + 1, 1))).toBe("result_too_large");
     // Counted over all batches.
-    expect(outcome(() => encode(SQL.resultRows / 2, 3))).toBe("result_too_large");
+    expect(outcome(() => encode("json", SQL.resultRows / 2, 3))).toBe("result_too_large");
+  });
+
+  it("has SQL.streamedRows rows and no more where it is sent while it is made", () => {
+    expect(outcome(() => encode("arrow", SQL.streamedRows / 100, 100))).toBe("ok");
+    expect(outcome(() => encode("arrow", SQL.streamedRows / 100 + 1, 100))).toBe("result_too_large");
   });
 
   it("has SQL.resultBytes bytes and no more", () => {
-    // The empty text is written as quotes.
-    const small = encodeText(1) - 1;
-    expect(outcome(() => encodeText(SQL.resultBytes - small))).toBe("ok");
-    expect(encodeText(SQL.resultBytes - small)).toBe(SQL.resultBytes);
-    expect(outcome(() => encodeText(SQL.resultBytes - small + 1))).toBe("result_too_large");
+    const around = encodeText("json", 0);
+    expect(outcome(() => encodeText("json", SQL.resultBytes - around))).toBe("ok");
+    expect(encodeText("json", SQL.resultBytes - around)).toBe(SQL.resultBytes);
+    expect(outcome(() => encodeText("json", SQL.resultBytes - around + 1))).toBe("result_too_large");
+  });
+
+  it("has SQL.streamedBytes bytes and no more where it is sent while it is made", () => {
+    const message = (rows: number) => encodeMessages(MESSAGE_BYTES, rows);
+    const [schema, one] = [message(0), message(1) - message(0)];
+    const most = Math.floor((SQL.streamedBytes - schema) / one);
+    expect(outcome(() => message(most))).toBe("ok");
+    expect(outcome(() => message(most + 1))).toBe("result_too_large");
   });
 });
 
@@ -142,6 +154,7 @@ function answer(files: number): Promise<Response> {
       run: async () => new Response("{}", { headers: { "x-eventpile-stats": '{"bytes_read":1}' } }),
       cancel: async () => {},
       progress: async () => null,
+    settled: async () => null,
       status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
       reset: async () => {},
     }),
@@ -159,8 +172,8 @@ function answer(files: number): Promise<Response> {
 type Bytes = Uint8Array<ArrayBuffer>;
 const BYTE = new Schema([new Field("n", new Int8())]);
 
-function encode(rows: number, batches: number): ResultEncoder {
-  const encoder = new ResultEncoder("arrow");
+function encode(format: ResultFormat, rows: number, batches: number): ResultEncoder {
+  const encoder = new ResultEncoder(format, () => {});
   encoder.add(tableToIPC(new Table(BYTE)) as Bytes);
   const column = makeData({ type: new Int8(), data: new Int8Array(rows) });
   const batch = new RecordBatch(BYTE, makeData({ type: new Struct(BYTE.fields), length: rows, children: [column] }));
@@ -176,16 +189,20 @@ function message1(stream: Bytes): Bytes {
   return stream.slice(schemaBytes, stream.length - 8);
 }
 
-/** The bytes of a CSV answer with one text of so many characters. */
-function encodeText(chars: number): number {
+const MESSAGE_BYTES = 32 * 1_024 * 1_024;
+const encodeMessages = (chars: number, rows: number): number => encodeTexts("arrow", chars, rows);
+/** The bytes of an answer with one text of so many characters. */
+const encodeText = (format: ResultFormat, chars: number): number => encodeTexts(format, chars, 1);
+
+function encodeTexts(format: ResultFormat, chars: number, rows: number): number {
   const vector = makeVector(
     makeData({ type: new Utf8(), valueOffsets: new Int32Array([0, chars]), data: new Uint8Array(chars).fill(120) }),
   );
   const stream = tableToIPC(new Table({ text: vector })) as Bytes;
-  const encoder = new ResultEncoder("csv");
+  const encoder = new ResultEncoder(format, () => {});
   const view = new DataView(stream.buffer, stream.byteOffset);
   encoder.add(stream.slice(0, 8 + view.getInt32(4, true)));
-  encoder.add(message1(stream));
-  encoder.finish({});
+  const message = message1(stream);
+  for (let row = 0; row < rows; row++) encoder.add(message);
   return encoder.bytes;
 }

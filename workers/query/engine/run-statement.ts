@@ -5,7 +5,9 @@ import { TIME_COLUMNS } from "../plan/plan-statement.ts";
 import type { FooterCache } from "../prefetch/footer-cache.ts";
 import { LakeReader, type RangeSource } from "../prefetch/lake-reader.ts";
 import { StatementFailed } from "../problem.ts";
-import { CONTENT_TYPES, ResultEncoder } from "../results/encode.ts";
+import type { ResultEncoder } from "../results/encode.ts";
+import type { AnswerBody, Outbox } from "../results/outbox.ts";
+import { type Answer, EnoughRows, Sending } from "../results/sending.ts";
 import { pageCapacity, refuseLargeResult, refuseLargeScan } from "./bounds.ts";
 import { engineProblem } from "./engine-problem.ts";
 import type { EngineSlot, Hold } from "./engine-slot.ts";
@@ -20,6 +22,13 @@ export interface EngineParts {
   readonly slot: EngineSlot;
   readonly pages: PageCache;
   readonly footers: FooterCache;
+  readonly outbox: Outbox;
+}
+
+/** A statement whose answer has begun: all of it, or what is sent while it is made. */
+export interface StatementAnswer extends Answer {
+  /** The engine is free of it; never rejects. The final figures, null where it did not end well. */
+  readonly over: Promise<StatementStats | null>;
 }
 
 /** @throws StatementFailed, or what is a fault of ours. */
@@ -28,19 +37,27 @@ export async function runStatement(
   source: RangeSource,
   statement: EngineStatement,
   running: RunningStatement,
-): Promise<Response> {
+): Promise<StatementAnswer> {
   const askedAt = Date.now();
   const hold = await parts.slot.take(SQL.waitMs, statement.timeoutMs + GRACE_MS, () => running.cancelled);
   if (!hold) {
     if (running.cancelled) throw new StatementFailed({ reason: "statement_cancelled" });
     throw new StatementFailed({ reason: "engine_busy", retry_after_s: 2 });
   }
-  try {
-    return await new StatementRun(parts, source, statement, running, hold, Date.now() - askedAt - hold.bootMs).answer();
-  } finally {
-    if (hold.alive()) hold.instance.show(NO_FILES);
-    parts.slot.release(hold);
-  }
+  const run = new StatementRun(parts, source, statement, running, hold, Date.now() - askedAt - hold.bootMs);
+  const begun = Promise.withResolvers<Answer>();
+  const over = run
+    .work(begun.resolve)
+    .catch((error: unknown) => {
+      // One of the two hears of it: who waits for the answer to begin, or who reads it.
+      begun.reject(error);
+      return null;
+    })
+    .finally(() => {
+      if (hold.alive()) hold.instance.show(NO_FILES);
+      parts.slot.release(hold);
+    });
+  return { ...(await begun.promise), over };
 }
 
 /** A statement ends itself at its timeout; only one that does not is replaced. */
@@ -91,25 +108,34 @@ class StatementRun {
     running.runs(this.#reader.counts);
   }
 
-  async answer(): Promise<Response> {
+  /** @param begin gets the answer once it can be sent. @returns the final figures. */
+  async work(begin: (answer: Answer) => void): Promise<StatementStats> {
     const scanBytes = await this.#reader.plan();
     refuseLargeScan(
       scanBytes,
       this.#statement.tables.reduce((sum, { files }) => sum + files.length, 0),
     );
-    if (this.#statement.explain) return this.#plan(scanBytes);
-    await this.#reader.prefetch(pageCapacity(this.#parts.slot.heapBytes, 0));
-    const encoder = new ResultEncoder(this.#statement.format);
+    if (this.#statement.explain) {
+      begin({ response: this.#plan(scanBytes), whole: null });
+      return this.#stats(NO_ROWS);
+    }
+    await this.#reader.prefetch(pageCapacity(this.#parts.slot.heapBytes, this.#parts.outbox.bytes));
+    const sending = new Sending(this.#parts.outbox, this.#statement, begin);
     try {
-      await this.#run(encoder);
+      await this.#run(sending);
+      const stats = this.#stats(sending.encoder);
+      const body = sending.end(stats);
+      await this.#untilRead(body);
+      return stats;
     } catch (error) {
       if (this.#failure) this.#hold.instance.broken = true;
-      throw this.#failure ?? engineProblem(error, this.#hold.instance);
+      const cause = this.#failure ?? engineProblem(error, this.#hold.instance);
+      sending.fail(cause);
+      throw cause;
     }
-    return this.#response(encoder);
   }
 
-  async #run(encoder: ResultEncoder): Promise<void> {
+  async #run(sending: Sending): Promise<void> {
     const { instance } = this.#hold;
     instance.show(new CountedFiles(this.#reader, this.#running));
     for (const { table, files, promoted = [], before } of this.#statement.tables) {
@@ -134,18 +160,43 @@ class StatementRun {
       throw new StatementFailed({ reason: "table_not_allowed", detail: "the tables are events and quarantine" });
     }
     const pace = new Pace();
-    await instance.stream(
-      this.#statement.sql,
-      () => {
-        this.#check();
-        this.#makeRoom(encoder.bytes);
-        return pace.step();
-      },
-      (message) => {
-        encoder.add(message);
-        this.#running.rows = encoder.rows;
-      },
-    );
+    const turn = (): void | Promise<void> => {
+      this.#check();
+      this.#makeRoom(sending.keptBytes);
+      if (sending.isOutgrown) sending.begin({ ...this.#stats(sending.encoder), streamed: true });
+      if (sending.body && sending.body.bytes > SQL.unreadBytes) return this.#room(sending.body, SQL.unreadBytes);
+      return pace.step();
+    };
+    const take = (message: Uint8Array<ArrayBuffer>): void => {
+      sending.encoder.add(message);
+      this.#running.rows = sending.encoder.rows;
+      if (sending.encoder.truncated) throw new EnoughRows();
+    };
+    try {
+      await instance.stream(this.#statement.sql, turn, take);
+    } catch (error) {
+      if (!(error instanceof EnoughRows)) throw error;
+    }
+  }
+
+  /** What is not read takes memory that the next statement may need. */
+  async #untilRead(body: AnswerBody): Promise<void> {
+    const others = this.#parts.outbox.bytes - body.bytes;
+    try {
+      await this.#room(body, Math.max(0, SQL.outboxBytes - others));
+    } catch (error) {
+      body.fail(error);
+    }
+  }
+
+  async #room(body: AnswerBody, most: number): Promise<void> {
+    const patience = () => (this.#parts.slot.waiting > 1 ? SQL.stallBesideOthersMs : SQL.stallMs);
+    try {
+      await body.room(most, () => this.#check(), patience);
+    } catch (error) {
+      if (error instanceof StatementFailed) this.#failure ??= error;
+      throw error;
+    }
   }
 
   #check(): void {
@@ -162,8 +213,10 @@ class StatementRun {
     return new StatementFailed({ reason: "statement_timeout", detail, limit_ms });
   }
 
-  #makeRoom(resultBytes: number): void {
-    const { pages, slot } = this.#parts;
+  /** @param keptBytes of the result, of which nothing is sent yet. */
+  #makeRoom(keptBytes: number): void {
+    const { pages, slot, outbox } = this.#parts;
+    const resultBytes = keptBytes + outbox.bytes;
     try {
       refuseLargeResult(slot.heapBytes, resultBytes);
     } catch (error) {
@@ -186,23 +239,11 @@ class StatementRun {
         table_bytes: tableBytes,
       }),
     );
-    const body = { sql: this.#statement.sql, scan_bytes: scanBytes, tables, stats: this.#stats(0) };
+    const body = { sql: this.#statement.sql, scan_bytes: scanBytes, tables, stats: this.#stats(NO_ROWS) };
     return Response.json(body, { headers: { "cache-control": "no-store" } });
   }
 
-  #response(encoder: ResultEncoder): Response {
-    const stats = this.#stats(encoder.rows);
-    const pieces = encoder.finish(stats);
-    return new Response(streamOf(pieces), {
-      headers: {
-        "content-type": CONTENT_TYPES[this.#statement.format],
-        "cache-control": "no-store",
-        "x-eventpile-stats": JSON.stringify(stats),
-      },
-    });
-  }
-
-  #stats(rows: number): StatementStats {
+  #stats({ rows, truncated }: Pick<ResultEncoder, "rows" | "truncated">): StatementStats {
     const { counts } = this.#reader;
     const now = Date.now();
     const sum = (of: (table: EngineStatement["tables"][number]) => number) =>
@@ -214,6 +255,7 @@ class StatementRun {
       boot_ms: this.#hold.bootMs,
       cold: this.#hold.bootMs > 0 || counts.requests > 0,
       rows,
+      ...(truncated && { truncated }),
       snapshot: this.#statement.snapshot,
       ...(this.#statement.cut !== undefined && { cut: this.#statement.cut }),
       files: sum(({ files }) => files.length),
@@ -228,6 +270,8 @@ class StatementRun {
     };
   }
 }
+
+const NO_ROWS = { rows: 0, truncated: false } as const;
 
 /** What the statement names, and the time where the table's rows end at one. */
 function columnsRead({ table, columns, before, files }: EngineTable): ReadonlySet<string> | null {
@@ -251,15 +295,4 @@ class Pace {
       this.#steps = 0;
     });
   }
-}
-
-function streamOf(pieces: readonly Uint8Array[]): ReadableStream<Uint8Array> {
-  let next = 0;
-  return new ReadableStream({
-    pull(controller) {
-      const piece = pieces[next++];
-      if (piece) controller.enqueue(piece);
-      else controller.close();
-    },
-  });
 }

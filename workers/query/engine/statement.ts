@@ -9,6 +9,8 @@ export interface EngineStatement {
   readonly id: string;
   readonly sql: string;
   readonly format: ResultFormat;
+  /** Rows at most; absent: as many as there are. */
+  readonly limit?: number;
   /** Answer with the plan instead of running it. */
   readonly explain: boolean;
   /** Milliseconds, when the request came. */
@@ -46,7 +48,12 @@ export interface StatementStats {
   boot_ms: number;
   /** Whether the engine was started, or a byte was read, for this statement. */
   cold: boolean;
+  /** So far, where the answer is sent while it is made. */
   rows: number;
+  /** There are more rows than the question wanted. */
+  truncated?: true;
+  /** The answer is sent while it is made: these are the figures of its beginning. */
+  streamed?: true;
   snapshot: number;
   /** Absent where no cut was asked. */
   cut?: string;
@@ -80,6 +87,11 @@ export interface StatementProgress {
 export interface QueryEngineApi {
   /** The answer as it goes to the client, a problem document included. */
   run(statement: EngineStatement): Promise<Response>;
+  /**
+   * The final figures of a statement whose answer said `streamed`, once it is over; null where it broke off. Of others, and
+   * of one that was over long ago, null.
+   */
+  settled(id: string): Promise<StatementStats | null>;
   /** Of a statement that runs or waits here; null for any other. */
   progress(id: string): Promise<StatementProgress | null>;
   /** Ends a statement that runs or waits; nothing where it is over. */

@@ -1,7 +1,7 @@
 /**
- * Results as they leave: Arrow IPC messages go in as DuckDB makes them, encoded pieces come out, and only those are
- * kept. Rows and bytes are bounded here; beyond the bound nothing of the result is sent, because half a table looks
- * like a whole one.
+ * Results as they leave: Arrow IPC messages go in as DuckDB makes them, encoded pieces come out and are handed on. Rows
+ * and bytes are bounded here. A JSON answer is whole or a problem document; the other formats are sent while they are
+ * made once they outgrow what is kept, and one that ends early then breaks off, because half a table looks like a whole one.
  */
 import { type RecordBatch, type Schema, tableFromIPC } from "apache-arrow";
 import { SQL } from "../../../r2-layout/limits.ts";
@@ -21,23 +21,32 @@ export const CONTENT_TYPES: Record<ResultFormat, string> = {
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+/** Whether the beginning of an answer may be sent before its end is known. */
+export const isStreamed = (format: ResultFormat): boolean => format !== "json";
+
 export class ResultEncoder {
   readonly #format: ResultFormat;
-  readonly #pieces: Bytes[] = [];
+  readonly #keep: (piece: Bytes) => void;
+  readonly #limit: number;
   #schemaMessage: Bytes | null = null;
   #columns: ResultColumn[] = [];
   #bytes = 0;
   #rows = 0;
+  /** There were more rows than the limit. */
+  truncated = false;
 
-  constructor(format: ResultFormat) {
+  /** @param limit rows that are kept; what is beyond is left out. Arrow messages are handed on as they are, so not for them. */
+  constructor(format: ResultFormat, keep: (piece: Bytes) => void, limit = Number.POSITIVE_INFINITY) {
     this.#format = format;
+    this.#keep = keep;
+    this.#limit = limit;
   }
 
   get rows(): number {
     return this.#rows;
   }
 
-  /** Bytes kept so far. */
+  /** Bytes made so far. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -48,33 +57,27 @@ export class ResultEncoder {
       this.#schemaMessage = message;
       const { schema } = tableFromIPC(message);
       this.#columns = columnsOf(schema);
-      if (this.#format === "arrow") this.#keep(message);
-      else if (this.#format === "json") this.#keepText(`{"columns":${JSON.stringify(this.#columns)},"rows":[`);
-      else if (this.#format === "csv")
-        this.#keepText(`${this.#columns.map(({ name }) => csvText(name)).join(",")}\r\n`);
+      if (this.#format === "arrow") this.#add(message);
+      else if (this.#format === "json") this.#addText(`{"columns":${JSON.stringify(this.#columns)},"rows":[`);
+      else if (this.#format === "csv") this.#addText(`${this.#columns.map(({ name }) => csvText(name)).join(",")}\r\n`);
       return;
     }
     for (const batch of tableFromIPC(joined(this.#schemaMessage, message)).batches) {
-      if (batch.numRows === 0) continue;
+      const rows = Math.min(batch.numRows, this.#limit - this.#rows);
+      this.truncated ||= rows < batch.numRows;
+      if (rows === 0) continue;
       const first = this.#rows === 0;
-      this.#rows += batch.numRows;
-      if (this.#rows > SQL.resultRows) throw tooLarge();
-      if (this.#format === "arrow") this.#keep(message);
-      else this.#keepText(this.#rowsText(batch, first));
+      this.#rows += rows;
+      if (this.#rows > boundsOf(this.#format).rows) throw tooLarge(this.#format);
+      if (this.#format === "arrow") this.#add(message);
+      else this.#addText(this.#rowsText(batch, rows, first));
     }
   }
 
-  /** The whole body. @param stats what a JSON answer says about the statement; others carry it in a header. */
-  finish(stats: unknown): Bytes[] {
-    if (this.#format === "json") this.#keepText(`],"stats":${JSON.stringify(stats)}}\n`);
-    if (this.#format === "arrow") this.#keep(END_OF_STREAM);
-    return this.#pieces;
-  }
-
-  #rowsText(batch: RecordBatch, first: boolean): string {
+  #rowsText(batch: RecordBatch, rows: number, first: boolean): string {
     const columns = batch.data.children;
     const lines: string[] = [];
-    for (let row = 0; row < batch.numRows; row++) lines.push(this.#line(columns.map((column) => cell(column, row))));
+    for (let row = 0; row < rows; row++) lines.push(this.#line(columns.map((column) => cell(column, row))));
     if (this.#format === "json") return `${first ? "" : ","}${lines.join(",")}`;
     return `${lines.join(this.#format === "csv" ? "\r\n" : "\n")}${this.#format === "csv" ? "\r\n" : "\n"}`;
   }
@@ -86,20 +89,28 @@ export class ResultEncoder {
     return `{${parts.join(",")}}`;
   }
 
-  #keepText(text: string): void {
-    this.#keep(encoder.encode(text) as Bytes);
+  #addText(text: string): void {
+    this.#add(encoder.encode(text) as Bytes);
   }
 
-  #keep(piece: Bytes): void {
+  #add(piece: Bytes): void {
     this.#bytes += piece.length;
-    if (this.#bytes > SQL.resultBytes) throw tooLarge();
-    this.#pieces.push(piece);
+    if (this.#bytes > boundsOf(this.#format).bytes) throw tooLarge(this.#format);
+    this.#keep(piece);
   }
+}
+
+/** What ends an answer. @param stats what a JSON answer says about the statement; others carry it in a header. */
+export function closing(format: ResultFormat, stats: unknown): Bytes {
+  if (format === "json") return encoder.encode(`],"stats":${JSON.stringify(stats)}}\n`) as Bytes;
+  return format === "arrow" ? END_OF_STREAM : NOTHING;
 }
 
 const encoder = new TextEncoder();
 /** An Arrow stream ends with a continuation and a length of nothing. */
 const END_OF_STREAM = new Uint8Array([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+
+const NOTHING = new Uint8Array(0);
 
 const columnsOf = (schema: Schema): ResultColumn[] =>
   schema.fields.map((field) => ({ name: field.name, type: duckType(field.type) }));
@@ -121,11 +132,19 @@ function csvCell(value: Cell): string {
 const csvText = (text: string): string =>
   text === "" || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 
-function tooLarge(): StatementFailed {
+const boundsOf = (format: ResultFormat): { readonly rows: number; readonly bytes: number } =>
+  isStreamed(format)
+    ? { rows: SQL.streamedRows, bytes: SQL.streamedBytes }
+    : { rows: SQL.resultRows, bytes: SQL.resultBytes };
+
+function tooLarge(format: ResultFormat): StatementFailed {
+  const { rows, bytes } = boundsOf(format);
   return new StatementFailed({
     reason: "result_too_large",
-    detail: "aggregate, or take less with LIMIT",
-    limit_rows: SQL.resultRows,
-    limit_bytes: SQL.resultBytes,
+    detail: isStreamed(format)
+      ? "aggregate, or take less with LIMIT"
+      : "aggregate, take less with LIMIT, or ask for ndjson, csv, arrow or parquet, which are sent while they are made",
+    limit_rows: rows,
+    limit_bytes: bytes,
   });
 }
