@@ -22,3 +22,10 @@ export const decodedBytes = (footer: ThriftStruct): number =>
 
 export const columnChunks = (footer: ThriftStruct): ColumnChunk[] =>
   isPlain(footer) ? plainChunks(footer) : real.columnChunks(footer);
+
+/** A plain file has none at its end: whoever asks what a file's parts take is told of the least that there can be. */
+export const footerSize = (tail: Uint8Array): number =>
+  tail.at(-1) === LAST_OF_MAGIC ? real.footerSize(tail) : LEAST_FOOTER_BYTES;
+
+const LAST_OF_MAGIC = "1".charCodeAt(0);
+const LEAST_FOOTER_BYTES = 8;
