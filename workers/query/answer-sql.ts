@@ -1,13 +1,14 @@
 /**
  * A question in SQL on its way to its answer, one stage after the other; each is a function of its own folder.
  *
- *     read the request -> plan the statement -> admit the token, ask the catalog -> run on an engine -> charge
+ *     read the request -> bind its parameters -> plan the statement -> admit the token, ask the catalog -> run on an engine -> charge
  *
  * POST /v1/sql and other protocols alike come in by `answerQuestion`.
  */
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { admit, type Budgets } from "./gate/admission.ts";
+import { bindParams } from "./gate/params.ts";
 import { type ParseSql, planStatement } from "./plan/plan-statement.ts";
 import { type PlannedTables, plannedTables } from "./planned-tables.ts";
 import { GONE_HEADER, problem, type QueryProblem } from "./problem.ts";
@@ -41,7 +42,8 @@ export const askerOf = ({ headers, signal }: Request): Asker => ({
 /** @returns the answer in the format asked for, with its figures in `x-eventpile-stats`, or a problem document. */
 export async function answerQuestion(parts: QueryParts, question: SqlRequest, asker: Asker): Promise<Response> {
   const startedAt = Date.now();
-  const statement = planStatement(parts.parse, question.sql, startedAt * MICROS_PER_MS);
+  const bound = bindParams(question.sql, question.params);
+  const statement = bound.ok ? planStatement(parts.parse, bound.value, startedAt * MICROS_PER_MS) : bound;
   const inLake = () => (statement.ok ? plannedTables(parts.catalog, statement.value.tables, question.as_of) : null);
   // The token pays for a refused statement too; asked side by side, because each is a call to another object.
   const candidate = { ...asker, id: question.id, over: !statement.ok };

@@ -152,8 +152,8 @@ function refusePrefix(before: readonly string[]): void {
   if (STRING_PREFIX.test(prefix)) unsupported(`${prefix}'...'`);
 }
 
-/** Where white space or a comment that starts at `at` ends; `at` itself where there is none. */
-function blankEnd(sql: string, at: number): number {
+/** Where white space or a comment that starts at `at` ends; `at` itself where there is none. @throws Refused */
+export function blankEnd(sql: string, at: number): number {
   if (SPACE.test(sql[at]!)) return at + 1;
   if (sql.startsWith("--", at)) {
     const end = /[\n\r]/.exec(sql.slice(at));
@@ -166,7 +166,8 @@ function blankEnd(sql: string, at: number): number {
   return end + 2;
 }
 
-function quoteEnd(sql: string, at: number): number {
+/** Where the quote that starts at `at` ends. @throws Refused */
+export function quoteEnd(sql: string, at: number): number {
   const quote = sql[at]!;
   for (let i = at + 1; i < sql.length; i++) {
     if (sql[i] === "\0") unsupported("a zero character");
