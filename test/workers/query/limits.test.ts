@@ -10,10 +10,10 @@ import {
   refuseLargeResult,
   refuseLargeScan,
 } from "../../../workers/query/engine/bounds.ts";
-import { PAGE_BYTES, PageCache } from "../../../workers/query/engine/page-cache.ts";
 import { EngineChoice } from "../../../workers/query/engine-choice.ts";
 import { plainText } from "../../../workers/query/plan/plain-text.ts";
 import { Refused } from "../../../workers/query/plan/refusal.ts";
+import { RangeCache } from "../../../workers/query/prefetch/range-cache.ts";
 import { StatementFailed } from "../../../workers/query/problem.ts";
 import { ResultEncoder, type ResultFormat } from "../../../workers/query/results/encode.ts";
 import { parse } from "./sql-parser-module.ts";
@@ -116,12 +116,12 @@ describe("memory (promise 10)", () => {
     expect(pageCapacity(free, 0)).toBe(SQL.prefetchBytes);
     expect(pageCapacity(free + 1, 0)).toBe(SQL.prefetchBytes - 1);
     expect(pageCapacity(0, 0)).toBe(SQL.prefetchBytes);
-    const cache = new PageCache();
-    for (let page = 0; page < 4; page++) cache.add("f", page * PAGE_BYTES, new Uint8Array(PAGE_BYTES));
-    cache.shrinkTo(4 * PAGE_BYTES);
-    expect(cache.bytes).toBe(4 * PAGE_BYTES);
-    cache.shrinkTo(4 * PAGE_BYTES - 1);
-    expect(cache.bytes).toBe(3 * PAGE_BYTES);
+    const cache = new RangeCache();
+    for (let block = 0; block < 4; block++) cache.add("f", block * 1_000, new Uint8Array(1_000));
+    cache.shrinkTo(4_000);
+    expect(cache.bytes).toBe(4_000);
+    cache.shrinkTo(3_999);
+    expect(cache.bytes).toBe(3_000);
     expect(cache.find("f", 0, 1)).toBeNull();
   });
 
@@ -154,7 +154,7 @@ function answer(files: number): Promise<Response> {
       run: async () => new Response("{}", { headers: { "x-eventpile-stats": '{"bytes_read":1}' } }),
       cancel: async () => {},
       progress: async () => null,
-    settled: async () => null,
+      settled: async () => null,
       status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
       reset: async () => {},
     }),

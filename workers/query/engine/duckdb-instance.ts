@@ -24,6 +24,7 @@ export interface InstanceLimits {
 }
 
 type Run = (response: number, connection: number, text: number) => Promise<void>;
+type Send = (response: number, connection: number, statement: number, values: number) => Promise<void>;
 type Step = (first: number, second: number) => Promise<void>;
 
 /** An error of the statement itself, in DuckDB's words. */
@@ -70,8 +71,7 @@ export class DuckDbInstance {
     await instantiateQuietly(bindings);
     bindFiles(bindings.mod, files);
     const stack = new WasmStack(bindings.mod);
-    // Interval 0: a poll is one task. Workers' clocks stand still while code runs, so a longer one would never end.
-    bindings.open({ maximumThreads: 1, query: { queryPollingInterval: 0 } });
+    bindings.open({ maximumThreads: 1 });
     const connection = bindings.connect()._conn;
     const exports = watched.findExports(bindings.mod);
     const instance = new DuckDbInstance(bindings, files, stack, clock, connection, exports);
@@ -143,7 +143,9 @@ export class DuckDbInstance {
   }
 
   /**
-   * Runs a statement, giving the caller a turn every few chunks of rows, after each task and each batch.
+   * Runs a statement, giving the caller a turn every few chunks of rows and after each batch. The result is pulled batch
+   * by batch, so what needs no sorting or grouping is never in memory as a whole: a pending query (the glue's other way
+   * to run in steps) would collect all of it first, a prepared statement does not.
    * @param turn may wait, and may throw to end the statement.
    * @param onBytes gets Arrow IPC messages: the schema, then a record batch each.
    * @throws SqlError, or what `turn` and `onBytes` throw.
@@ -154,34 +156,48 @@ export class DuckDbInstance {
     onBytes: (message: Uint8Array<ArrayBuffer>) => void,
   ): Promise<void> {
     let ended = false;
+    let prepared: number | null = null;
     try {
       this.#clock.turn = turn;
-      let schema = await this.#withText(sql, (text) =>
-        this.#answer((at) => this.#exports.start(at, this.#connection, text)),
+      prepared = await this.#withText(sql, (text) => this.#prepare(text));
+      const statement = prepared;
+      const schema = await this.#withText("[]", (values) =>
+        this.#answer((at) => this.#exports.send(at, this.#connection, statement, values)),
       );
-      while (schema === null) {
-        await turn();
-        schema = await this.#answer((at) => this.#exports.poll(at, this.#connection, UNUSED));
-      }
+      if (schema === null) throw new SqlError("the statement has no result");
       onBytes(schema);
       for (;;) {
+        await turn();
         const batch = await this.#answer((at) => this.#exports.fetch(at, this.#connection));
         if (batch === null) break;
         onBytes(batch);
-        await turn();
       }
       ended = true;
-    } catch (error) {
-      ended = error instanceof SqlError;
-      throw error;
     } finally {
       this.#clock.turn = null;
-      if (!ended && !this.broken) await this.#exports.cancel(this.#connection, UNUSED);
+      if (!this.broken) {
+        const statement = prepared;
+        if (statement !== null) await this.#answer((at) => this.#exports.close(at, this.#connection, statement));
+        // A result that was not read to its end is held until the next statement begins.
+        if (!ended) await this.run("SELECT 1");
+      }
     }
   }
 
+  /** @returns the number of the prepared statement. @throws SqlError */
+  #prepare(text: number): Promise<number> {
+    return this.#respond(
+      (at) => this.#exports.prepare(at, this.#connection, text),
+      (at) => at,
+    );
+  }
+
   /** @returns a copy of the answer, null for an empty one. */
-  async #answer(call: (response: number) => Promise<void>): Promise<Uint8Array<ArrayBuffer> | null> {
+  #answer(call: (response: number) => Promise<void>): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#respond(call, (at, bytes) => (at === 0 || bytes === 0 ? null : glue.copyBuffer(this.#mod, at, bytes)));
+  }
+
+  async #respond<T>(call: (response: number) => Promise<void>, read: (at: number, bytes: number) => T): Promise<T> {
     const mod = this.#mod;
     const stack = mod.stackSave();
     const response = mod.stackAlloc(24);
@@ -199,7 +215,7 @@ export class DuckDbInstance {
     mod.stackRestore(stack);
     try {
       if (status !== 0) throw new SqlError(glue.readString(mod, at!, bytes!));
-      return at === 0 || bytes === 0 ? null : glue.copyBuffer(mod, at!, bytes!);
+      return read(at!, bytes!);
     } finally {
       glue.dropResponseBuffers(mod);
     }
@@ -244,7 +260,7 @@ export class DuckDbInstance {
           bytes += includes(message, "42") || includes(message, "eventpile") ? 1 : 0;
         },
       );
-      if (reads === 0 || turns < 3 || bytes < 2 || this.#clock.calls === 0)
+      if (reads === 0 || turns < 2 || bytes < 2 || this.#clock.calls === 0)
         throw new Error("DuckDB did not read the probe: not the build this code knows");
     }
     this.show(NO_FILES);
@@ -269,16 +285,13 @@ function tick(clock: Clock): number | Promise<number> {
   return clock.turn()?.then(() => performance.now()) ?? performance.now();
 }
 
-/** A parameter of the poll that nothing reads. */
-const UNUSED = 0;
-
 const BUNDLES = { mvp: { mainModule: "", mainWorker: "" }, eh: { mainModule: "", mainWorker: "" } };
 
 interface StatementExports {
   readonly run: Run;
-  readonly start: Run;
-  readonly poll: Run;
-  readonly cancel: Step;
+  readonly prepare: Run;
+  readonly send: Send;
+  readonly close: Run;
   readonly tableNames: Run;
   readonly fetch: Step;
 }
@@ -334,9 +347,9 @@ function instantiateWith(bindings: GlueBindings, files: FileTable, clock: Clock,
       };
       return {
         run: WebAssembly.promising(find("_duckdb_web_query_run", 3)) as Run,
-        start: WebAssembly.promising(find("_duckdb_web_pending_query_start", 3)) as Run,
-        poll: WebAssembly.promising(find("_duckdb_web_pending_query_poll", 3)) as Run,
-        cancel: WebAssembly.promising(find("_duckdb_web_pending_query_cancel", 2)) as Step,
+        prepare: WebAssembly.promising(find("_duckdb_web_prepared_create", 3)) as Run,
+        send: WebAssembly.promising(find("_duckdb_web_prepared_send", 4)) as Send,
+        close: WebAssembly.promising(find("_duckdb_web_prepared_close", 3)) as Run,
         tableNames: WebAssembly.promising(find("_duckdb_web_get_tablenames", 3)) as Run,
         fetch: WebAssembly.promising(find("_duckdb_web_query_fetch_results", 2)) as Step,
       };

@@ -7,7 +7,7 @@ import { LakeReader, type RangeSource } from "../prefetch/lake-reader.ts";
 import { StatementFailed } from "../problem.ts";
 import type { ResultEncoder } from "../results/encode.ts";
 import type { AnswerBody, Outbox } from "../results/outbox.ts";
-import { type Answer, EnoughRows, Sending } from "../results/sending.ts";
+import { type Answer, EnoughRows, reasonOf, Sending } from "../results/sending.ts";
 import { pageCapacity, refuseLargeResult, refuseLargeScan } from "./bounds.ts";
 import { engineProblem } from "./engine-problem.ts";
 import type { EngineSlot, Hold } from "./engine-slot.ts";
@@ -185,7 +185,7 @@ class StatementRun {
     try {
       await this.#room(body, Math.max(0, SQL.outboxBytes - others));
     } catch (error) {
-      body.fail(error);
+      body.fail(reasonOf(error));
     }
   }
 

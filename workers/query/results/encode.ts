@@ -1,7 +1,7 @@
 /**
  * Results as they leave: Arrow IPC messages go in as DuckDB makes them, encoded pieces come out and are handed on. Rows
  * and bytes are bounded here. A JSON answer is whole or a problem document; the other formats are sent while they are
- * made once they outgrow what is kept, and one that ends early then breaks off, because half a table looks like a whole one.
+ * made once they outgrow what is kept, and one that ends early then ends in what cannot be read, because half a table looks like a whole one.
  */
 import { type RecordBatch, type Schema, tableFromIPC } from "apache-arrow";
 import { SQL } from "../../../r2-layout/limits.ts";
@@ -111,6 +111,15 @@ const encoder = new TextEncoder();
 const END_OF_STREAM = new Uint8Array([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 
 const NOTHING = new Uint8Array(0);
+
+/** What ends an answer that breaks off: text in a quote that nothing closes, a message of which most does not come. */
+export function brokenEnd(format: ResultFormat, reason: string): Bytes {
+  if (format === "csv") return encoder.encode(`"the answer broke off: ${reason}`) as Bytes;
+  if (format === "ndjson") return encoder.encode(`{"the answer broke off: ${reason}`) as Bytes;
+  return format === "arrow" ? LOST_MESSAGE : NOTHING;
+}
+
+const LOST_MESSAGE = new Uint8Array([0xff, 0xff, 0xff, 0xff, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 
 const columnsOf = (schema: Schema): ResultColumn[] =>
   schema.fields.map((field) => ({ name: field.name, type: duckType(field.type) }));

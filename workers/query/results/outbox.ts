@@ -5,6 +5,9 @@
  *
  * Several objects of an isolate share its memory, and so one Outbox; but none may touch another's streams. So what is
  * given up is only forgotten here, and its reader finds out by its own next pull.
+ *
+ * An answer that ends early gets an end that no reader takes for one (`brokenEnd`), not an error of its stream: on its way
+ * through services workerd turns such an error into a clean end, or into an answer that never began.
  */
 import { SQL } from "../../../r2-layout/limits.ts";
 import { StatementFailed } from "../problem.ts";
@@ -16,9 +19,10 @@ export class Outbox {
   /** Unread bytes of all answers. */
   bytes = 0;
 
-  open(): AnswerBody {
+  /** @param brokenEnd what follows where the answer ends early. */
+  open(brokenEnd: (reason: string) => Bytes): AnswerBody {
     this.#giveUpStalled(Date.now());
-    const body = new AnswerBody(this);
+    const body = new AnswerBody(this, brokenEnd);
     this.#bodies.add(body);
     return body;
   }
@@ -29,7 +33,7 @@ export class Outbox {
 
   #giveUpStalled(now: number): void {
     for (const body of this.#bodies) {
-      if (body.isWritten && now - body.takenAt > SQL.stallMs) body.fail(new Error("the answer was not read"));
+      if (body.isWritten && now - body.takenAt > SQL.stallMs) body.fail("reader_too_slow");
     }
   }
 }
@@ -39,8 +43,8 @@ export class AnswerBody {
   #pieces: Bytes[] = [];
   #next = 0;
   #bytes = 0;
+  readonly #brokenEnd: (reason: string) => Bytes;
   #state: "open" | "written" | "failed" = "open";
-  #error: unknown;
   #gone = false;
   /** Wakes the reader that waits for a piece, and the writer that waits for room. */
   #piece: (() => void) | null = null;
@@ -48,8 +52,9 @@ export class AnswerBody {
   /** Milliseconds, when something was last taken. */
   takenAt = Date.now();
 
-  constructor(outbox: Outbox) {
+  constructor(outbox: Outbox, brokenEnd: (reason: string) => Bytes) {
     this.#outbox = outbox;
+    this.#brokenEnd = brokenEnd;
   }
 
   /** Unread bytes. */
@@ -75,12 +80,16 @@ export class AnswerBody {
     this.#piece?.();
   }
 
-  /** The reader gets an error instead of an end, and what is unread is dropped. */
-  fail(error: unknown): void {
+  /** What is unread is dropped, and the reader gets the end that says so. */
+  fail(reason: string): void {
     if (this.#state === "failed") return;
     this.#state = "failed";
-    this.#error = error;
     this.#drop();
+    const end = this.#brokenEnd(reason);
+    if (!this.#gone && end.length > 0) {
+      this.#pieces.push(end);
+      this.#count(end.length);
+    }
     this.#piece?.();
   }
 
@@ -129,7 +138,6 @@ export class AnswerBody {
       this.#piece = null;
     }
     this.takenAt = Date.now();
-    if (this.#state === "failed") return controller.error(this.#error);
     const piece = this.#pieces[this.#next];
     if (!piece) {
       this.#outbox.closed(this);

@@ -4,7 +4,8 @@
  */
 import { SQL } from "../../../r2-layout/limits.ts";
 import type { EngineStatement, StatementStats } from "../engine/statement.ts";
-import { closing, isStreamed, ResultEncoder } from "./encode.ts";
+import { StatementFailed } from "../problem.ts";
+import { brokenEnd, closing, isStreamed, ResultEncoder } from "./encode.ts";
 import type { AnswerBody, Outbox } from "./outbox.ts";
 import { answerOf, sendWhole, type WholeResult } from "./whole-result.ts";
 
@@ -57,7 +58,7 @@ export class Sending {
 
   /** Begins to send what is not whole. */
   begin(stats: StatementStats): void {
-    this.#body = this.#outbox.open();
+    this.#body = this.#outbox.open((reason) => brokenEnd(this.#format, reason));
     for (const piece of this.#kept) this.#body.add(piece);
     this.#kept = [];
     this.#begin({ response: answerOf(this.#format, this.#body.stream(), stats), whole: null });
@@ -81,9 +82,12 @@ export class Sending {
   /** Ends the answer in the middle, where it has begun: its reader sees it break off. */
   fail(error: unknown): void {
     this.#kept = [];
-    this.#body?.fail(error);
+    this.#body?.fail(reasonOf(error));
   }
 }
+
+export const reasonOf = (error: unknown): string =>
+  error instanceof StatementFailed ? error.problem.reason : "internal";
 
 /** Thrown to end a statement that has given as many rows as were wanted. */
 export class EnoughRows extends Error {}

@@ -1,6 +1,6 @@
 /** A result that was whole before anything of it was sent, so that it can be sent more than once. */
 import type { StatementStats } from "../engine/statement.ts";
-import { CONTENT_TYPES, closing, type ResultFormat } from "./encode.ts";
+import { brokenEnd, CONTENT_TYPES, closing, type ResultFormat } from "./encode.ts";
 import type { AnswerBody, Outbox } from "./outbox.ts";
 
 export interface WholeResult {
@@ -16,7 +16,7 @@ export function sendWhole(
   { format, pieces }: WholeResult,
   stats: StatementStats,
 ): { response: Response; body: AnswerBody } {
-  const body = outbox.open();
+  const body = outbox.open((reason) => brokenEnd(format, reason));
   for (const piece of pieces) body.add(piece);
   body.add(closing(format, stats));
   body.end();
