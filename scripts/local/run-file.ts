@@ -24,6 +24,8 @@ export class AlreadyRunning extends Error {}
 export interface RunRecord {
   /** From now on each workerd that this process starts is recorded. */
   watchSpawns(): void;
+  /** Of the runtime that was started last; null before, and once it is gone. */
+  runtime(): number | null;
   /** Ends the runtime, if it still runs, and forgets the run. Synchronous: the last thing a process does. */
   end(): void;
 }
@@ -63,6 +65,7 @@ export async function takeStateFolder(folder: string, port: number): Promise<Run
         return child;
       }) as typeof spawn;
     },
+    runtime: () => (run.workerd && isAlive(run.workerd) ? run.workerd.pid : null),
     end() {
       if (run.workerd && isAlive(run.workerd)) process.kill(run.workerd.pid, "SIGKILL");
       rmSync(path, { force: true });

@@ -8,6 +8,7 @@ import { type ChaosSetting, parseChaos } from "./chaos-setting.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
 import { loadMiniflare } from "./miniflare.ts";
 import { AlreadyRunning, takeStateFolder } from "./run-file.ts";
+import { watchRuntime } from "./watchdog.ts";
 import { localOptions } from "./workers.ts";
 import { ROOT, readWorkerSources, withShards } from "./wrangler-config.ts";
 
@@ -22,6 +23,8 @@ export interface StartOptions {
   readonly waitFactor: number;
   /** Whether what each Worker uses is counted, for `/local/usage`. */
   readonly meter: boolean;
+  /** For how long the runtime may answer nobody, milliseconds (watchdog.ts). */
+  readonly silentMs: number;
   readonly demo: boolean;
 }
 
@@ -94,6 +97,7 @@ async function start(options: StartOptions): Promise<void> {
     // A lost tick is made good by the next one; a queue whose timer was lost is woken too.
     void Promise.all([control("/local/cron"), control("/local/queues/wake")]).catch(() => {});
   }, CRON_MS * options.waitFactor);
+  void watchRuntime({ url, silentMs: options.silentMs, pid: () => run.runtime() });
   printReady(options.port, stateDir, options.demo);
   if (options.demo) demo = startDemo(options.port);
 }

@@ -46,6 +46,8 @@ export interface SystemOptions {
   readonly waitFactor?: number;
   /** Counts what is used, for `usage`. */
   readonly meter?: boolean;
+  /** For how long the runtime may answer nobody, milliseconds. */
+  readonly silentMs?: number;
 }
 
 export interface SqlAnswer {
@@ -262,6 +264,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<RunningS
       EVENTPILE_CHAOS: JSON.stringify({ ...options.chaos, ...(options.faults && { faults: options.faults }) }),
       EVENTPILE_WAIT_FACTOR: String(options.waitFactor ?? 1),
       EVENTPILE_METER: options.meter ? "1" : "",
+      EVENTPILE_SILENT_MS: options.silentMs === undefined ? "" : String(options.silentMs),
     },
   });
   running.add(child.pid!);

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it } from "vitest";
-import { freePort, type RunningSystem, startSystem } from "./harness.ts";
+import { freePort, type RunningSystem, startSystem, until } from "./harness.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "eventpile-restart-"));
 let system: RunningSystem | null = null;
@@ -62,6 +62,19 @@ it("shards that are split keep what they have, and find the repeats of it (promi
   system = null;
   expect(await refusal({ dir: state, port: await freePort(), shards: "2" })).toContain("was made with 1,2 log shards");
   rmSync(state, { recursive: true, force: true });
+});
+
+it("a runtime that answers nobody is ended and another started, which has all that was acknowledged (promise 2)", async () => {
+  system = await startSystem({ silentMs: 3_000 });
+  expect((await system.sendBatch(batch)).status).toBe(200);
+  const { workerd } = JSON.parse(readFileSync(join(system.options.dir, "run.json"), "utf8"));
+  process.kill(workerd.pid, "SIGSTOP");
+  await until("another runtime answers", 30_000, async () => {
+    const answer = await fetch(`${system!.url}/healthz`, { signal: AbortSignal.timeout(500) }).catch(() => null);
+    return answer?.ok ?? false;
+  });
+  expect(system.output).toContain("has answered nobody for 3 s");
+  expect((await system.settled()).total).toMatchObject({ accepted: 3, lake: 3, sessions: 3, rollups: 3 });
 });
 
 it("a taken port is told in one line, and nothing is left behind", async () => {
