@@ -442,6 +442,8 @@ export const SQL = {
   heapBytes: 72 * MiB,
   queryBytes: 50 * MiB,
   prefetchBytes: 24 * MiB,
+  /** Of these the ends of data files, which the engine reads again when it opens them. */
+  heldFooterBytes: 6 * MiB,
   scanBytes: 4 * 1_024 * MiB,
   filesPerStatement: 5_000,
   /** R2 reads of one statement: each is a subrequest, and some are left for what nobody foresaw. */

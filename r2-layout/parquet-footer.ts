@@ -209,6 +209,23 @@ export function rowGroupParts(footer: ThriftStruct): RowGroupPart[] {
 export const rowGroupFile = (part: RowGroupPart, pages: Uint8Array): Uint8Array =>
   joinBytes([MAGIC, pages, part.ending]);
 
+/**
+ * The end of a file that has some of its row groups only, which stay where they lie: who reads through it finds no others.
+ * @param tail the file's last bytes, the whole footer within. @param kept indexes of row groups, rising.
+ */
+export function endWithRowGroups(tail: Uint8Array, kept: readonly number[]): Uint8Array {
+  const footer = readFooterTail(tail);
+  const groups = structs(footer, FILE.rowGroups);
+  const items = kept.map((index) => groups[index]!);
+  setList(footer, FILE.rowGroups, items);
+  setInt(
+    footer,
+    FILE.numRows,
+    items.reduce((sum, group) => sum + int(group, ROW_GROUP.numRows), 0),
+  );
+  return joinBytes(ending(footer));
+}
+
 /** A footer, its length, and the magic bytes. */
 function ending(footer: ThriftStruct): Uint8Array[] {
   const tail = writeThrift(footer);

@@ -64,6 +64,7 @@ async function planTables(
       from: need.from,
       to: need.to,
       eventNames: eventNamesOf(need),
+      equals: equalsOf(need),
     });
   }
   return { snapshot, ...(cut && { cut: cut.name }), tables: needs.length > 0 ? tables : [] };
@@ -80,14 +81,19 @@ const namesOf = (promoted: readonly PromotedColumn[]): string[] => promoted.map(
 const eventNamesOf = ({ values }: Pick<TableNeed, "values">): string[] | undefined =>
   values.get("event_name")?.map(String);
 
-const NOTHING_ASKED: ReadonlyMap<string, readonly string[]> = new Map([["event_name", ["-"]]]);
-
-function planRequest({ table, from, to, values }: TableNeed, asOf: AsOf | undefined): PlanRequest {
+function equalsOf({ values }: Pick<TableNeed, "values">): Record<string, readonly (string | number)[]> {
   const equals: Record<string, readonly (string | number)[]> = {};
   for (const [column, literals] of values) {
     // No value at all passes: rare, and not worth a special case.
     if (column !== "event_name" && literals.length > 0) equals[column] = literals;
   }
+  return equals;
+}
+
+const NOTHING_ASKED: ReadonlyMap<string, readonly string[]> = new Map([["event_name", ["-"]]]);
+
+function planRequest({ table, from, to, values }: TableNeed, asOf: AsOf | undefined): PlanRequest {
+  const equals = equalsOf({ values });
   const eventNames = eventNamesOf({ values });
   return {
     table,

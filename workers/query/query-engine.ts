@@ -5,7 +5,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { MiB, SQL } from "../../r2-layout/limits.ts";
 import { EngineSlot } from "./engine/engine-slot.ts";
-import { PageCache } from "./engine/page-cache.ts";
 import { type EngineParts, runStatement } from "./engine/run-statement.ts";
 import { RunningStatement } from "./engine/running-statement.ts";
 import type {
@@ -17,6 +16,8 @@ import type {
 } from "./engine/statement.ts";
 import { EarlyCancels } from "./gate/early-cancels.ts";
 import { FooterCache } from "./prefetch/footer-cache.ts";
+import { cachedFooters } from "./prefetch/footer-store.ts";
+import { RangeCache } from "./prefetch/range-cache.ts";
 import { problem, StatementFailed } from "./problem.ts";
 import { Outbox } from "./results/outbox.ts";
 import { Settled } from "./results/settled.ts";
@@ -27,8 +28,9 @@ const parts: EngineParts = {
     memoryLimitBytes: SQL.queryBytes,
     recycleBytes: SQL.heapBytes - 16 * MiB,
   }),
-  pages: new PageCache(),
+  pages: new RangeCache(),
   footers: new FooterCache(4 * MiB),
+  footerStore: cachedFooters(caches.default),
   outbox: new Outbox(),
 };
 

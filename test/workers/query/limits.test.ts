@@ -155,7 +155,7 @@ function answer(files: number): Promise<Response> {
       cancel: async () => {},
       progress: async () => null,
       settled: async () => null,
-      status: async () => ({ statements: 0, boots: 0, heap_bytes: 0, page_bytes: 0 }),
+      status: async () => ({ statements: 0, boots: 0, guests: 0, heap_bytes: 0, page_bytes: 0 }),
       reset: async () => {},
     }),
     budget: () => ({ begin: allowed, end: allowed, find: async () => ({ statement: null }) }),

@@ -3,7 +3,9 @@ import { SQL } from "../../../r2-layout/limits.ts";
 import { tableColumns } from "../../../r2-layout/promoted-columns.ts";
 import { TIME_COLUMNS } from "../plan/plan-statement.ts";
 import type { FooterCache } from "../prefetch/footer-cache.ts";
+import type { FooterStore } from "../prefetch/footer-store.ts";
 import { LakeReader, type RangeSource } from "../prefetch/lake-reader.ts";
+import type { RangeCache } from "../prefetch/range-cache.ts";
 import { StatementFailed } from "../problem.ts";
 import type { ResultEncoder } from "../results/encode.ts";
 import type { AnswerBody, Outbox } from "../results/outbox.ts";
@@ -11,7 +13,6 @@ import { type Answer, EnoughRows, reasonOf, Sending } from "../results/sending.t
 import { pageCapacity, refuseLargeResult, refuseLargeScan } from "./bounds.ts";
 import { engineProblem } from "./engine-problem.ts";
 import type { EngineSlot, Hold } from "./engine-slot.ts";
-import type { PageCache } from "./page-cache.ts";
 import { CountedFiles, type RunningStatement } from "./running-statement.ts";
 import type { EngineStatement, EngineTable, StatementStats } from "./statement.ts";
 import { tableView } from "./views.ts";
@@ -20,8 +21,10 @@ import { NO_FILES } from "./virtual-files.ts";
 /** What the objects of an isolate share. */
 export interface EngineParts {
   readonly slot: EngineSlot;
-  readonly pages: PageCache;
+  readonly pages: RangeCache;
   readonly footers: FooterCache;
+  /** Footers beyond this isolate's memory; null: none. */
+  readonly footerStore: FooterStore | null;
   readonly outbox: Outbox;
 }
 
@@ -72,6 +75,8 @@ class StatementRun {
   readonly #waitMs: number;
   readonly #engineAt = Date.now();
   readonly #deadline: number;
+  /** Of the result, as last looked at. */
+  #keptBytes = 0;
   /** What ended the statement from our side; DuckDB may wrap it into words of its own on the way out. */
   #failure: StatementFailed | null = null;
 
@@ -93,6 +98,7 @@ class StatementRun {
       source,
       cache: parts.pages,
       footerCache: parts.footers,
+      footerStore: parts.footerStore,
       tables: statement.tables.map((table) => ({
         files: table.files,
         timeColumn: TIME_COLUMNS[table.table],
@@ -101,8 +107,10 @@ class StatementRun {
           from: table.from,
           to: table.to,
           eventNames: table.eventNames,
+          equals: table.equals,
         },
       })),
+      capacity: () => pageCapacity(parts.slot.heapBytes, this.#keptBytes + parts.outbox.bytes),
       check: () => this.#check(),
     });
     running.runs(this.#reader.counts);
@@ -119,7 +127,7 @@ class StatementRun {
       begin({ response: this.#plan(scanBytes), whole: null });
       return this.#stats(NO_ROWS);
     }
-    await this.#reader.prefetch(pageCapacity(this.#parts.slot.heapBytes, this.#parts.outbox.bytes));
+    await this.#reader.prefetch();
     const sending = new Sending(this.#parts.outbox, this.#statement, begin);
     try {
       await this.#run(sending);
@@ -138,14 +146,14 @@ class StatementRun {
   async #run(sending: Sending): Promise<void> {
     const { instance } = this.#hold;
     instance.show(new CountedFiles(this.#reader, this.#running));
-    for (const { table, files, promoted = [], before } of this.#statement.tables) {
+    for (const [number, { table, promoted = [], before }] of this.#statement.tables.entries()) {
       const view = tableView(
         table,
         tableColumns(table, promoted),
-        files.map(({ key, maxTime }) => ({
-          key,
-          columns: this.#reader.footers.get(key)?.columns ?? [],
-          ...(before !== undefined && maxTime >= before && { before }),
+        this.#reader.shownOf(number).map(({ name, footer, file }) => ({
+          key: name,
+          columns: footer.columns,
+          ...(before !== undefined && file.maxTime >= before && { before }),
         })),
       );
       if (instance.views.get(table) === view) continue;
@@ -216,6 +224,7 @@ class StatementRun {
   /** @param keptBytes of the result, of which nothing is sent yet. */
   #makeRoom(keptBytes: number): void {
     const { pages, slot, outbox } = this.#parts;
+    this.#keptBytes = keptBytes;
     const resultBytes = keptBytes + outbox.bytes;
     try {
       refuseLargeResult(slot.heapBytes, resultBytes);
@@ -223,7 +232,7 @@ class StatementRun {
       this.#failure = error as StatementFailed;
       throw error;
     }
-    pages.shrinkTo(pageCapacity(slot.heapBytes, resultBytes));
+    pages.shrinkTo(this.#reader.room());
   }
 
   #plan(scanBytes: number): Response {

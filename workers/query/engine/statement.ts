@@ -35,6 +35,8 @@ export interface EngineTable {
   readonly from?: number | undefined;
   readonly to?: number | undefined;
   readonly eventNames?: readonly string[] | undefined;
+  /** For a column, the only values that pass. */
+  readonly equals?: Readonly<Record<string, readonly (string | number)[]>>;
   /** Rows whose time is at or after it are not the cut's, microseconds; absent: all are. */
   readonly before?: number;
 }

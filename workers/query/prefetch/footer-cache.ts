@@ -19,8 +19,10 @@ export class FooterCache {
     this.#bytes = 0;
   }
 
-  get(key: string): Footer | undefined {
+  /** @param asked columns whose bounds it has to have. */
+  get(key: string, asked: Iterable<string> = []): Footer | undefined {
     const footer = this.#footers.get(key);
+    if (footer && [...asked].some((column) => !footer.asked.has(column))) return undefined;
     if (footer) {
       this.#footers.delete(key);
       this.#footers.set(key, footer);
@@ -29,6 +31,9 @@ export class FooterCache {
   }
 
   set(key: string, footer: Footer): void {
+    const before = this.#footers.get(key);
+    if (before) this.#bytes -= weight(before);
+    this.#footers.delete(key);
     this.#footers.set(key, footer);
     this.#bytes += weight(footer);
     for (const [oldest, old] of this.#footers) {
@@ -41,4 +46,6 @@ export class FooterCache {
 
 /** About what one takes in memory. */
 const weight = (footer: Footer): number =>
-  200 + footer.columns.length * 40 + footer.rowGroups.reduce((sum, group) => sum + group.chunks.byteLength + 300, 0);
+  200 +
+  footer.columns.length * 40 +
+  footer.rowGroups.reduce((sum, group) => sum + group.chunks.byteLength + 500 + footer.asked.size * 200, 0);

@@ -1,8 +1,9 @@
 /**
- * What a Parquet footer says that a scan needs: which columns the file has, where each column's chunks lie, and the
- * bounds of the two columns that files are pruned by. Kept small, because thousands are kept.
+ * What a Parquet footer says that a scan needs: which columns the file has, where each column's chunks and Bloom filters
+ * lie, and the bounds of those columns that the statement compares. Kept small, because thousands are kept.
  */
 import { parquetMetadata } from "hyparquet";
+import type { ColumnBounds } from "../../../r2-layout/statistics.ts";
 
 export interface RowGroup {
   readonly rows: number;
@@ -11,6 +12,10 @@ export interface RowGroup {
   /** Bounds of the time column (microseconds) and of event_name, null where the file does not say. */
   readonly time: readonly [min: number, max: number] | null;
   readonly eventName: readonly [min: string, max: string] | null;
+  /** Of the columns that were asked for, as far as the file tells them. */
+  readonly bounds: Readonly<Record<string, ColumnBounds>>;
+  /** Where the Bloom filters of its columns lie, headers included. */
+  readonly filters: Readonly<Record<string, { readonly at: number; readonly length: number }>>;
 }
 
 export interface Footer {
@@ -19,6 +24,8 @@ export interface Footer {
   /** Top-level columns in the file's order. */
   readonly columns: readonly string[];
   readonly rowGroups: readonly RowGroup[];
+  /** Columns whose bounds were asked for. */
+  readonly asked: ReadonlySet<string>;
 }
 
 const TRAILER_BYTES = 8;
@@ -34,7 +41,7 @@ export function footerBytes(tail: Uint8Array): number {
 const PAR1 = 0x31524150;
 
 /** @param tail the end of the file, the whole footer within. @throws where it cannot be read. */
-export function readFooter(tail: Uint8Array, timeColumn: string): Footer {
+export function readFooter(tail: Uint8Array, timeColumn: string, asked: ReadonlySet<string> = new Set()): Footer {
   const bytes = footerBytes(tail);
   const metadata = parquetMetadata(tail, { parsers: RAW, geoparquet: false });
   const columns: string[] = [];
@@ -48,6 +55,8 @@ export function readFooter(tail: Uint8Array, timeColumn: string): Footer {
     const chunks = new Float64Array(columns.length * 2);
     let time: RowGroup["time"] = null;
     let eventName: RowGroup["eventName"] = null;
+    const bounds: Record<string, ColumnBounds> = {};
+    const filters: Record<string, { at: number; length: number }> = {};
     for (const { meta_data: chunk } of group.columns) {
       if (!chunk) continue;
       const [name = "", ...nested] = chunk.path_in_schema;
@@ -60,13 +69,18 @@ export function readFooter(tail: Uint8Array, timeColumn: string): Footer {
       chunks[i] = Math.min(start, before?.start ?? start);
       chunks[i + 1] = Math.max(end, before?.end ?? end) - chunks[i]!;
       if (nested.length > 0) continue;
-      const { min_value: min, max_value: max } = chunk.statistics ?? {};
+      const { min_value: min, max_value: max, null_count: nulls } = chunk.statistics ?? {};
       if (name === timeColumn && typeof min === "bigint" && typeof max === "bigint") time = [Number(min), Number(max)];
       if (name === "event_name" && isText(min) && isText(max)) eventName = [min, max];
+      if (asked.has(name) && nulls !== undefined)
+        bounds[name] = { nulls: Number(nulls), ...boundOf("min", min), ...boundOf("max", max) };
+      if (chunk.bloom_filter_offset !== undefined && chunk.bloom_filter_length !== undefined) {
+        filters[name] = { at: Number(chunk.bloom_filter_offset), length: chunk.bloom_filter_length };
+      }
     }
-    return { rows: Number(group.num_rows), chunks, time, eventName };
+    return { rows: Number(group.num_rows), chunks, time, eventName, bounds, filters };
   });
-  return { bytes, columns, rowGroups };
+  return { bytes, columns, rowGroups, asked };
 }
 
 /** Timestamps as they are: the library's own parser makes Dates and loses microseconds. */
@@ -78,6 +92,12 @@ const RAW = {
 
 /** A bound that was cut inside a character decodes to U+FFFD and proves nothing. */
 const isText = (value: unknown): value is string => typeof value === "string" && !value.includes("\ufffd");
+
+/** A number or a whole text; of anything else nothing is said. Rounding a large integer keeps its order. */
+function boundOf(end: "min" | "max", value: unknown): { min?: string | number; max?: string | number } {
+  if (typeof value === "bigint") return { [end]: Number(value) };
+  return (typeof value === "number" && !Number.isNaN(value)) || isText(value) ? { [end]: value } : {};
+}
 
 function topLevel(schema: readonly { name: string; num_children?: number }[]): string[] {
   const names: string[] = [];
