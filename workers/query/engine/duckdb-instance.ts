@@ -13,7 +13,15 @@ import wasm from "@duckdb/duckdb-wasm/dist/duckdb-eh.wasm";
 import type { GlueBindings, GlueModule } from "./duckdb-glue.ts";
 import { glue } from "./duckdb-glue.ts";
 import { instantiateQuietly } from "./quiet-glue.ts";
-import { bindFiles, FILE_READER_PROTOCOL, FileTable, NO_FILES, RUNTIME, type VirtualFiles } from "./virtual-files.ts";
+import {
+  bindFiles,
+  FILE_READER_PROTOCOL,
+  FILE_WRITER_PROTOCOL,
+  FileTable,
+  NO_FILES,
+  RUNTIME,
+  type VirtualFiles,
+} from "./virtual-files.ts";
 import { WasmStack } from "./wasm-stack.ts";
 
 export interface InstanceLimits {
@@ -40,6 +48,8 @@ export class DuckDbInstance {
   readonly #stack: WasmStack;
   readonly #clock: Clock;
   readonly #direct = new Set<string>();
+  /** The one file that may be written; null until it is. */
+  #result: string | null = null;
   /** Set once a call ended in anything but an answer or DuckDB's own error: its C stack can no longer be trusted. */
   broken = false;
   /** The definition of each view that exists, so that the same files are not bound again. */
@@ -96,28 +106,40 @@ export class DuckDbInstance {
    * heap until the statement ends, up to 10,000 of them: a scan of 40 MB would take 40 MB. It is faster, too, by half.
    */
   #readDirectly(names: Iterable<string>): void {
-    const mod = this.#mod;
     for (const name of names) {
       if (this.#direct.has(name)) continue;
-      const types = ["string", "string", "number", "boolean"];
-      const [status] = glue.callSRet(mod, "duckdb_web_fs_register_file_url", types, [
-        name,
-        name,
-        FILE_READER_PROTOCOL,
-        true,
-      ]);
-      glue.dropResponseBuffers(mod);
-      if (status !== 0) throw new Error(`DuckDB cannot be told of ${name}`);
+      this.#register(name, FILE_READER_PROTOCOL);
       this.#direct.add(name);
     }
     // It never forgets one.
     if (this.#direct.size > FILES_MAX) this.broken = true;
   }
 
+  #register(name: string, protocol: number): void {
+    const types = ["string", "string", "number", "boolean"];
+    const [status] = glue.callSRet(this.#mod, "duckdb_web_fs_register_file_url", types, [name, name, protocol, true]);
+    glue.dropResponseBuffers(this.#mod);
+    if (status !== 0) throw new Error(`DuckDB cannot be told of ${name}`);
+  }
+
   /** The files that statements may see from now on. */
   show(files: VirtualFiles): void {
     this.#files.visible = files;
     this.#readDirectly(files.names());
+  }
+
+  /** Has what is written to one file handed over, from now on until it is closed. @returns the file's name. */
+  openResult(write: (bytes: Uint8Array<ArrayBuffer>) => void): string {
+    if (this.#result === null) {
+      this.#result = `result-${crypto.randomUUID()}`;
+      this.#register(this.#result, FILE_WRITER_PROTOCOL);
+    }
+    this.#files.written = { name: this.#result, write };
+    return this.#result;
+  }
+
+  closeResult(): void {
+    this.#files.written = null;
   }
 
   /** Runs a statement of our own and drops its answer. @throws SqlError */

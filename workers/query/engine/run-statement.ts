@@ -17,6 +17,7 @@ import { CountedFiles, type RunningStatement } from "./running-statement.ts";
 import type { EngineStatement, EngineTable, StatementStats } from "./statement.ts";
 import { tableView } from "./views.ts";
 import { NO_FILES } from "./virtual-files.ts";
+import { writeParquet } from "./write-parquet.ts";
 
 /** What the objects of an isolate share. */
 export interface EngineParts {
@@ -180,6 +181,10 @@ class StatementRun {
       this.#running.rows = sending.encoder.rows;
       if (sending.encoder.truncated) throw new EnoughRows();
     };
+    if (this.#statement.format === "parquet") {
+      sending.encoder.countRows(await writeParquet(instance, this.#statement.sql, turn, sending.encoder));
+      return;
+    }
     try {
       await instance.stream(this.#statement.sql, turn, take);
     } catch (error) {

@@ -1,6 +1,7 @@
 /**
  * What DuckDB sees of the world: a read-only file system with the data files of one statement and nothing else. No
- * other file opens, nothing is written, no host is asked; whatever gets past the planner ends here.
+ * other file opens, nothing is written but one result under a name that nobody can guess, no host is asked; whatever gets
+ * past the planner ends here.
  *
  * The glue calls one global, `DUCKDB_RUNTIME`, and hands over its module; instances come and go within an isolate,
  * so the global only looks up the module's own files.
@@ -22,9 +23,17 @@ export const NO_FILES: VirtualFiles = {
   read: () => new Uint8Array(0),
 };
 
+/** The one file that may be written, from its beginning to its end. */
+export interface WrittenFile {
+  readonly name: string;
+  write(bytes: Uint8Array<ArrayBuffer>): void;
+}
+
 /** The files of one instance: DuckDB's file ids are numbers, resolved to names when a file is opened. */
 export class FileTable {
   visible: VirtualFiles = NO_FILES;
+  written: WrittenFile | null = null;
+  #writtenBytes = 0;
   readonly #names = new Map<number, string>();
 
   /**
@@ -35,8 +44,10 @@ export class FileTable {
    */
   open(mod: GlueModule, fileId: number, flags: number): number {
     const name = this.#resolve(mod, fileId);
-    const size = this.visible.size(name);
-    if (size === undefined || flags & FLAGS_WRITE) throw new FileRefused();
+    const isWritten = name === this.written?.name && (flags & FLAGS_WRITE) !== 0;
+    if (isWritten) this.#writtenBytes = 0;
+    const size = isWritten ? 0 : this.visible.size(name);
+    if (size === undefined || (flags & FLAGS_WRITE && !isWritten)) throw new FileRefused();
     const at = mod._malloc(24);
     mod.HEAPF64[at >> 3] = size;
     mod.HEAPF64[(at >> 3) + 1] = 0;
@@ -52,6 +63,15 @@ export class FileTable {
     const bytes = this.visible.read(name, at, wanted);
     if (bytes instanceof Uint8Array) return copyIn(mod, bytes, buffer);
     return bytes.then((late) => copyIn(mod, late, buffer));
+  }
+
+  /** @returns bytes taken. @throws FileRefused for any other file, and for what is not at its end. */
+  write(mod: GlueModule, fileId: number, buffer: number, length: number, at: number): number {
+    const { written } = this;
+    if (!written || this.#resolve(mod, fileId) !== written.name || at !== this.#writtenBytes) throw new FileRefused();
+    this.#writtenBytes += length;
+    written.write(mod.HEAPU8.slice(buffer >>> 0, (buffer >>> 0) + length) as Uint8Array<ArrayBuffer>);
+    return length;
   }
 
   #resolve(mod: GlueModule, fileId: number): string {
@@ -90,6 +110,8 @@ export function bindFiles(mod: GlueModule, table: FileTable): void {
 
 /** DuckDB-wasm's name for files that the runtime reads. */
 export const FILE_READER_PROTOCOL = 2;
+/** And for files that it writes, too. */
+export const FILE_WRITER_PROTOCOL = 1;
 const FEATURE_BIGINT64 = 1;
 
 export const RUNTIME = {
@@ -112,7 +134,8 @@ export const RUNTIME = {
   closeFile() {},
   syncFile() {},
   truncateFile() {},
-  writeFile: () => 0,
+  writeFile: (mod: GlueModule, fileId: number, buffer: number, length: number, at: number) =>
+    tableOf(mod).write(mod, fileId, buffer, length, at),
   removeDirectory() {},
   checkDirectory: () => false,
   createDirectory() {},

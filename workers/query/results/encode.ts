@@ -9,7 +9,7 @@ import { StatementFailed } from "../problem.ts";
 import { type Cell, cell } from "./cell.ts";
 import { duckType, type ResultColumn } from "./column-types.ts";
 
-export const FORMATS = ["json", "ndjson", "csv", "arrow"] as const;
+export const FORMATS = ["json", "ndjson", "csv", "arrow", "parquet"] as const;
 export type ResultFormat = (typeof FORMATS)[number];
 
 export const CONTENT_TYPES: Record<ResultFormat, string> = {
@@ -17,6 +17,7 @@ export const CONTENT_TYPES: Record<ResultFormat, string> = {
   ndjson: "application/x-ndjson",
   csv: "text/csv; charset=utf-8",
   arrow: "application/vnd.apache.arrow.stream",
+  parquet: "application/vnd.apache.parquet",
 };
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -74,6 +75,16 @@ export class ResultEncoder {
     }
   }
 
+  /** Takes the next bytes of a file that another writes. */
+  addFile(bytes: Bytes): void {
+    this.#add(bytes);
+  }
+
+  /** How many rows such a file has. */
+  countRows(rows: number): void {
+    this.#rows = rows;
+  }
+
   #rowsText(batch: RecordBatch, rows: number, first: boolean): string {
     const columns = batch.data.children;
     const lines: string[] = [];
@@ -121,7 +132,7 @@ export function brokenEnd(format: ResultFormat, reason: string): Bytes {
 
 const LOST_MESSAGE = new Uint8Array([0xff, 0xff, 0xff, 0xff, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 
-const columnsOf = (schema: Schema): ResultColumn[] =>
+export const columnsOf = (schema: Schema): ResultColumn[] =>
   schema.fields.map((field) => ({ name: field.name, type: duckType(field.type) }));
 
 function joined(a: Bytes, b: Bytes): Bytes {
