@@ -39,7 +39,6 @@ export interface QueryRig {
   addColumn(column: NewPromotedColumn): Promise<ColumnAnswer>;
   /** Freezes a day, whatever has come of it. */
   cut(day: string): Promise<FreezeAnswer>;
-  readonly url: URL;
   post(body: unknown, init?: RequestInit): Promise<Response>;
   /** Any other address of the query Worker. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
@@ -156,7 +155,6 @@ export async function startRig(settings: { timeoutMs?: number } = {}): Promise<Q
       const answer = await catalog.fetch("http://objects/cuts", { method: "POST", body: JSON.stringify({ day }) });
       return (await answer.json()) as FreezeAnswer;
     },
-    url,
     post,
     fetch: (path, init) => fetch(new URL(path, url), init),
     url: (path) => new URL(path, url),
