@@ -454,6 +454,10 @@ export const SQL = {
   /** A statement waits this long for its turn at an engine, behind at most so many others. */
   waitMs: 30 * SECOND_MS,
   waiting: 16,
+  /** A statement over files of so many bytes and rows may run in a pause of another, which waits for it so long at most. */
+  lightBytes: 16 * MiB,
+  lightRows: 500_000,
+  guestMs: SECOND_MS,
   /** Per token: statements that wait or run, those of the last minute, bytes read in a day. */
   statementsAtOnce: 32,
   statementsPerMinute: 600,

@@ -458,6 +458,13 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     waiting: both(
       "workers/query/engine.miniflare.test.ts: promise 9: beyond a bound of waiting ones the answer is to come back later",
     ),
+    lightBytes: both(
+      "workers/query/gate/light.test.ts: a statement over files of SQL.lightBytes bytes and SQL.lightRows rows is light, and over more it is not",
+    ),
+    lightRows: both(
+      "workers/query/gate/light.test.ts: a statement over files of SQL.lightBytes bytes and SQL.lightRows rows is light, and over more it is not",
+    ),
+    guestMs: noLimit("how long a light statement may make a heavy one wait; after that it takes its turn"),
     statementsAtOnce: both(
       "durable-objects/query-budget/usage.test.ts: promise 9: allows SQL.statementsAtOnce under way and no more, and says that a moment may be enough",
     ),

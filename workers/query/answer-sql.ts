@@ -57,6 +57,7 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
       parts,
       {
         id: admitted.value.engineId,
+        token: asker.token,
         sql: statement.value.sql,
         format: question.format,
         explain: question.explain,

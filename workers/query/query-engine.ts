@@ -4,6 +4,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { MiB, SQL } from "../../r2-layout/limits.ts";
+import { DuckDbInstance } from "./engine/duckdb-instance.ts";
 import { EngineSlot } from "./engine/engine-slot.ts";
 import { type EngineParts, runStatement } from "./engine/run-statement.ts";
 import { RunningStatement } from "./engine/running-statement.ts";
@@ -23,10 +24,11 @@ import { Outbox } from "./results/outbox.ts";
 import { Settled } from "./results/settled.ts";
 
 const parts: EngineParts = {
-  slot: new EngineSlot({
-    heapBytes: SQL.heapBytes,
-    memoryLimitBytes: SQL.queryBytes,
+  slot: new EngineSlot<DuckDbInstance>({
+    boot: () => DuckDbInstance.boot({ heapBytes: SQL.heapBytes, memoryLimitBytes: SQL.queryBytes }),
     recycleBytes: SQL.heapBytes - 16 * MiB,
+    now: () => Date.now(),
+    wait: (ms) => scheduler.wait(ms),
   }),
   pages: new RangeCache(),
   footers: new FooterCache(4 * MiB),
@@ -45,7 +47,6 @@ export class QueryEngine extends DurableObject<Env> implements QueryEngineApi {
   readonly #settled = new Settled();
 
   async run(statement: EngineStatement): Promise<Response> {
-    if (parts.slot.waiting >= SQL.waiting) return problem({ reason: "engine_busy", retry_after_s: 2 });
     const running = new RunningStatement(statement.id, statement.startedAt);
     running.cancelled = this.#cancelledEarly.take(statement.id, Date.now());
     this.#running.set(statement.id, running);
@@ -90,6 +91,7 @@ export class QueryEngine extends DurableObject<Env> implements QueryEngineApi {
       boots: parts.slot.boots,
       heap_bytes: parts.slot.heapBytes,
       page_bytes: parts.pages.bytes,
+      guests: parts.slot.guests,
     };
   }
 }

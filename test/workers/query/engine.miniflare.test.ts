@@ -43,6 +43,7 @@ describe("a statement that does not end", () => {
     const id = "cancelled-in-time";
     const running = engine.run({
       id,
+      token: "",
       sql: ENDLESS,
       format: "json",
       explain: false,
@@ -59,7 +60,7 @@ describe("a statement that does not end", () => {
 });
 
 describe("how far a statement has come", () => {
-  const LIMITS = { format: "json", explain: false, timeoutMs: 60_000, snapshot: 0, tables: [] } as const;
+  const LIMITS = { token: "", format: "json", explain: false, timeoutMs: 60_000, snapshot: 0, tables: [] } as const;
 
   it("is told while it waits and while it runs, and nothing once it is over", async () => {
     const engine = rig.engine(0);
@@ -80,6 +81,7 @@ describe("the second wall: what an engine does with a statement that no planner 
   const straight = async (sql: string) => {
     const response = await rig.engine(0).run({
       id: crypto.randomUUID(),
+      token: "",
       sql,
       format: "json",
       explain: false,

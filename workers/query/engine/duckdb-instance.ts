@@ -40,7 +40,9 @@ export class SqlError extends Error {}
 
 export class DuckDbInstance {
   readonly #mod: GlueModule;
-  readonly #connection: number;
+  #connection: number;
+  /** For statements that run in a pause of another. */
+  readonly #guest: { readonly connection: number; readonly views: Map<string, string> };
   /** Sees no views, which belong to the other one. */
   readonly #bareConnection: number;
   readonly #files: FileTable;
@@ -53,7 +55,7 @@ export class DuckDbInstance {
   /** Set once a call ended in anything but an answer or DuckDB's own error: its C stack can no longer be trusted. */
   broken = false;
   /** The definition of each view that exists, so that the same files are not bound again. */
-  readonly views = new Map<string, string>();
+  views = new Map<string, string>();
 
   private constructor(
     bindings: GlueBindings,
@@ -68,6 +70,7 @@ export class DuckDbInstance {
     this.#mod = bindings.mod;
     this.#files = files;
     this.#connection = connection;
+    this.#guest = { connection: bindings.connect()._conn, views: new Map() };
     this.#bareConnection = bindings.connect()._conn;
     this.#exports = exports;
   }
@@ -140,6 +143,29 @@ export class DuckDbInstance {
 
   closeResult(): void {
     this.#files.written = null;
+  }
+
+  /**
+   * Makes the instance another statement's, from within a turn of the one that runs: it has a connection and views of its
+   * own, and uses the C stack from where the parked one left it. It has to be over, and the function that is returned
+   * called, before the turn is.
+   */
+  lend(): () => void {
+    const { views } = this;
+    const connection = this.#connection;
+    const { turn } = this.#clock;
+    const { visible } = this.#files;
+    const stack = this.#mod.stackSave();
+    this.#connection = this.#guest.connection;
+    this.views = this.#guest.views;
+    this.#clock.turn = null;
+    return () => {
+      this.#mod.stackRestore(stack);
+      this.#files.visible = visible;
+      this.#clock.turn = turn;
+      this.views = views;
+      this.#connection = connection;
+    };
   }
 
   /** Runs a statement of our own and drops its answer. @throws SqlError */
@@ -299,7 +325,7 @@ interface Clock {
   calls: number;
 }
 
-const CALLS_PER_TURN = 256;
+const CALLS_PER_TURN = 32;
 
 /** Milliseconds, perhaps after a wait. */
 function tick(clock: Clock): number | Promise<number> {

@@ -1,6 +1,7 @@
 /** One planned statement on the isolate's engine: fetch ahead, define the tables, run in steps, encode as it goes. */
 import { SQL } from "../../../r2-layout/limits.ts";
 import { tableColumns } from "../../../r2-layout/promoted-columns.ts";
+import { isLight } from "../gate/light.ts";
 import { TIME_COLUMNS } from "../plan/plan-statement.ts";
 import type { FooterCache } from "../prefetch/footer-cache.ts";
 import type { FooterStore } from "../prefetch/footer-store.ts";
@@ -10,7 +11,8 @@ import { StatementFailed } from "../problem.ts";
 import type { ResultEncoder } from "../results/encode.ts";
 import type { AnswerBody, Outbox } from "../results/outbox.ts";
 import { type Answer, EnoughRows, reasonOf, Sending } from "../results/sending.ts";
-import { pageCapacity, refuseLargeResult, refuseLargeScan } from "./bounds.ts";
+import { pageCapacity, refuseLargeResult } from "./bounds.ts";
+import type { DuckDbInstance } from "./duckdb-instance.ts";
 import { engineProblem } from "./engine-problem.ts";
 import type { EngineSlot, Hold } from "./engine-slot.ts";
 import { CountedFiles, type RunningStatement } from "./running-statement.ts";
@@ -21,7 +23,7 @@ import { writeParquet } from "./write-parquet.ts";
 
 /** What the objects of an isolate share. */
 export interface EngineParts {
-  readonly slot: EngineSlot;
+  readonly slot: EngineSlot<DuckDbInstance>;
   readonly pages: RangeCache;
   readonly footers: FooterCache;
   /** Footers beyond this isolate's memory; null: none. */
@@ -42,8 +44,38 @@ export async function runStatement(
   statement: EngineStatement,
   running: RunningStatement,
 ): Promise<StatementAnswer> {
-  const askedAt = Date.now();
-  const hold = await parts.slot.take(SQL.waitMs, statement.timeoutMs + GRACE_MS, () => running.cancelled);
+  const parted = { parts, source, statement, running, askedAt: Date.now() };
+  if (isLight(statement)) {
+    try {
+      return await startOnce(parted, true);
+    } catch (error) {
+      // It was not as light as it seemed: it takes its turn like others.
+      if (!(error instanceof NotLight)) throw error;
+    }
+  }
+  return startOnce(parted, false);
+}
+
+interface Start {
+  readonly parts: EngineParts;
+  readonly source: RangeSource;
+  readonly statement: EngineStatement;
+  readonly running: RunningStatement;
+  readonly askedAt: number;
+}
+
+/** @param light may run in a pause of another. @throws NotLight where it then took longer than SQL.guestMs. */
+async function startOnce(
+  { parts, source, statement, running, askedAt }: Start,
+  light: boolean,
+): Promise<StatementAnswer> {
+  const hold = await parts.slot.take({
+    token: statement.token,
+    light,
+    waitMs: SQL.waitMs,
+    holdMs: statement.timeoutMs + GRACE_MS,
+    givenUp: () => running.cancelled,
+  });
   if (!hold) {
     if (running.cancelled) throw new StatementFailed({ reason: "statement_cancelled" });
     throw new StatementFailed({ reason: "engine_busy", retry_after_s: 2 });
@@ -71,7 +103,7 @@ class StatementRun {
   readonly #parts: EngineParts;
   readonly #statement: EngineStatement;
   readonly #running: RunningStatement;
-  readonly #hold: Hold;
+  readonly #hold: Hold<DuckDbInstance>;
   readonly #reader: LakeReader;
   readonly #waitMs: number;
   readonly #engineAt = Date.now();
@@ -79,14 +111,14 @@ class StatementRun {
   /** Of the result, as last looked at. */
   #keptBytes = 0;
   /** What ended the statement from our side; DuckDB may wrap it into words of its own on the way out. */
-  #failure: StatementFailed | null = null;
+  #failure: StatementFailed | NotLight | null = null;
 
   constructor(
     parts: EngineParts,
     source: RangeSource,
     statement: EngineStatement,
     running: RunningStatement,
-    hold: Hold,
+    hold: Hold<DuckDbInstance>,
     waitMs: number,
   ) {
     this.#parts = parts;
@@ -137,7 +169,7 @@ class StatementRun {
       await this.#untilRead(body);
       return stats;
     } catch (error) {
-      if (this.#failure) this.#hold.instance.broken = true;
+      if (this.#failure) this.#cutOff();
       const cause = this.#failure ?? engineProblem(error, this.#hold.instance);
       sending.fail(cause);
       throw cause;
@@ -173,8 +205,11 @@ class StatementRun {
       this.#check();
       this.#makeRoom(sending.keptBytes);
       if (sending.isOutgrown) sending.begin({ ...this.#stats(sending.encoder), streamed: true });
+      if (sending.isOutgrown && this.#hold.isGuest) this.#failure ??= new NotLight();
+      this.#check();
       if (sending.body && sending.body.bytes > SQL.unreadBytes) return this.#room(sending.body, SQL.unreadBytes);
-      return pace.step();
+      const pause = this.#hold.pause();
+      return pause ? pause.then(() => this.#afterPause()) : pace.step();
     };
     const take = (message: Uint8Array<ArrayBuffer>): void => {
       sending.encoder.add(message);
@@ -213,14 +248,27 @@ class StatementRun {
   }
 
   #check(): void {
+  /** It ended in the middle of DuckDB's code: what it ran on is of no use any more. */
+  #cutOff(): void {
+    if (this.#hold.isGuest) this.#parts.slot.spoil(this.#hold);
+    this.#hold.instance.broken = !this.#hold.isGuest;
+  }
+
+  #afterPause(): void {
+    // A guest may have brought down what both ran on.
+    if (this.#hold.instance.broken) this.#failure ??= new StatementFailed({ reason: "engine_busy", retry_after_s: 1 });
+    this.#check();
+  }
+
     this.#failure ??= this.#ended();
     if (this.#failure) throw this.#failure;
   }
 
-  #ended(): StatementFailed | null {
+  #ended(): StatementFailed | NotLight | null {
     if (!this.#hold.alive()) return new StatementFailed({ reason: "engine_busy", retry_after_s: 1 });
     if (this.#running.cancelled) return new StatementFailed({ reason: "statement_cancelled" });
-    if (Date.now() <= this.#deadline) return null;
+    if (this.#hold.isGuest && Date.now() - this.#engineAt > SQL.guestMs) return new NotLight();
+    if (Date.now() <= this.#deadline + this.#hold.lentMs) return null;
     const limit_ms = this.#statement.timeoutMs;
     const detail = "narrow the time range, or aggregate in steps";
     return new StatementFailed({ reason: "statement_timeout", detail, limit_ms });
@@ -264,8 +312,8 @@ class StatementRun {
       this.#statement.tables.reduce((total, table) => total + of(table), 0);
     return {
       elapsed_ms: now - this.#statement.startedAt,
-      engine_ms: now - this.#engineAt,
-      wait_ms: this.#waitMs,
+      engine_ms: now - this.#engineAt - this.#hold.lentMs,
+      wait_ms: this.#waitMs + this.#hold.lentMs,
       boot_ms: this.#hold.bootMs,
       cold: this.#hold.bootMs > 0 || counts.requests > 0,
       rows,
@@ -275,6 +323,9 @@ class StatementRun {
       files: sum(({ files }) => files.length),
       table_files: sum(({ tableFiles }) => tableFiles),
       bytes_read: counts.bytesRead,
+/** A guest that others cannot be asked to wait for any longer. */
+class NotLight extends Error {}
+
       bytes_needed: counts.bytesNeeded,
       requests: counts.requests,
       waves: counts.waves,
@@ -292,20 +343,29 @@ function columnsRead({ table, columns, before, files }: EngineTable): ReadonlySe
   if (columns === null) return null;
   const cuts = before !== undefined && files.some(({ maxTime }) => maxTime >= before);
   return new Set(cuts ? [...columns, TIME_COLUMNS[table]] : columns);
+  #stepsPerWait = 8;
 }
 
 /**
- * Lets others in the isolate have a turn now and then: a cancellation, another object's request, the clock itself,
- * which in production stands still while code runs. So steps are counted as well as timed.
+ * Lets others in the isolate have a turn now and then: a cancellation, another object's request, the clock itself, which
+ * stands still while code runs. So steps are counted, and how many make up `STRETCH_MS` is learnt from the waits, after
+ * which the clock has moved: what a step takes differs a hundredfold between statements.
  */
 class Pace {
   #at = Date.now();
   #steps = 0;
 
   step(): void | Promise<void> {
-    if (++this.#steps < 8 && Date.now() - this.#at < 16) return;
+    if (++this.#steps < this.#stepsPerWait) return;
+
+const STRETCH_MS = 4;
+const STEPS_MAX = 64;
     return scheduler.wait(0).then(() => {
-      this.#at = Date.now();
+      const now = Date.now();
+      const stretchMs = now - this.#at;
+      if (stretchMs > STRETCH_MS) this.#stepsPerWait = Math.max(1, this.#stepsPerWait >> 1);
+      else if (stretchMs < STRETCH_MS / 2) this.#stepsPerWait = Math.min(STEPS_MAX, this.#stepsPerWait * 2);
+      this.#at = now;
       this.#steps = 0;
     });
   }

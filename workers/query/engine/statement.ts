@@ -9,6 +9,8 @@ export interface EngineStatement {
   readonly id: string;
   readonly sql: string;
   readonly format: ResultFormat;
+  /** The hash of whose token it is: engines are shared fairly among tokens. */
+  readonly token: string;
   /** Rows at most; absent: as many as there are. */
   readonly limit?: number;
   /** Answer with the plan instead of running it. */
@@ -111,3 +113,5 @@ export interface EngineStatus {
   readonly heap_bytes: number;
   readonly page_bytes: number;
 }
+  /** Statements of its isolate that ran in a pause of another. */
+  readonly guests: number;

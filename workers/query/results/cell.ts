@@ -82,7 +82,7 @@ function decimal(data: Data, row: number): Cell {
   return digits.replace(/^0+/, "").length <= 15 ? Number(exact) : exact;
 }
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
 const text = (data: Data, row: number): string => decoder.decode(slice(data, row));
 
 function slice(data: Data, row: number): Bytes {
