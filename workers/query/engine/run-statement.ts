@@ -204,9 +204,9 @@ class StatementRun {
     const turn = (): void | Promise<void> => {
       this.#check();
       this.#makeRoom(sending.keptBytes);
-      if (sending.isOutgrown) sending.begin({ ...this.#stats(sending.encoder), streamed: true });
       if (sending.isOutgrown && this.#hold.isGuest) this.#failure ??= new NotLight();
       this.#check();
+      if (sending.isOutgrown) sending.begin({ ...this.#stats(sending.encoder), streamed: true });
       if (sending.body && sending.body.bytes > SQL.unreadBytes) return this.#room(sending.body, SQL.unreadBytes);
       const pause = this.#hold.pause();
       return pause ? pause.then(() => this.#afterPause()) : pace.step();
@@ -247,7 +247,6 @@ class StatementRun {
     }
   }
 
-  #check(): void {
   /** It ended in the middle of DuckDB's code: what it ran on is of no use any more. */
   #cutOff(): void {
     if (this.#hold.isGuest) this.#parts.slot.spoil(this.#hold);
@@ -260,6 +259,7 @@ class StatementRun {
     this.#check();
   }
 
+  #check(): void {
     this.#failure ??= this.#ended();
     if (this.#failure) throw this.#failure;
   }
@@ -323,9 +323,6 @@ class StatementRun {
       files: sum(({ files }) => files.length),
       table_files: sum(({ tableFiles }) => tableFiles),
       bytes_read: counts.bytesRead,
-/** A guest that others cannot be asked to wait for any longer. */
-class NotLight extends Error {}
-
       bytes_needed: counts.bytesNeeded,
       requests: counts.requests,
       waves: counts.waves,
@@ -336,6 +333,9 @@ class NotLight extends Error {}
   }
 }
 
+/** A guest that others cannot be asked to wait for any longer. */
+class NotLight extends Error {}
+
 const NO_ROWS = { rows: 0, truncated: false } as const;
 
 /** What the statement names, and the time where the table's rows end at one. */
@@ -343,7 +343,6 @@ function columnsRead({ table, columns, before, files }: EngineTable): ReadonlySe
   if (columns === null) return null;
   const cuts = before !== undefined && files.some(({ maxTime }) => maxTime >= before);
   return new Set(cuts ? [...columns, TIME_COLUMNS[table]] : columns);
-  #stepsPerWait = 8;
 }
 
 /**
@@ -354,12 +353,10 @@ function columnsRead({ table, columns, before, files }: EngineTable): ReadonlySe
 class Pace {
   #at = Date.now();
   #steps = 0;
+  #stepsPerWait = 8;
 
   step(): void | Promise<void> {
     if (++this.#steps < this.#stepsPerWait) return;
-
-const STRETCH_MS = 4;
-const STEPS_MAX = 64;
     return scheduler.wait(0).then(() => {
       const now = Date.now();
       const stretchMs = now - this.#at;
@@ -370,3 +367,6 @@ const STEPS_MAX = 64;
     });
   }
 }
+
+const STRETCH_MS = 4;
+const STEPS_MAX = 64;
