@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ORIGIN_HEADERS, type RunningSystem, startSystem } from "../system/harness.ts";
@@ -16,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([browser?.close(), system?.stop()]));
 
 beforeEach(async () => {
-  context = await browser.newContext({ acceptDownloads: true });
+  context = await browser.newContext();
   page = await context.newPage();
   errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
@@ -165,91 +164,6 @@ describe("the support page", () => {
     release();
     await page.waitForLoadState("networkidle");
     expect(await page.getByText("Slow One").count()).toBe(0);
-  });
-});
-
-describe("the SQL page", () => {
-  const run = async (sql: string) => {
-    await page.goto(`${system.url}/sql?sql=${encodeURIComponent(sql)}`);
-    await page.locator(".cm-content").click();
-    await page.keyboard.press("Control+Enter");
-  };
-
-  it("runs a statement with Ctrl + Enter and shows rows, time and bytes", async () => {
-    await send({ event_name: "For SQL", user_id: "sql-1", properties: { a: 'b, "c"' } });
-    await system.settled();
-    await run("SELECT event_name, user_id, properties FROM events WHERE event_name = 'For SQL'");
-    await page.locator(".results td", { hasText: "sql-1" }).waitFor();
-    const facts = (await page.locator(".outcome [role=status]").textContent()) ?? "";
-    expect(facts).toMatch(/^1 row · [\d.,]+ s · [\d.,]+ .?B read · \d+ of \d+ files?$/);
-    expect(errors).toEqual([]);
-  });
-
-  it("gives the result as a CSV file", async () => {
-    await run("SELECT 1 AS one, 'a, \"b\"' AS text, NULL AS nothing");
-    await page.locator(".results").waitFor();
-    const [file] = await Promise.all([
-      page.waitForEvent("download"),
-      page.getByRole("button", { name: "Download CSV" }).click(),
-    ]);
-    expect(file.suggestedFilename()).toMatch(/^eventpile-.*\.csv$/);
-    expect(await readFile(await file.path(), "utf8")).toBe('one,text,nothing\r\n1,"a, ""b""",\r\n');
-  });
-
-  it("keeps only rows in sight in the document, and shows the last when scrolled to", async () => {
-    await run("SELECT range AS n FROM range(20000)");
-    await page.locator(".results").waitFor();
-    expect(await page.locator(".results tbody tr").count()).toBeLessThan(200);
-    await page.locator(".results").evaluate((box) => box.scrollTo(0, box.scrollHeight));
-    await page.locator(".results td", { hasText: "19999" }).waitFor();
-  });
-
-  it.each([
-    ["a mistake", "SELECT nonsense FROM events", /nonsense/],
-    ["what is not allowed", "DROP TABLE events", /./],
-  ])("shows the server's words for %s", async (_, sql, words) => {
-    await run(sql);
-    await page.locator(".failed").waitFor();
-    expect(await page.locator(".failed").textContent()).toMatch(words);
-  });
-
-  it("every sample statement runs", async () => {
-    await page.goto(`${system.url}/sql`);
-    const samples = page.getByLabel("Sample statements");
-    const titles = (await samples.locator("option").allTextContents()).slice(1);
-    expect(titles.length).toBeGreaterThan(4);
-    for (const label of titles) {
-      await samples.selectOption({ label });
-      await page.getByRole("button", { name: /^Run/ }).click();
-      await page.locator(".outcome, .failed").waitFor();
-      const failed = page.locator(".failed");
-      expect((await failed.count()) > 0 ? await failed.textContent() : "ran", label).toBe("ran");
-    }
-  });
-
-  it("puts a column into the statement from the side panel", async () => {
-    await page.goto(`${system.url}/sql?sql=${encodeURIComponent("SELECT ")}`);
-    await page.locator(".cm-content").click();
-    await page.keyboard.press("Control+End");
-    await page.getByPlaceholder("Find a column").fill("campaign name");
-    await page.getByRole("button", { name: "utm_campaign" }).click();
-    expect(await page.locator(".cm-content").textContent()).toBe("SELECT utm_campaign");
-  });
-
-  it("lists and completes the columns that were promoted in this lake", async () => {
-    const body = JSON.stringify({ name: "plan_of_user", type: "string", property: "Plan", doc: "What is paid for." });
-    const headers = ORIGIN_HEADERS.read;
-    expect((await fetch(`${system.url}/v1/schema/columns`, { method: "POST", headers, body })).status).toBe(201);
-    await page.goto(`${system.url}/sql?sql=${encodeURIComponent("SELECT ")}`);
-    await page.getByPlaceholder("Find a column").fill("plan_of");
-    await shows("What is paid for. From property Plan.");
-    await page.locator(".cm-content").click();
-    await page.keyboard.press("Control+End");
-    await page.keyboard.type("events.plan_o");
-    await page.locator(".cm-tooltip-autocomplete li", { hasText: "plan_of_user" }).waitFor();
-    await run("SELECT plan_of_user FROM events LIMIT 0");
-    await shows("No rows");
-    expect(errors).toEqual([]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Every page in light and dark, wide and on a phone, into screenshots/: for eyes. What a program can see is asserted. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Page, Request } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type RunningSystem, startSystem, until } from "../system/harness.ts";
 import { launchChromium } from "./chromium.ts";
@@ -43,12 +43,54 @@ const PAGES: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   async sql(page) {
     await page.goto(`${system.url}/sql`);
     await page.getByRole("button", { name: /^Run/ }).click();
-    await page.locator(".results").waitFor();
+    await page.locator(".grid .cell").nth(7).click();
+    await page.locator(".price", { hasText: "Reads up to" }).waitFor();
   },
   async "sql-mistake"(page) {
-    await page.goto(`${system.url}/sql?sql=SELECT+nonsense+FROM+events`);
-    await page.getByRole("button", { name: /^Run/ }).click();
-    await page.locator(".failed").waitFor();
+    await runSql(page, "SELECT event_name, count(*)\nFROM events\nWHERE nonsense = 1\nGROUP BY 1");
+    await page.locator(".cm-wrong").waitFor();
+  },
+  async "sql-lines"(page) {
+    await runSql(page, MINUTES);
+    await page.getByRole("radio", { name: "Chart" }).check();
+    await page.locator(".u-over").hover();
+    await page.locator(".tooltip").waitFor();
+  },
+  async "sql-bars"(page) {
+    await runSql(
+      page,
+      "SELECT event_name, count(*) AS events, count(DISTINCT user_id) AS users FROM events GROUP BY 1",
+    );
+    await page.getByRole("radio", { name: "Chart" }).check();
+    await page.getByRole("checkbox", { name: "users" }).check();
+    await page.locator(".bars").waitFor();
+  },
+  async "sql-plan"(page) {
+    await runSql(
+      page,
+      "SELECT count(*) FROM events WHERE event_name = 'page' AND event_time > now() - INTERVAL 1 HOUR",
+    );
+    await page.getByRole("radio", { name: "Plan" }).check();
+    await page.locator(".table-plan").waitFor();
+  },
+  async "sql-running"(page) {
+    await page.route("**/v1/sql", (route) => (isRun(route.request()) ? undefined : route.continue()));
+    const progress = { state: "running", bytes_read: 31e6, bytes_scanned: 42e6, bytes_planned: 84e6 };
+    await page.route("**/v1/sql/*", (route) => route.fulfill({ json: progress }));
+    await runSql(page, "SELECT count(DISTINCT properties) FROM events");
+    await page.getByText("42.0 MB of 84.0 MB").waitFor();
+  },
+  async "sql-history"(page) {
+    await runSql(page, "SELECT 1 AS one");
+    await page.locator(".grid").waitFor();
+    await page.getByRole("radio", { name: "History" }).check();
+    await page.locator(".past li").waitFor();
+  },
+  async "sql-keys"(page) {
+    await page.goto(`${system.url}/sql`);
+    await page.locator(".cm-content").evaluate((content: HTMLElement) => content.blur());
+    await page.keyboard.press("?");
+    await page.locator("dialog[open]").waitFor();
   },
   async operations(page) {
     await page.goto(`${system.url}/operations`);
@@ -61,6 +103,18 @@ const PAGES: Readonly<Record<string, (page: Page) => Promise<void>>> = {
     await page.getByLabel("Access token").waitFor();
   },
 };
+
+const MINUTES = `SELECT date_trunc('minute', event_time) AS minute, device_type, count(*) AS events
+FROM events
+GROUP BY minute, device_type
+ORDER BY minute`;
+
+async function runSql(page: Page, sql: string): Promise<void> {
+  await page.goto(`${system.url}/sql#${new URLSearchParams({ sql })}`);
+  await page.getByRole("button", { name: /^Run/ }).click();
+}
+
+const isRun = (request: Request): boolean => !request.postData()?.includes('"explain":true');
 
 it.each(LOOKS)("pages fit the screen and log no error: $name", async ({ name, width, height, colorScheme }) => {
   for (const [title, open] of Object.entries(PAGES)) {

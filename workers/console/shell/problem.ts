@@ -6,6 +6,8 @@ export interface Problem {
   readonly title: string;
   readonly detail?: string;
   readonly retryAfterS?: number;
+  /** The whole document: what else it says depends on its reason. */
+  readonly document?: Readonly<Record<string, unknown>>;
 }
 
 export const UNREACHABLE: Problem = {
@@ -13,6 +15,14 @@ export const UNREACHABLE: Problem = {
   reason: "unreachable",
   title: "The server cannot be reached",
   detail: "The network is down, or the server is not running.",
+};
+
+/** An answer began well and has no end that can be read: a long one is sent while it is made. */
+export const BROKEN_OFF: Problem = {
+  status: 0,
+  reason: "broken_off",
+  title: "The answer broke off",
+  detail: "The connection was lost, or the server failed while the answer was under way.",
 };
 
 /** Reads an answer that is not 2xx; a body that is no problem document still gives its status. */
@@ -27,5 +37,6 @@ export async function readProblem(response: Response): Promise<Problem> {
     title: text("title") ?? `The server answered ${response.status}`,
     detail: text("detail"),
     retryAfterS,
+    ...(body !== null && { document: body }),
   };
 }

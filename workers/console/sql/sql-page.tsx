@@ -1,49 +1,165 @@
-/** Questions to the lake: a statement, its result, and what it cost. */
-import { useEffect, useRef, useState } from "preact/hooks";
-import { formatBytes, formatCount } from "../shell/format.ts";
-import type { Problem } from "../shell/problem.ts";
-import { Empty, Failed } from "../shell/states.tsx";
-import { useColumns } from "./columns.ts";
-import { toCsv } from "./csv.ts";
-import { Editor, type EditorHandle } from "./editor.tsx";
-import { ResultTable } from "./result-table.tsx";
+/** Questions to the lake: a statement, its price, its result, and what it took. */
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { writeClipboard } from "./clipboard.ts";
+import { firstStatement, keepDraft, linkHere, showInAddress } from "./draft.ts";
+import { Editor, type EditorHandle } from "./editor/editor.tsx";
+import { formatSql } from "./editor/format-sql.ts";
+import { errorPlace, type Place } from "./error-place.ts";
+import type { GridHandle } from "./grid/result-grid.tsx";
+import { KeysOverlay } from "./keys.tsx";
+import { linkedStatement } from "./link.ts";
+import { askedNames } from "./names.ts";
+import { Outcome, type Tab } from "./outcome/outcome.tsx";
+import { ParameterFields } from "./parameter-fields.tsx";
+import { requestParameters } from "./parameter-values.ts";
+import { PriceLine } from "./price-line.tsx";
 import { SAMPLES } from "./samples.ts";
-import { Schema } from "./schema.tsx";
-import { type FinishedQuery, runStatement } from "./statement.ts";
-
-type Run =
-  | { readonly state: "idle" }
-  | { readonly state: "running"; readonly started: number }
-  | { readonly state: "done"; readonly result: FinishedQuery }
-  | { readonly state: "failed"; readonly problem: Problem }
-  | { readonly state: "cancelled" };
-
-const DRAFT = "eventpile.console.sql";
-const isMac = /Mac|iP(hone|ad)/.test(navigator.platform);
+import { useColumns } from "./side/columns.ts";
+import { type Panel, SidePanel } from "./side/side-panel.tsx";
+import { type Part, parametersOf } from "./statements.ts";
+import { lineOf } from "./text-line.ts";
+import { Toolbar } from "./toolbar.tsx";
+import { useHistoryWalk } from "./use-history-walk.ts";
+import { usePageKeys } from "./use-page-keys.ts";
+import { usePrice } from "./use-price.ts";
+import { type Asked, useRun } from "./use-run.ts";
 
 export function SqlPage() {
   const editor = useRef<EditorHandle | null>(null);
-  const running = useRef<AbortController | null>(null);
-  const [initial] = useState(() => new URLSearchParams(location.search).get("sql") ?? readDraft() ?? SAMPLES[0]!.sql);
+  const grid = useRef<GridHandle | null>(null);
+  const [first] = useState(() => firstStatement(SAMPLES[0]!.sql));
   const tables = useColumns();
-  const [run, setRun] = useState<Run>({ state: "idle" });
+  const names = useMemo(askedNames, []);
+  const { run, start, cancel } = useRun();
+  const walk = useHistoryWalk();
+  const [chosen, setChosen] = useState<Part | null>(null);
+  const [written, setWritten] = useState(first.parameters);
+  const [tab, setTab] = useState<Tab>("rows");
+  const [planned, setPlanned] = useState<Asked | null>(null);
+  const [panel, setPanel] = useState<Panel>("columns");
+  const [place, setPlace] = useState<(Place & { line: number; column: number }) | null>(null);
+  const [said, setSaid] = useState("");
+  const [showsKeys, setShowsKeys] = useState(false);
 
-  const start = async () => {
-    const text = editor.current?.text().trim() ?? "";
-    if (text === "") return;
-    running.current?.abort();
-    const own = new AbortController();
-    running.current = own;
-    setRun({ state: "running", started: performance.now() });
-    const answer = await runStatement(text, own.signal);
-    if (running.current !== own || answer === null) return;
-    setRun(answer.ok ? { state: "done", result: answer.value } : { state: "failed", problem: answer.error });
+  const parameters = useMemo(() => (chosen ? parametersOf(chosen.text) : []), [chosen?.text]);
+  const askedOf = ({ text, from }: Part): Asked => {
+    const params = requestParameters(parametersOf(text), written);
+    return { sql: text, from, ...(params && { params }) };
   };
-  const cancel = () => {
-    running.current?.abort();
-    setRun({ state: "cancelled" });
+  const asked = chosen && askedOf(chosen);
+  const price = usePrice(
+    asked && { sql: asked.sql, ...(asked.params && { params: asked.params }) },
+    run.state === "running",
+  );
+
+  const show = (statement: Asked) => {
+    setPlanned(null);
+    setTab((last) => (last === "plan" ? "rows" : last));
+    editor.current?.mark(null);
+    setPlace(null);
+    showInAddress({ sql: editor.current?.text() ?? statement.sql, parameters: written });
+    start(statement);
   };
-  useEffect(() => () => running.current?.abort(), []);
+  const onRun = () => {
+    const part = editor.current?.chosen();
+    if (part) show(askedOf(part));
+    return true;
+  };
+  const onPlan = () => {
+    const part = editor.current?.chosen();
+    if (!part) return true;
+    setPlanned(askedOf(part));
+    setTab("plan");
+    return true;
+  };
+  const onFormat = () => {
+    const own = editor.current;
+    if (!own) return true;
+    const before = own.text();
+    formatSql(before).then(
+      (formatted) => {
+        // Whoever went on writing meanwhile keeps what was written.
+        if (own.text() !== before) return;
+        own.replace({ from: 0, to: before.length, text: before }, formatted);
+        setSaid("");
+      },
+      () => setSaid("The formatter cannot read this statement: is a quote or a bracket open?"),
+    );
+    return true;
+  };
+  const onSave = () => {
+    setPanel("saved");
+    // The field is there after the panel has been drawn.
+    requestAnimationFrame(() => document.getElementById("save-name")?.focus());
+    return true;
+  };
+  const onLink = () => {
+    const text = editor.current?.text() ?? "";
+    const statement = {
+      sql: text,
+      parameters: Object.fromEntries(parameters.map((name) => [name, written[name] ?? ""])),
+    };
+    void writeClipboard(linkHere(statement)).then(() => setSaid("The link is copied; it carries the statement"));
+    showInAddress(statement);
+  };
+  const onWalk = (steps: 1 | -1) => {
+    if (editor.current) walk.walk(editor.current, steps);
+    return true;
+  };
+  const onUse = (sql: string) => editor.current?.setText(sql);
+  const keys = usePageKeys({
+    run: onRun,
+    plan: onPlan,
+    format: onFormat,
+    save: onSave,
+    older: () => onWalk(1),
+    newer: () => onWalk(-1),
+    cancel: () => {
+      if (run.state !== "running") return false;
+      cancel();
+      return true;
+    },
+    switchPane: (inEditor) => {
+      if (inEditor) grid.current?.focus();
+      else editor.current?.focus();
+      return true;
+    },
+    help: () => {
+      setShowsKeys(true);
+      return true;
+    },
+  });
+
+  // Where the server says what is wrong, the editor shows it.
+  useEffect(() => {
+    if (run.state !== "failed") return;
+    const found = errorPlace(run.asked.sql, run.problem.detail ?? "");
+    const own = editor.current;
+    if (!found || !own) return;
+    const { from } = run.asked;
+    const text = own.text();
+    // The statement may have been changed while it ran.
+    if (text.slice(from, from + run.asked.sql.length) !== run.asked.sql) return;
+    const inText = { from: from + found.from, to: from + found.to };
+    own.mark(inText);
+    setPlace({ ...inText, ...lineOf(text, inText) });
+  }, [run]);
+  useEffect(() => {
+    if (said === "") return;
+    const timer = setTimeout(() => setSaid(""), 5_000);
+    return () => clearTimeout(timer);
+  }, [said]);
+  // A link that is opened in this window.
+  useEffect(() => {
+    const follow = () => {
+      const linked = linkedStatement(location);
+      if (!linked || linked.sql === editor.current?.text()) return;
+      setWritten(linked.parameters);
+      editor.current?.setText(linked.sql);
+    };
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
 
   return (
     <>
@@ -52,140 +168,73 @@ export function SqlPage() {
         <div>
           <section class="card statement" aria-label="Statement">
             <Editor
-              initial={initial}
+              initial={first.sql}
               tables={tables}
-              onRun={start}
-              onChange={writeDraft}
+              names={names}
+              keys={keys}
+              onChange={(handle, textChanged) => {
+                setChosen(handle.chosen());
+                if (!textChanged) return;
+                walk.leave();
+                setPlace(null);
+                keepDraft(handle.text());
+              }}
               onReady={(handle) => {
                 editor.current = handle;
+                setChosen(handle.chosen());
+                // On a phone the focus would bring up the keyboard.
+                if (matchMedia("(pointer: fine)").matches) handle.focus();
               }}
             />
-            <div class="tools">
-              {run.state === "running" ? (
-                <button type="button" onClick={cancel}>
-                  Cancel
-                </button>
-              ) : (
-                <button type="button" class="primary" onClick={start}>
-                  Run <kbd>{isMac ? "⌘" : "Ctrl"} Enter</kbd>
-                </button>
-              )}
-              <label>
-                <span class="hidden">Sample statements</span>
-                <select
-                  value=""
-                  onChange={(event) => {
-                    const sample = SAMPLES[Number(event.currentTarget.value)];
-                    event.currentTarget.value = "";
-                    if (sample) editor.current?.setText(sample.sql);
-                  }}
-                >
-                  <option value="">Sample statements…</option>
-                  {SAMPLES.map(({ title }, index) => (
-                    <option key={title} value={index}>
-                      {title}
-                    </option>
-                  ))}
-                </select>
-              </label>
-            </div>
+            <ParameterFields
+              names={parameters}
+              written={written}
+              onWritten={(name, text) => setWritten((all) => ({ ...all, [name]: text }))}
+              onRun={onRun}
+            />
+            <PriceLine price={price} onPlan={onPlan} />
+            <Toolbar
+              isRunning={run.state === "running"}
+              onRun={onRun}
+              onCancel={cancel}
+              onFormat={onFormat}
+              onSave={onSave}
+              onLink={onLink}
+              onSample={onUse}
+              onKeys={() => setShowsKeys(true)}
+            />
+            <p class={said ? "said" : "hidden"} role="status">
+              {said}
+            </p>
           </section>
-          <Outcome run={run} retry={start} />
+          <Outcome
+            run={run}
+            planned={planned}
+            tab={tab}
+            onTab={(next) => {
+              setPlanned(null);
+              setTab(next);
+            }}
+            place={place}
+            onShowPlace={() => place && editor.current?.focus(place)}
+            onUse={onUse}
+            onRetry={() => run.state !== "idle" && show(run.asked)}
+            onCancel={cancel}
+            onGrid={(handle) => {
+              grid.current = handle;
+            }}
+          />
         </div>
-        <Schema tables={tables} onInsert={(text) => editor.current?.insert(text)} />
+        <SidePanel
+          panel={panel}
+          onPanel={setPanel}
+          tables={tables}
+          onInsert={(text) => editor.current?.insert(text)}
+          onUse={onUse}
+          current={() => editor.current?.text() ?? ""}
+        />
       </div>
+      <KeysOverlay open={showsKeys} onClose={() => setShowsKeys(false)} />
     </>
   );
-}
-
-function Outcome({ run, retry }: { run: Run; retry(): void }) {
-  switch (run.state) {
-    case "idle":
-      return (
-        <Empty title="Ask the lake">
-          <p>One read-only SELECT in DuckDB's SQL. New events are here within 15 seconds.</p>
-          <p class="quiet">A range of event_time keeps a statement fast: it reads only the files that can matter.</p>
-        </Empty>
-      );
-    case "running":
-      return <Running started={run.started} />;
-    case "cancelled":
-      return <Empty title="Cancelled" />;
-    case "failed":
-      return <Failed problem={run.problem} scope="sql" retry={run.problem.status >= 500 ? retry : undefined} />;
-    case "done":
-      return <Result result={run.result} />;
-  }
-}
-
-function Running({ started }: { started: number }) {
-  const [now, setNow] = useState(performance.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(performance.now()), 100);
-    return () => clearInterval(timer);
-  }, []);
-  return (
-    <div class="state" role="status">
-      <span class="spinner" aria-hidden="true" />
-      <p aria-hidden="true">Running… {((now - started) / 1_000).toFixed(1)} s</p>
-      <p class="hidden">Running</p>
-    </div>
-  );
-}
-
-function Result({ result }: { result: FinishedQuery }) {
-  const { rows, stats, tookMs } = result;
-  const facts = [
-    `${formatCount(rows.length)} ${rows.length === 1 ? "row" : "rows"}`,
-    `${(tookMs / 1_000).toFixed(tookMs < 1_000 ? 3 : 2)} s`,
-    `${formatBytes(stats.bytes_read)} read`,
-    `${formatCount(stats.files)} of ${formatCount(stats.table_files)} ${stats.table_files === 1 ? "file" : "files"}`,
-  ];
-  return (
-    <section class="card outcome" aria-label="Result of the statement">
-      <div class="title">
-        <p role="status" title={`${Math.round(stats.elapsed_ms)} ms of it on the server`}>
-          {facts.join(" · ")}
-        </p>
-        {rows.length > 0 && (
-          <button type="button" onClick={() => download(result)}>
-            Download CSV
-          </button>
-        )}
-      </div>
-      {rows.length === 0 ? (
-        <Empty title="No rows">
-          <p>The statement ran, and nothing matched. A wider time range may find more.</p>
-        </Empty>
-      ) : (
-        <ResultTable columns={result.columns} rows={rows} />
-      )}
-    </section>
-  );
-}
-
-function download(result: FinishedQuery): void {
-  const url = URL.createObjectURL(new Blob([toCsv(result)], { type: "text/csv;charset=utf-8" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = `eventpile-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.csv`;
-  link.click();
-  // Not at once: the browser reads it after the click.
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}
-
-function readDraft(): string | null {
-  try {
-    return localStorage.getItem(DRAFT) || null;
-  } catch {
-    return null;
-  }
-}
-
-function writeDraft(text: string): void {
-  try {
-    localStorage.setItem(DRAFT, text);
-  } catch {
-    // Blocked or full: the draft lives as long as the page.
-  }
 }

@@ -1,8 +1,8 @@
 /** The columns that the page lists and completes: at first those of every lake, then those that this one has. */
 import { useEffect, useState } from "preact/hooks";
-import { TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
-import { type SchemaJson, schemaJson } from "../../schema-json.ts";
-import { request } from "../shell/api.ts";
+import { TABLES, type TableName } from "../../../../r2-layout/event-columns.ts";
+import { type SchemaJson, schemaJson } from "../../../schema-json.ts";
+import { request } from "../../shell/api.ts";
 
 export type Columns = Readonly<Record<TableName, SchemaJson["tables"]["events"]["columns"]>>;
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { toCsv } from "../../../workers/console/sql/csv.ts";
-import { ROW_PX, visibleRows } from "../../../workers/console/sql/visible-rows.ts";
+import { toCsv } from "../../../../workers/console/sql/csv.ts";
+import { ROW_PX, visibleRows } from "../../../../workers/console/sql/grid/visible-rows.ts";
 
 it("CSV keeps every text, whatever commas, quotes and line ends it has", () => {
   const columns = [

@@ -6,7 +6,7 @@ export function Schema({ tables, onInsert }: { tables: Columns; onInsert(text: s
   const [filter, setFilter] = useState("");
   const sought = filter.trim().toLowerCase();
   return (
-    <aside class="card schema" aria-label="Tables and columns">
+    <div class="schema">
       <label>
         <span class="hidden">Find a column</span>
         <input
@@ -49,7 +49,7 @@ export function Schema({ tables, onInsert }: { tables: Columns; onInsert(text: s
           </details>
         );
       })}
-    </aside>
+    </div>
   );
 }
 
