@@ -3,12 +3,14 @@
  * of those that may hold the user, and then one read of the row group that does. In JavaScript alone (hyparquet, the
  * runtime's own zstd), so that a Worker without the Parquet encoder can serve it.
  *
- * Memory: one row group packed (12 MiB at most, as they are written), one column of it decoded at a time.
+ * Memory: one row group packed (12 MiB at most, as they are written), one page of it decoded at a time. Promoted columns are
+ * left out: their values stand in `properties`, and an event is to look the same whether a timeline tells it or the lake.
  */
 import { zstdDecompressSync } from "node:zlib";
 import { type AsyncBuffer, parquetMetadataAsync, parquetScan } from "hyparquet";
-import type { EventRow } from "./event-columns.ts";
+import { EVENT_COLUMNS, type EventRow } from "./event-columns.ts";
 import { KiB, LAKE } from "./limits.ts";
+import { GroupPicks } from "./parquet-picks.ts";
 import { MICROS_PER_MS } from "./time.ts";
 
 export interface LookupFile {
@@ -44,38 +46,37 @@ export async function userRows(file: LookupFile, lookup: Lookup): Promise<EventR
   const source = new HeldFile(file);
   if (file.bytes <= SMALL_BYTES) await source.hold(0, file.bytes);
   const metadata = await parquetMetadataAsync(source, { initialFetchSize: Math.min(FOOTER_BYTES, file.bytes) });
-  const scan = await parquetScan({
+  const { ranges } = await parquetScan({
     file: source,
     metadata,
     pruningFilter: { user_id: { $eq: lookup.userId } },
     useBloomFilters: true,
     useOffsetIndex: false,
-    compressors: COMPRESSORS,
-    parsers: PARSERS,
   });
-  const columns = metadata.schema.flatMap(({ name }, i) => (i > 0 && isColumn(metadata, name) ? [name] : []));
-  const spans = rowGroupSpans(metadata);
+  const columns = Object.keys(EVENT_COLUMNS).filter((name) => isColumn(metadata, name));
   let found: EventRow[] = [];
-  for (const { rowStart, rowEnd } of scan.ranges) {
-    const users = await scan.readColumn({ column: "user_id", rowStart, rowEnd });
-    const at = rangeOf(users, lookup.userId);
-    if (!at) continue;
-    const span = spans.find((span) => rowStart < span.rowEnd && rowEnd > span.rowStart)!;
+  for (const [number, span] of rowGroupSpans(metadata).entries()) {
+    if (!ranges.some(({ rowStart, rowEnd }) => rowStart < span.rowEnd && rowEnd > span.rowStart)) continue;
+    const read = (start: number, end: number) => source.slice(start, end);
+    const group = new GroupPicks(metadata, number, { compressors: COMPRESSORS, parsers: PARSERS, read });
+    const at = await group.rowsWith("user_id", lookup.userId);
+    if (at.length === 0) continue;
     await source.hold(span.start, span.end);
-    const range = { rowStart: rowStart + at.from, rowEnd: rowStart + at.to };
-    const read = async (column: string) => Array.from(await scan.readColumn({ column, ...range }), plain);
-    const places = await placesOf(read);
-    const chosen: number[] = [];
-    for (let i = 0; i < places.length; i++) {
-      if (users[at.from + i] === lookup.userId && lookup.isWanted(places[i]!)) chosen.push(i);
-    }
-    chosen.sort((a, b) => lookup.compare(places[a]!, places[b]!));
-    const rows: Record<string, unknown>[] = chosen.slice(0, lookup.limit).map(() => ({}));
+    const places = await placesOf(group, at);
+    const chosen = [...places.keys()]
+      .filter((i) => lookup.isWanted(places[i]!))
+      .sort((a, b) => lookup.compare(places[a]!, places[b]!))
+      .slice(0, lookup.limit)
+      .sort((a, b) => a - b);
+    const rows: Record<string, unknown>[] = chosen.map(() => ({}));
     for (const column of columns) {
-      const values = await read(column);
+      const values = await group.values(
+        column,
+        chosen.map((i) => at[i]!),
+      );
       for (const [i, row] of rows.entries()) {
-        const value = values[chosen[i]!];
-        if (value !== null && value !== undefined) row[column] = value;
+        const value = values[i];
+        if (value !== null && value !== undefined) row[column] = plain(value);
       }
     }
     found = [...found, ...(rows as unknown as EventRow[])].sort(lookup.compare).slice(0, lookup.limit);
@@ -86,7 +87,7 @@ export async function userRows(file: LookupFile, lookup: Lookup): Promise<EventR
 
 type Metadata = Awaited<ReturnType<typeof parquetMetadataAsync>>;
 
-/** Whether a name is that of a column of its own, not of something within one. */
+/** Whether a name is that of a column of the file: of an older one it need not be. */
 const isColumn = ({ row_groups }: Metadata, name: string): boolean =>
   row_groups[0]?.columns.some(({ meta_data }) => meta_data?.path_in_schema[0] === name) ?? false;
 
@@ -106,23 +107,11 @@ function rowGroupSpans({ row_groups }: Metadata) {
   });
 }
 
-/** From the first to the last row of a user, null where there is none: rows are sorted by name first. */
-function rangeOf(users: ArrayLike<unknown>, userId: string): { from: number; to: number } | null {
-  let from = -1;
-  let to = 0;
-  for (let i = 0; i < users.length; i++) {
-    if (users[i] !== userId) continue;
-    if (from < 0) from = i;
-    to = i + 1;
-  }
-  return from < 0 ? null : { from, to };
-}
-
-async function placesOf(read: (column: string) => Promise<unknown[]>): Promise<RowPlace[]> {
+async function placesOf(group: GroupPicks, rows: readonly number[]): Promise<RowPlace[]> {
   const columns: Record<string, unknown[]> = {};
-  for (const name of PLACE_COLUMNS) columns[name] = await read(name);
-  return columns.event_time!.map(
-    (_, i) => Object.fromEntries(PLACE_COLUMNS.map((name) => [name, columns[name]![i]])) as unknown as RowPlace,
+  for (const name of PLACE_COLUMNS) columns[name] = await group.values(name, rows);
+  return rows.map(
+    (_, i) => Object.fromEntries(PLACE_COLUMNS.map((name) => [name, plain(columns[name]![i])])) as unknown as RowPlace,
   );
 }
 
