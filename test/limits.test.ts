@@ -456,7 +456,7 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     engines: noLimit("how many objects share the statements"),
     waitMs: noLimit("how long a statement waits for its turn"),
     waiting: both(
-      "workers/query/engine.miniflare.test.ts: promise 9: beyond a bound of waiting ones the answer is to come back later",
+      "workers/query/engine/engine-slot.test.ts: promise 9: SQL.waiting wait or run and no more; one of another token takes the place of who has most",
     ),
     lightBytes: both(
       "workers/query/gate/light.test.ts: a statement over files of SQL.lightBytes bytes and SQL.lightRows rows is light, and over more it is not",

@@ -7,10 +7,10 @@ import type { ResultFormat } from "../results/encode.ts";
 export interface EngineStatement {
   /** Names this run, so that it can be cancelled. */
   readonly id: string;
-  readonly sql: string;
-  readonly format: ResultFormat;
   /** The hash of whose token it is: engines are shared fairly among tokens. */
   readonly token: string;
+  readonly sql: string;
+  readonly format: ResultFormat;
   /** Rows at most; absent: as many as there are. */
   readonly limit?: number;
   /** Answer with the plan instead of running it. */
@@ -110,8 +110,8 @@ export interface EngineStatus {
   readonly statements: number;
   /** Of its isolate: instances started so far, the current one's heap, pages in memory. */
   readonly boots: number;
+  /** Statements of its isolate that ran in a pause of another. */
+  readonly guests: number;
   readonly heap_bytes: number;
   readonly page_bytes: number;
 }
-  /** Statements of its isolate that ran in a pause of another. */
-  readonly guests: number;
