@@ -11,7 +11,7 @@ import { StatementFailed } from "../problem.ts";
 import type { ResultEncoder } from "../results/encode.ts";
 import type { AnswerBody, Outbox } from "../results/outbox.ts";
 import { type Answer, EnoughRows, reasonOf, Sending } from "../results/sending.ts";
-import { pageCapacity, refuseLargeResult } from "./bounds.ts";
+import { pageCapacity, refuseLargeResult, refuseLargeScan } from "./bounds.ts";
 import type { DuckDbInstance } from "./duckdb-instance.ts";
 import { engineProblem } from "./engine-problem.ts";
 import type { EngineSlot, Hold } from "./engine-slot.ts";
