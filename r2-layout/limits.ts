@@ -472,6 +472,20 @@ export const SQL = {
   earlyCancels: 100,
 } as const;
 
+/** Results of Trino's clients, between one poll and the next. */
+export const TRINO = {
+  /** A page's text, about: rows are added until it is that long. */
+  pageChars: 512 * KiB,
+  /** A page's bytes: one value of an object's storage, with room for its frame. One row may be as long. */
+  pageBytesMax: 1_900_000,
+  /** A poll waits so long for something to say. */
+  pollWaitMs: SECOND_MS,
+  /** A result that nobody asks after for so long is let go, and its statement ended. */
+  idleMs: 5 * MINUTE_MS,
+  /** Once its last page was given, it waits so long for a client that did not get it. */
+  endedMs: MINUTE_MS,
+} as const;
+
 export const REPLAY = {
   /** One invocation works on a job at most this long, pauses between its steps included. */
   sliceMs: wait(5 * SECOND_MS),

@@ -31,6 +31,7 @@ import { addReplays, type ReplayRoutes } from "./replay-routes.ts";
 import { addRollups } from "./rollup-routes.ts";
 import { addSchema } from "./schema-routes.ts";
 import { eventsJson, eventsRequest, isPast, pastRange, profileJson, sessionsJson, sessionsLimit } from "./timelines.ts";
+import { addTrino } from "./trino-routes.ts";
 
 export interface Reading {
   readonly env: Env;
@@ -127,6 +128,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     return env.QUERY.fetch(new Request(c.req.url, { method: c.req.method, headers }));
   });
 
+  addTrino(app, { tokens, query: env.QUERY });
   addHistory(app, {
     catalog: env.LAKE_CATALOG,
     now,

@@ -103,6 +103,7 @@ export async function startRig(settings: { timeoutMs?: number } = {}): Promise<Q
             LAKE_CATALOG: { className: "LakeCatalog", scriptName: "objects" },
             QUERY_BUDGET: { className: "QueryBudget", scriptName: "objects" },
             QUERY_ENGINE: { className: "QueryEngine", useSQLite: true },
+            TRINO_QUERY: { className: "TrinoQuery", useSQLite: true },
           },
         },
         {
