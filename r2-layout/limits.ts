@@ -433,6 +433,11 @@ export const SQL = {
   stallBesideOthersMs: 3 * SECOND_MS,
   /** Unread bytes of all answers beside which the next statement may begin. */
   outboxBytes: 8 * MiB,
+  /** Answers kept in an isolate: bytes of one, of all, how many, and how long. */
+  cachedResultBytes: MiB,
+  cacheBytes: 4 * MiB,
+  cachedResults: 500,
+  cachedMs: 5 * MINUTE_MS,
   /** By how much an answer may be out of date where the asker says so. */
   stalenessMaxS: 60,
   timeoutMs: 60 * SECOND_MS,

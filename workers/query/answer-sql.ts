@@ -7,12 +7,14 @@
  */
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { isVolatile, questionKey, resultKey } from "./cache/fingerprint.ts";
+import type { EngineStatement } from "./engine/statement.ts";
 import { admit, type Budgets } from "./gate/admission.ts";
 import { bindParams } from "./gate/params.ts";
 import { type ParseSql, planStatement } from "./plan/plan-statement.ts";
 import { type PlannedTables, plannedTables } from "./planned-tables.ts";
 import { GONE_HEADER, problem, type QueryProblem } from "./problem.ts";
-import { type Engines, runOnEngine } from "./run-on-engine.ts";
+import { type EngineAnswer, type Engines, runOnEngine } from "./run-on-engine.ts";
 import { readSqlRequest, type SqlRequest } from "./sql-request.ts";
 
 export interface QueryParts extends Engines, Budgets {
@@ -45,21 +47,32 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
   const bound = bindParams(question.sql, question.params);
   const statement = bound.ok ? planStatement(parts.parse, bound.value, startedAt * MICROS_PER_MS) : bound;
   const inLake = () => (statement.ok ? plannedTables(parts.catalog, statement.value.tables, question.as_of) : null);
+  const recent = () => recentAnswer(parts, question, bound.ok ? bound.value : null, startedAt);
   // The token pays for a refused statement too; asked side by side, because each is a call to another object.
   const candidate = { ...asker, id: question.id, over: !statement.ok };
-  const [admitted, tables] = await Promise.all([admit(parts, candidate, startedAt), inLake()]);
+  const staleness = question.explain ? 0 : (question.max_staleness_s ?? 0);
+  // Where a recent answer will do, it is looked for first: it saves the plan, too.
+  const [admitted, known, planned] = await Promise.all([
+    admit(parts, candidate, startedAt),
+    staleness > 0 && statement.ok ? recent() : null,
+    staleness > 0 ? null : inLake(),
+  ]);
   if (!admitted.ok) return problem(admitted.error);
   if (!statement.ok) return problem(statement.error);
+  if (known) return admitted.value.end(downloadable(known, question));
+  const tables = planned ?? (await inLake());
   if (!tables?.ok) return admitted.value.end(problem(tables?.error ?? NO_PLAN));
 
-  const run = (planned: PlannedTables): Promise<Response> =>
+  const run = async (planned: PlannedTables): Promise<EngineAnswer> =>
     runOnEngine(
       parts,
       {
+        ...(await keysOf(question, statement.value.sql, bound.ok ? bound.value : "", planned)),
         id: admitted.value.engineId,
         token: asker.token,
         sql: statement.value.sql,
         format: question.format,
+        ...(question.limit !== undefined && { limit: question.limit }),
         explain: question.explain,
         startedAt,
         timeoutMs: parts.timeoutMs,
@@ -68,13 +81,52 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
       asker.signal,
     );
   let answer = await run(tables.value);
-  if (answer.headers.get(GONE_HEADER) !== null) {
+  if (answer.response.headers.get(GONE_HEADER) !== null) {
     // Between the plan and the read the file was replaced, and its time was over: the rows are elsewhere now, or out of reach.
     const again = await inLake();
     if (!again?.ok) return admitted.value.end(problem(again?.error ?? NO_PLAN));
     answer = await run(again.value);
   }
-  return admitted.value.end(answer);
+  return admitted.value.end(downloadable(answer.response, question), answer.settled);
 }
 
 const NO_PLAN: QueryProblem = { reason: "internal", detail: "no plan" };
+
+/** Under what an answer is kept; nothing where it may be another one each time. */
+async function keysOf(
+  question: SqlRequest,
+  sql: string,
+  bound: string,
+  planned: PlannedTables,
+): Promise<Pick<EngineStatement, "key" | "question">> {
+  if (question.explain || isVolatile(sql)) return {};
+  const { format, limit } = question;
+  const key = resultKey({ sql, format, ...(limit !== undefined && { limit }), tables: planned.tables });
+  return { key: await key, question: await questionKey(bound, question) };
+}
+
+/** An answer that was planned at most `max_staleness_s` ago, where an engine has kept it. */
+async function recentAnswer(
+  parts: QueryParts,
+  question: SqlRequest,
+  bound: string | null,
+  startedAt: number,
+): Promise<Response | null> {
+  if (bound === null) return null;
+  try {
+    const key = await questionKey(bound, question);
+    const since = startedAt - (question.max_staleness_s ?? 0) * 1_000;
+    return await parts.engine(parts.choice.order(key)[0]!).recall({ question: key, since, startedAt });
+  } catch (error) {
+    console.error("an engine does not remember", error);
+    return null;
+  }
+}
+
+/** Names the file where the answer is to be one. */
+function downloadable(answer: Response, { download, format }: SqlRequest): Response {
+  if (download !== undefined && answer.ok) {
+    answer.headers.set("content-disposition", `attachment; filename="${download}.${format}"`);
+  }
+  return answer;
+}

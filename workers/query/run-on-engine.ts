@@ -1,5 +1,5 @@
 /** Sends a planned statement to an engine that has room for it. */
-import type { EngineStatement, QueryEngineApi } from "./engine/statement.ts";
+import type { EngineStatement, QueryEngineApi, StatementStats } from "./engine/statement.ts";
 import type { EngineChoice } from "./engine-choice.ts";
 import { problem } from "./problem.ts";
 
@@ -10,17 +10,27 @@ export interface Engines {
   readonly later: (work: Promise<unknown>) => void;
 }
 
+export interface EngineAnswer {
+  readonly response: Response;
+  /** The final figures of an answer that is sent while it is made, once it is over. */
+  readonly settled?: () => Promise<StatementStats | null>;
+}
+
 /** The client's going is passed on, so that the engine is free for others. */
-export async function runOnEngine(parts: Engines, statement: EngineStatement, signal: AbortSignal): Promise<Response> {
+export async function runOnEngine(
+  parts: Engines,
+  statement: EngineStatement,
+  signal: AbortSignal,
+): Promise<EngineAnswer> {
   let busy: Response | null = null;
-  for (const number of parts.choice.order(statement.sql)) {
+  for (const number of parts.choice.order(statement.question ?? statement.sql)) {
     const engine = parts.engine(number);
     const gone = () => parts.later(engine.cancel(statement.id));
     signal.addEventListener("abort", gone);
     try {
-      const answer = await parts.choice.during(number, () => engine.run(statement));
-      if (answer.status !== 503) return answer;
-      busy = answer;
+      const response = await parts.choice.during(number, () => engine.run(statement), statement.question);
+      if (response.status !== 503) return { response, settled: () => engine.settled(statement.id) };
+      busy = response;
     } catch (error) {
       console.error("engine failed", error);
       busy = problem({ reason: "engine_busy", retry_after_s: 1 });
@@ -28,5 +38,5 @@ export async function runOnEngine(parts: Engines, statement: EngineStatement, si
       signal.removeEventListener("abort", gone);
     }
   }
-  return busy ?? problem({ reason: "engine_busy", retry_after_s: 1 });
+  return { response: busy ?? problem({ reason: "engine_busy", retry_after_s: 1 }) };
 }

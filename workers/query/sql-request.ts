@@ -19,6 +19,8 @@ export interface SqlRequest {
   readonly id?: string;
   /** Rows at most; what is beyond is left out, and the stats say so. */
   readonly limit?: number;
+  /** The answer is to be a file of this name, to which the format is added. */
+  readonly download?: string;
 }
 
 /** JSON may write a character in six. */
@@ -46,7 +48,7 @@ export function parseSqlRequest(body: unknown): Result<SqlRequest, QueryProblem>
     if (!PARAMETERS.has(name))
       return wrong(name, `there is no such parameter; there are ${[...PARAMETERS].join(", ")}`);
   }
-  const { sql, format = "json", as_of, explain = false, params, max_staleness_s, id, limit } = given;
+  const { sql, format = "json", as_of, explain = false, params, max_staleness_s, id, limit, download } = given;
   if (typeof sql !== "string") return wrong("sql", "a text");
   if (!FORMATS.some((known) => known === format)) return wrong("format", `one of ${FORMATS.join(", ")}`);
   if (typeof explain !== "boolean") return wrong("explain", "true or false");
@@ -64,6 +66,12 @@ export function parseSqlRequest(body: unknown): Result<SqlRequest, QueryProblem>
   if (limit !== undefined && !isWithin(limit, SQL.resultRows)) {
     return wrong("limit", `a number of rows, 0 to ${SQL.resultRows}`);
   }
+  if (limit !== undefined && (format === "arrow" || format === "parquet")) {
+    return wrong("limit", `not for ${format}: write LIMIT into the statement`);
+  }
+  if (download !== undefined && !(typeof download === "string" && FILE_NAME.test(download))) {
+    return wrong("download", "a file's name of 1 to 100 letters, digits, spaces, dots, - and _, without its ending");
+  }
   return ok({
     sql,
     format: format as ResultFormat,
@@ -73,11 +81,24 @@ export function parseSqlRequest(body: unknown): Result<SqlRequest, QueryProblem>
     ...(max_staleness_s !== undefined && { max_staleness_s }),
     ...(id !== undefined && { id }),
     ...(limit !== undefined && { limit }),
+    ...(download !== undefined && { download }),
   });
 }
 
-const PARAMETERS = new Set(["sql", "format", "as_of", "explain", "params", "max_staleness_s", "id", "limit"]);
+const PARAMETERS = new Set([
+  "sql",
+  "format",
+  "as_of",
+  "explain",
+  "params",
+  "max_staleness_s",
+  "id",
+  "limit",
+  "download",
+]);
 export const STATEMENT_ID = /^[\w-]{1,64}$/;
+
+const FILE_NAME = /^[\w-][\w .-]{0,99}$/;
 
 const isWithin = (value: unknown, max: number): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max;

@@ -21,6 +21,7 @@ function engine(run: QueryEngineApi["run"]): QueryEngineApi & { cancelled: strin
     progress: async () => null,
     settled: async () => null,
     status: async () => ({ statements: 0, boots: 0, guests: 0, heap_bytes: 0, page_bytes: 0 }),
+    recall: async () => null,
     reset: async () => {},
   };
 }

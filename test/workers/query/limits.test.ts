@@ -155,6 +155,7 @@ function answer(files: number): Promise<Response> {
       cancel: async () => {},
       progress: async () => null,
       settled: async () => null,
+      recall: async () => null,
       status: async () => ({ statements: 0, boots: 0, guests: 0, heap_bytes: 0, page_bytes: 0 }),
       reset: async () => {},
     }),

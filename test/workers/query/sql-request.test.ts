@@ -10,6 +10,8 @@ it.each([
   ["id", "Run_1-b", "0", "a b"],
   ["limit", 0, SQL.resultRows, SQL.resultRows + 1],
   ["limit", 1, 100, -1],
+  ["download", "Orders of May", "a".repeat(100), "a".repeat(101)],
+  ["download", "a.b_c-d", "x", '"; evil="'],
 ])("takes %s up to its bound, and says which parameter is beyond", (name, one, other, beyond) => {
   for (const value of [one, other]) {
     expect(parseSqlRequest({ sql: "select 1", [name]: value })).toMatchObject({ ok: true, value: { [name]: value } });

@@ -317,6 +317,7 @@ class StatementRun {
       boot_ms: this.#hold.bootMs,
       cold: this.#hold.bootMs > 0 || counts.requests > 0,
       rows,
+      route: "engine",
       ...(truncated && { truncated }),
       snapshot: this.#statement.snapshot,
       ...(this.#statement.cut !== undefined && { cut: this.#statement.cut }),

@@ -13,6 +13,10 @@ export interface EngineStatement {
   readonly format: ResultFormat;
   /** Rows at most; absent: as many as there are. */
   readonly limit?: number;
+  /** What the answer depends on (cache/fingerprint.ts); absent: it may be another each time. */
+  readonly key?: string;
+  /** What is asked, whenever it is asked. */
+  readonly question?: string;
   /** Answer with the plan instead of running it. */
   readonly explain: boolean;
   /** Milliseconds, when the request came. */
@@ -54,6 +58,12 @@ export interface StatementStats {
   cold: boolean;
   /** So far, where the answer is sent while it is made. */
   rows: number;
+  /** Where the rows come from. */
+  route: "engine" | "cache" | "rollups" | "distributed";
+  /** Of a cached answer: how long ago it was made. */
+  age_ms?: number;
+  /** Another asker of the same answer had it made; its cost is there. */
+  shared?: true;
   /** There are more rows than the question wanted. */
   truncated?: true;
   /** The answer is sent while it is made: these are the figures of its beginning. */
@@ -88,7 +98,17 @@ export interface StatementProgress {
   readonly elapsed_ms: number;
 }
 
+/** A question for which an answer of a moment ago will do. */
+export interface RecentQuestion {
+  readonly question: string;
+  /** Milliseconds: no older a plan than that. */
+  readonly since: number;
+  readonly startedAt: number;
+}
+
 export interface QueryEngineApi {
+  /** The answer that is kept to such a question; null where there is none. */
+  recall(asked: RecentQuestion): Promise<Response | null>;
   /** The answer as it goes to the client, a problem document included. */
   run(statement: EngineStatement): Promise<Response>;
   /**

@@ -33,8 +33,11 @@ export interface Admitted {
   /** The statement's name for its client, and for engines, which serve all tokens. */
   readonly id: string;
   readonly engineId: string;
-  /** Gives the place back and charges what was read. To be called once, with the answer as the client gets it. */
-  end(answer: Response): Response;
+  /**
+   * Gives the place back and charges what was read. To be called once, with the answer as the client gets it.
+   * @param settled the final figures of an answer that is sent while it is made, once it is over; null where it broke off.
+   */
+  end(answer: Response, settled?: () => Promise<StatementStats | null>): Response;
 }
 
 /** Counts one statement of the token. @returns why it may not run now, where it may not. */
@@ -51,12 +54,17 @@ export async function admit(
   return ok({
     id,
     engineId: engineId(token, id),
-    end(response) {
+    end(response, settled) {
       if (over) return response;
       signal.removeEventListener("abort", gone);
-      const stats = statsOf(response);
-      const end = { state: outcomeOf(response), bytes_read: stats?.bytes_read ?? 0 };
-      later(owner.end(Date.now(), id, { ...end, bytes_planned: stats?.bytes_needed ?? 0 }));
+      const begun = statsOf(response);
+      const ended = async () => {
+        const stats = begun?.streamed && settled ? await settled().catch(() => null) : begun;
+        const state = begun && !stats ? "failed" : outcomeOf(response);
+        const { bytes_read = 0, bytes_needed = 0 } = stats ?? begun ?? {};
+        return owner.end(Date.now(), id, { state, bytes_read, bytes_planned: bytes_needed });
+      };
+      later(ended());
       response.headers.set(STATEMENT_HEADER, id);
       return response;
     },
