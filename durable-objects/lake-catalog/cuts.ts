@@ -365,9 +365,10 @@ export class Cuts {
     const range = { from: row.from!, through: row.through! };
     const now = this.files.ofRange(row.seq!, range);
     const before = row.phase === "diff" ? this.#cuts.get(row.name, row.version - 1) : null;
-    // That rows expired is no difference between two versions.
-    const old = before?.tally ? this.files.ofRange(before.seq!, range, false) : [];
-    const [has, had] = [new Set(now), new Set(old)];
+    const inBefore = (expired: boolean) => (before?.tally ? this.files.ofRange(before.seq!, range, expired) : []);
+    // That rows expired is no difference between two versions: not taken off, and where cuts still have them not added again.
+    const old = inBefore(false);
+    const [has, had] = [new Set(now), new Set(inBefore(true))];
     const todo: (readonly [number, 1 | -1])[] = [
       ...now.filter((id) => !had.has(id)).map((id) => [id, 1] as const),
       ...old.filter((id) => !has.has(id)).map((id) => [id, -1] as const),
@@ -412,9 +413,10 @@ export class Cuts {
       this.#cuts.update(row, { tally, progress: null, record: kept });
       return this.#next({ ...row, tally, progress: null, record: kept }, "compare", nowMs);
     }
-    const before = this.#cuts.get(row.name, row.version - 1)!;
-    const diff = tally && before.tally ? diffOf(cutName(before.name, before.version), before.tally, tally) : null;
-    if (diff && !diff.keys_changed && !diff.contents_changed && !record.completes) {
+    // Gone where its time was over meanwhile: then there is nothing to differ from.
+    const before = this.#cuts.get(row.name, row.version - 1);
+    const diff = tally && before?.tally ? diffOf(cutName(before.name, before.version), before.tally, tally) : null;
+    if (before && diff && !diff.keys_changed && !diff.contents_changed && !record.completes) {
       this.#drop(row, before, row.seq!);
       return null;
     }

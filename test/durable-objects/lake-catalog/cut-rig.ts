@@ -21,8 +21,11 @@ export const mark = (part: Partial<ShardMark> = {}): ShardMark => ({
 export const keyOf = ({ table, day, partition }: CompactionWork): string =>
   partitionKey({ table, day, name: partition ?? null });
 
-/** Does all there is to do: nothing is merged, tallies say what the test tells. @returns what it was, in order. */
-export async function settle(nowMs: number, tallyOf = (rows: number) => rows): Promise<string[]> {
+/**
+ * Does all there is to do: nothing is merged, tallies say what the test tells.
+ * @param until the step before which it stops, as `tally 2026-11-22.v2`. @returns what it was, in order.
+ */
+export async function settle(nowMs: number, tallyOf = (rows: number) => rows, until = ""): Promise<string[]> {
   const done: string[] = [];
   // A call looks at a few days only.
   for (let idle = 0; idle < 10; ) {
@@ -30,7 +33,9 @@ export async function settle(nowMs: number, tallyOf = (rows: number) => rows): P
     idle = work ? 0 : idle + 1;
     if (!work) continue;
     const { name, version } = work.cut;
-    done.push(`${work.kind} ${name}.v${version}`);
+    const step = `${work.kind} ${name}.v${version}`;
+    if (step === until) return done;
+    done.push(step);
     if (work.kind === "mark") await lake().markCut(name, version, [mark()], nowMs);
     if (work.kind === "freeze") await lake().freezeCut(name, version, [mark()], SETTINGS, nowMs);
     if (work.kind === "compact") await lake().cutCompacted(name, version, keyOf(work.work), "nothing", nowMs);

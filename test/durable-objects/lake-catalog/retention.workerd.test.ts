@@ -5,7 +5,7 @@ import type { RetentionSettings } from "../../../durable-objects/lake-catalog/re
 import { DAY_MS, LAKE, MINUTE_MS, RETENTION } from "../../../r2-layout/limits.ts";
 import { DAY_US } from "../../../r2-layout/time.ts";
 import { bindings } from "../../bindings.ts";
-import { settle } from "./cut-rig.ts";
+import { SETTINGS as CUTS, mark, settle } from "./cut-rig.ts";
 import { dataFile, TODAY_US } from "./data-files.ts";
 
 afterEach(() => reset());
@@ -195,3 +195,30 @@ it.each([1_000 * DAY_MS, null])(
     expect(await versions()).toBe(2);
   },
 );
+
+const DAY = "2026-11-22";
+
+it("a version whose predecessor's time is over while it is counted is published, and keeps no other cut waiting", async () => {
+  await append(received(1));
+  await lake().requestCut({ day: DAY }, NOW_MS + 2 * DAY_MS);
+  await settle(NOW_MS + 2 * DAY_MS);
+  await append(received(1));
+  const now = NOW_MS + 4 * DAY_MS;
+  await settle(now, undefined, `tally ${DAY}.v2`);
+  expect(await lake().expire({ ...SETTINGS, cutsKeptMs: 2 * DAY_MS }, now)).toMatchObject({ cuts: 1 });
+  expect(await settle(now)).toContain(`compare ${DAY}.v2`);
+  expect(await lake().cut(DAY)).toMatchObject({ version: 2, diff: null, phase: "done" });
+});
+
+it("what a cut keeps beyond its rows' time is not counted again for its next version", async () => {
+  await append(received(800), received(1));
+  await lake().requestCut({ day: DAY }, NOW_MS + 2 * DAY_MS);
+  await settle(NOW_MS + 2 * DAY_MS);
+  await append(received(1, { rows: 7 }));
+  const now = NOW_MS + 4 * DAY_MS;
+  await settle(now, undefined, `freeze ${DAY}.v2`);
+  await lake().freezeCut(DAY, 2, [mark()], CUTS, now);
+  expect(await lake().expire({ ...SETTINGS, cutsKeptMs: 1_000 * DAY_MS }, NOW_MS)).toMatchObject({ files: 1 });
+  await settle(now);
+  expect(await lake().cut(DAY)).toMatchObject({ version: 2, diff: { rows: { before: 20, after: 27 } } });
+});
