@@ -115,6 +115,7 @@ export interface ScanTotals {
   readonly rows: number;
   readonly fileBytes: number;
   readonly rowGroups: number;
+  readonly footerBytes: number;
   /** Footers, column chunks, and gaps between these that are read along. */
   readonly readBytes: number;
   /** The column chunks alone. */

@@ -63,6 +63,7 @@ export const NO_SCAN: ScanTotals = {
   rows: 0,
   fileBytes: 0,
   rowGroups: 0,
+  footerBytes: 0,
   readBytes: 0,
   chunkBytes: 0,
   requests: 0,
@@ -75,6 +76,7 @@ export function addScans(a: ScanTotals, b: ScanTotals): ScanTotals {
     rows: a.rows + b.rows,
     fileBytes: a.fileBytes + b.fileBytes,
     rowGroups: a.rowGroups + b.rowGroups,
+    footerBytes: a.footerBytes + b.footerBytes,
     readBytes: a.readBytes + b.readBytes,
     chunkBytes: a.chunkBytes + b.chunkBytes,
     requests: a.requests + b.requests,
@@ -104,6 +106,8 @@ export function scanQuery(
   columns: readonly string[] | null,
   promoted: readonly PromotedColumn[],
 ): ScanQuery {
+  // Where files may differ in their columns, counting rows reads the first one.
+  if (columns?.length === 0 && promoted.length > 0) return scanQuery(table, [Object.keys(TABLES[table])[0]!], promoted);
   const { inner, gaps, runs } = columnSums(table, columns, promoted);
   const isWhole = `bytes <= ${WHOLE_FILE_BYTES}`;
   const byGroups = `bytes - footer <= row_groups * ${WHOLE_GROUP_BYTES}`;
@@ -113,6 +117,7 @@ export function scanQuery(
     rows: "row_count",
     fileBytes: "bytes",
     rowGroups: ROW_GROUPS,
+    footerBytes: `coalesce(footer, min(bytes, ${TAIL_BYTES}))`,
     untold: "of_file IS NULL",
   };
   if (!isRead) {

@@ -46,7 +46,7 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
   const startedAt = Date.now();
   const bound = bindParams(question.sql, question.params);
   const statement = bound.ok ? planStatement(parts.parse, bound.value, startedAt * MICROS_PER_MS) : bound;
-  const inLake = () => (statement.ok ? plannedTables(parts.catalog, statement.value.tables, question.as_of) : null);
+  const inLake = () => (statement.ok ? plannedTables(parts.catalog, statement.value, question.as_of) : null);
   const recent = () => recentAnswer(parts, question, bound.ok ? bound.value : null, startedAt);
   // The token pays for a refused statement too; asked side by side, because each is a call to another object.
   const candidate = { ...asker, id: question.id, over: !statement.ok };

@@ -1,22 +1,31 @@
 /** The files that a statement's tables need, asked of the catalog: every table at the same state of the lake. */
-import type { LakeCatalogApi, Plan, PlannedFile, PlanRequest } from "../../durable-objects/lake-catalog/api.ts";
+import type {
+  LakeCatalogApi,
+  Plan,
+  PlannedFile,
+  PlannedScan,
+  PlanRequest,
+} from "../../durable-objects/lake-catalog/api.ts";
 import { SQL } from "../../r2-layout/limits.ts";
 import type { PromotedColumn } from "../../r2-layout/promoted-columns.ts";
 import { err, ok, type Result } from "../../r2-layout/result.ts";
 import type { AsOf } from "./as-of.ts";
 import type { EngineStatement, EngineTable } from "./engine/statement.ts";
-import type { TableNeed } from "./plan/plan-statement.ts";
+import { estimateOf, hasRowGroupFilter, LIMITS } from "./estimate/estimate.ts";
+import { elsewhere, narrower } from "./estimate/narrower.ts";
+import { type Alternatives, tooLarge } from "./estimate/refusal.ts";
+import type { StatementPlan, TableNeed } from "./plan/plan-statement.ts";
 import { type QueryProblem, StatementFailed } from "./problem.ts";
 
-export type PlannedTables = Pick<EngineStatement, "snapshot" | "cut" | "tables">;
+export type PlannedTables = Pick<EngineStatement, "snapshot" | "cut" | "tables" | "estimate" | "alternatives">;
 
 export async function plannedTables(
   catalog: Pick<LakeCatalogApi, "plan">,
-  needs: readonly TableNeed[],
+  statement: Pick<StatementPlan, "sql" | "tables" | "places">,
   asOf: AsOf | undefined,
 ): Promise<Result<PlannedTables, QueryProblem>> {
   try {
-    return ok(await planTables(catalog, needs, asOf));
+    return ok(await planTables(catalog, statement, asOf));
   } catch (error) {
     if (error instanceof StatementFailed) return err(error.problem);
     if (error instanceof RangeError) {
@@ -30,28 +39,23 @@ export async function plannedTables(
 /** Every table at the same snapshot, or cut: the first answer names it for the others. @throws RangeError for an unknown one. */
 async function planTables(
   catalog: Pick<LakeCatalogApi, "plan">,
-  needs: readonly TableNeed[],
+  { sql, tables: needs, places }: Pick<StatementPlan, "sql" | "tables" | "places">,
   asOf: AsOf | undefined,
 ): Promise<PlannedTables> {
   // A statement without a table still says which snapshot it stood on.
-  const asked = needs.length > 0 ? needs : [{ table: "events" as const, columns: null, values: NOTHING_ASKED }];
+  const asked =
+    needs.length > 0 ? needs : [{ table: "events" as const, columns: null, scans: 0, values: NOTHING_ASKED }];
   let state = asOf;
   let snapshot = 0;
   let cut: Plan["cut"];
   const tables: EngineTable[] = [];
+  const scans: { need: TableNeed; scan: PlannedScan }[] = [];
   for (const need of asked) {
     const plan = await catalog.plan(planRequest(need, state));
     ({ snapshot, cut } = plan);
     state = cut ? { cut: cut.name } : { asOf: snapshot };
-    const files = plan.matched?.files ?? plan.files.length;
-    if (files > SQL.filesPerStatement) {
-      throw new StatementFailed({
-        reason: "too_many_files",
-        detail: "narrow event_time; maintenance will merge small files",
-        files,
-        limit: SQL.filesPerStatement,
-      });
-    }
+    const scan = plan.scan ?? untold(plan);
+    if (needs.length > 0) scans.push({ need, scan });
     const { promoted = [] } = plan;
     tables.push({
       table: need.table,
@@ -65,9 +69,62 @@ async function planTables(
       to: need.to,
       eventNames: eventNamesOf(need),
       equals: equalsOf(need),
+      pruned: scan.pruned,
     });
   }
-  return { snapshot, ...(cut && { cut: cut.name }), tables: needs.length > 0 ? tables : [] };
+  const estimate = estimateOf(scans);
+  const alternatives = alternativesOf(sql, places, scans);
+  const refused = tooLarge(estimate, alternatives);
+  // Where row groups may be left out the engine decides, by the footers, as long as these can be read.
+  const isOpen = estimate.files <= LIMITS.files && needs.some(hasRowGroupFilter);
+  if (refused && !isOpen) throw new StatementFailed(refused);
+  return {
+    snapshot,
+    ...(cut && { cut: cut.name }),
+    tables: needs.length > 0 ? tables : [],
+    estimate,
+    ...(refused && { alternatives }),
+  };
+}
+
+/** Of a catalog that does not foretell: the files, and their whole bytes. */
+function untold({ files, matched }: Plan): PlannedScan {
+  const {
+    files: count,
+    rows,
+    bytes,
+  } = matched ?? {
+    files: files.length,
+    rows: files.reduce((sum, file) => sum + file.rows, 0),
+    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+  };
+  return {
+    files: count,
+    rows,
+    fileBytes: bytes,
+    rowGroups: count,
+    footerBytes: 0,
+    readBytes: bytes,
+    // Told by the footers only.
+    chunkBytes: 0,
+    requests: count,
+    untold: count,
+    pruned: { byTime: 0, byName: 0, byBounds: 0 },
+  };
+}
+
+/** Of the table that is largest. */
+function alternativesOf(
+  sql: string,
+  places: StatementPlan["places"],
+  scans: readonly { need: TableNeed; scan: PlannedScan }[],
+): Alternatives {
+  const largest = scans.toSorted((a, b) => b.scan.readBytes - a.scan.readBytes)[0];
+  const fits = largest?.scan.fitsFrom;
+  return {
+    narrower: fits === undefined ? null : narrower(sql, places, largest!.need.table, fits, largest!.need.to),
+    elsewhere: elsewhere(sql, places),
+  };
 }
 
 /**
@@ -92,7 +149,10 @@ function equalsOf({ values }: Pick<TableNeed, "values">): Record<string, readonl
 
 const NOTHING_ASKED: ReadonlyMap<string, readonly string[]> = new Map([["event_name", ["-"]]]);
 
-function planRequest({ table, from, to, values }: TableNeed, asOf: AsOf | undefined): PlanRequest {
+function planRequest(
+  { table, from, to, values, columns, names, scans }: TableNeed,
+  asOf: AsOf | undefined,
+): PlanRequest {
   const equals = equalsOf({ values });
   const eventNames = eventNamesOf({ values });
   return {
@@ -103,5 +163,13 @@ function planRequest({ table, from, to, values }: TableNeed, asOf: AsOf | undefi
     ...(Object.keys(equals).length > 0 && { equals }),
     ...asOf,
     filesMax: SQL.filesPerStatement,
+    scan: {
+      columns: columns && [...columns, ...(names ?? [])],
+      atMost: {
+        chunkBytes: LIMITS.bytes,
+        files: LIMITS.files,
+        requests: Math.floor(LIMITS.requests / Math.max(1, scans)),
+      },
+    },
   };
 }

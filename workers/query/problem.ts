@@ -11,8 +11,18 @@ export type QueryProblem =
   | { reason: "not_found" }
   | { reason: "unknown_snapshot"; detail: string }
   | { reason: "unknown_cut"; detail: string }
-  | { reason: "scan_too_large"; detail: string; scan_bytes: number; limit_bytes: number; files: number }
-  | { reason: "too_many_files"; detail: string; files: number; limit: number }
+  | {
+      /** What it would read, by estimate/refusal.ts. */
+      reason: "scan_too_large" | "too_many_files" | "too_many_reads";
+      detail: string;
+      files: number;
+      scan_bytes: number;
+      limit_bytes?: number;
+      estimate?: object;
+      limit?: object;
+      narrower?: object | null;
+      elsewhere?: object;
+    }
   | { reason: "result_too_large"; detail: string; limit_rows: number; limit_bytes: number }
   | { reason: "memory_exceeded"; detail: string }
   | { reason: "statement_timeout"; detail: string; limit_ms: number }
@@ -45,6 +55,7 @@ const PROBLEMS = {
   unknown_cut: { status: 404, title: "There is no such cut" },
   scan_too_large: { status: 422, title: "The statement reads too much" },
   too_many_files: { status: 422, title: "The statement reads too many files" },
+  too_many_reads: { status: 422, title: "The statement takes too many reads" },
   result_too_large: { status: 422, title: "The result is too large" },
   memory_exceeded: { status: 422, title: "The statement needs too much memory" },
   statement_timeout: { status: 408, title: "The statement took too long" },

@@ -4,13 +4,9 @@ import { describe, expect, it } from "vitest";
 import type { DataFile } from "../../../durable-objects/lake-catalog/api.ts";
 import { PLATFORM, SQL } from "../../../r2-layout/limits.ts";
 import { answerSql, type QueryParts } from "../../../workers/query/answer-sql.ts";
-import {
-  PAGES_MIN_BYTES,
-  pageCapacity,
-  refuseLargeResult,
-  refuseLargeScan,
-} from "../../../workers/query/engine/bounds.ts";
+import { PAGES_MIN_BYTES, pageCapacity, refuseLargeResult } from "../../../workers/query/engine/bounds.ts";
 import { EngineChoice } from "../../../workers/query/engine-choice.ts";
+import { refuseTooLarge } from "../../../workers/query/estimate/refusal.ts";
 import { plainText } from "../../../workers/query/plan/plain-text.ts";
 import { Refused } from "../../../workers/query/plan/refusal.ts";
 import { RangeCache } from "../../../workers/query/prefetch/range-cache.ts";
@@ -65,12 +61,19 @@ describe("a statement", () => {
   it("reads SQL.filesPerStatement files and no more", async () => {
     expect((await answer(SQL.filesPerStatement)).status).toBe(200);
     const refused = await answer(SQL.filesPerStatement + 1);
-    expect(await refused.json()).toMatchObject({ reason: "too_many_files", limit: SQL.filesPerStatement });
+    expect(await refused.json()).toMatchObject({ reason: "too_many_files", limit: { files: SQL.filesPerStatement } });
   });
 
-  it("reads SQL.scanBytes of column data and no more", () => {
-    expect(outcome(() => refuseLargeScan(SQL.scanBytes, 1))).toBe("ok");
-    expect(outcome(() => refuseLargeScan(SQL.scanBytes + 1, 1))).toBe("scan_too_large");
+  it("reads SQL.scanBytes of column data, in SQL.readsPerStatement reads, and no more", () => {
+    const estimate = { files: 1, row_groups: 1, bytes: 1, scan_bytes: SQL.scanBytes, requests: 1, dollars: 0 };
+    const most = { ...estimate, files: SQL.filesPerStatement, requests: SQL.readsPerStatement };
+    expect(outcome(() => refuseTooLarge(most, undefined))).toBe("ok");
+    expect(outcome(() => refuseTooLarge({ ...most, scan_bytes: SQL.scanBytes + 1 }, undefined))).toBe("scan_too_large");
+    expect(outcome(() => refuseTooLarge({ ...most, requests: SQL.readsPerStatement + 1 }, undefined))).toBe(
+      "too_many_reads",
+    );
+    // What nobody foresaw has room within the platform's own bound.
+    expect(SQL.readsPerStatement).toBeLessThan(PLATFORM.subrequests);
   });
 });
 

@@ -1,21 +1,9 @@
-/** What one statement may read, and how heap, pages and result share an isolate's memory. Pure. */
+/** How heap, pages and result share an isolate's memory. Pure. */
 import { MiB, SQL } from "../../../r2-layout/limits.ts";
 import { StatementFailed } from "../problem.ts";
 
 /** Fewer pages than this and every read would wait. */
 export const PAGES_MIN_BYTES = 4 * MiB;
-
-/** @param scanBytes of column chunks, by the footers. @throws StatementFailed */
-export function refuseLargeScan(scanBytes: number, files: number): void {
-  if (scanBytes <= SQL.scanBytes) return;
-  throw new StatementFailed({
-    reason: "scan_too_large",
-    detail: `the statement would read ${scanBytes} bytes of column data; narrow event_time, or name fewer columns`,
-    scan_bytes: scanBytes,
-    limit_bytes: SQL.scanBytes,
-    files,
-  });
-}
 
 /** Bytes of pages that may be held beside heap and result. */
 export function pageCapacity(heapBytes: number, resultBytes: number): number {

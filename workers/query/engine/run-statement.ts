@@ -1,6 +1,9 @@
 /** One planned statement on the isolate's engine: fetch ahead, define the tables, run in steps, encode as it goes. */
 import { SQL } from "../../../r2-layout/limits.ts";
 import { tableColumns } from "../../../r2-layout/promoted-columns.ts";
+import { dollarsOf } from "../estimate/dollars.ts";
+import { explainBody } from "../estimate/explain.ts";
+import { refuseTooLarge } from "../estimate/refusal.ts";
 import { isLight } from "../gate/light.ts";
 import { TIME_COLUMNS } from "../plan/plan-statement.ts";
 import type { FooterCache } from "../prefetch/footer-cache.ts";
@@ -11,7 +14,7 @@ import { StatementFailed } from "../problem.ts";
 import type { ResultEncoder } from "../results/encode.ts";
 import type { AnswerBody, Outbox } from "../results/outbox.ts";
 import { type Answer, EnoughRows, reasonOf, Sending } from "../results/sending.ts";
-import { pageCapacity, refuseLargeResult, refuseLargeScan } from "./bounds.ts";
+import { pageCapacity, refuseLargeResult } from "./bounds.ts";
 import type { DuckDbInstance } from "./duckdb-instance.ts";
 import { engineProblem } from "./engine-problem.ts";
 import type { EngineSlot, Hold } from "./engine-slot.ts";
@@ -152,10 +155,8 @@ class StatementRun {
   /** @param begin gets the answer once it can be sent. @returns the final figures. */
   async work(begin: (answer: Answer) => void): Promise<StatementStats> {
     const scanBytes = await this.#reader.plan();
-    refuseLargeScan(
-      scanBytes,
-      this.#statement.tables.reduce((sum, { files }) => sum + files.length, 0),
-    );
+    const { estimate, alternatives } = this.#statement;
+    if (estimate) refuseTooLarge({ ...estimate, scan_bytes: scanBytes, ...this.#reader.foretold() }, alternatives);
     if (this.#statement.explain) {
       begin({ response: this.#plan(scanBytes), whole: null });
       return this.#stats(NO_ROWS);
@@ -289,19 +290,7 @@ class StatementRun {
   }
 
   #plan(scanBytes: number): Response {
-    const tables = this.#statement.tables.map(
-      ({ table, files, tableFiles, tableBytes, columns, from, to, eventNames }) => ({
-        table,
-        columns,
-        from: from ?? null,
-        to: to ?? null,
-        event_names: eventNames ?? null,
-        files: files.map(({ key, bytes, rows }) => ({ key, bytes, rows })),
-        table_files: tableFiles,
-        table_bytes: tableBytes,
-      }),
-    );
-    const body = { sql: this.#statement.sql, scan_bytes: scanBytes, tables, stats: this.#stats(NO_ROWS) };
+    const body = explainBody(this.#statement, this.#reader, scanBytes, this.#stats(NO_ROWS));
     return Response.json(body, { headers: { "cache-control": "no-store" } });
   }
 
@@ -330,6 +319,7 @@ class StatementRun {
       fallback_reads: counts.fallbackReads,
       heap_bytes: this.#parts.slot.heapBytes,
       page_bytes: this.#parts.pages.bytes,
+      dollars: dollarsOf({ requests: counts.requests, engineMs: now - this.#engineAt }),
     };
   }
 }

@@ -1,7 +1,9 @@
 /** A planned statement on its way to an engine, and what the engine counts while it runs. */
-import type { PlannedFile } from "../../../durable-objects/lake-catalog/api.ts";
+import type { PlannedFile, PlannedScan } from "../../../durable-objects/lake-catalog/api.ts";
 import type { TableName } from "../../../r2-layout/event-columns.ts";
 import type { PromotedColumn } from "../../../r2-layout/promoted-columns.ts";
+import type { Estimate } from "../estimate/estimate.ts";
+import type { Alternatives } from "../estimate/refusal.ts";
 import type { ResultFormat } from "../results/encode.ts";
 
 export interface EngineStatement {
@@ -26,9 +28,15 @@ export interface EngineStatement {
   /** The cut that is asked, with its version; absent: the snapshot as it is. */
   readonly cut?: string;
   readonly tables: readonly EngineTable[];
+  /** What a cold run would read at most, as the catalog foretold. */
+  readonly estimate?: Estimate;
+  /** What a refusal for its size would offer. */
+  readonly alternatives?: Alternatives;
 }
 
 export interface EngineTable {
+  /** Files of the table that were left out, by what. */
+  readonly pruned?: PlannedScan["pruned"];
   readonly table: TableName;
   readonly files: readonly PlannedFile[];
   /** Files and bytes of the whole table at that snapshot. */
@@ -80,6 +88,8 @@ export interface StatementStats {
   fallback_reads: number;
   heap_bytes: number;
   page_bytes: number;
+  /** By list prices: reads, requests, the engine's time. */
+  dollars: number;
 }
 
 /** How far a statement has come. Over means that no engine knows it any more. */

@@ -25,6 +25,16 @@ export interface TableNeed extends Constraint {
    * is asked; of the others nothing follows, there or here. Absent where `columns` is null, or the table can have none.
    */
   readonly names?: ReadonlySet<string>;
+  /** How often the statement reads the table, one way of reading a recursive query counted once. */
+  readonly scans: number;
+}
+
+/** Where a table is named in FROM: characters of the text, half open. */
+export interface TablePlace {
+  readonly table: TableName;
+  readonly start: number;
+  readonly end: number;
+  readonly aliased: boolean;
 }
 
 export interface StatementPlan {
@@ -32,6 +42,7 @@ export interface StatementPlan {
   readonly sql: string;
   /** One for each table the statement reads. */
   readonly tables: readonly TableNeed[];
+  readonly places: readonly TablePlace[];
 }
 
 /** @returns the syntax tree of each statement in the text. @throws with the parser's message. */
@@ -46,7 +57,7 @@ export function planStatement(parse: ParseSql, sql: string, nowUs: number): Resu
     if (!READS.test(text)) throw new Refused("not_a_select", "only a SELECT is answered here");
     const walk = new StatementWalk();
     walk.statements(parsed(parse, text));
-    return ok({ sql: text, tables: walk.needs() });
+    return ok({ sql: text, tables: walk.needs(), places: walk.places });
   } catch (error) {
     if (error instanceof Refused) return err(error.refusal);
     // A tree too deep for our own walk.
@@ -73,7 +84,7 @@ function parsed(parse: ParseSql, text: string): unknown {
 }
 
 /** What a name in FROM means where it stands: a CTE, with whether all columns of a table flow through it. */
-type Scope = ReadonlyMap<string, { wholeTables: ReadonlySet<TableName> }>;
+type Scope = ReadonlyMap<string, { wholeTables: ReadonlySet<TableName>; scans: ReadonlyMap<TableName, number> }>;
 
 interface Reference {
   readonly table: TableName;
@@ -88,6 +99,9 @@ class StatementWalk {
   /** Those of them that stand alone: one may be a table's alias, which is its row as a struct. */
   readonly #bareNames = new Set<string>();
   #allColumns = new Set<TableName>();
+  readonly places: TablePlace[] = [];
+  /** Of the query that is walked: a WITH entry's count where it is used. */
+  #scans = new Map<TableName, number>();
 
   statements(tree: unknown): void {
     if (!Array.isArray(tree) || tree.length === 0) throw new Refused("empty_statement", "there is no statement");
@@ -105,10 +119,12 @@ class StatementWalk {
       needs.set(table, before ? either(before, constraint) : constraint);
     }
     return [...needs].map(([table, constraint]) => {
-      if (this.#allColumns.has(table)) return { table, columns: null, ...constraint };
+      if (this.#allColumns.has(table))
+        return { table, columns: null, scans: this.#scans.get(table) ?? 1, ...constraint };
       const columns = new Set(Object.keys(TABLES[table]).filter((name) => this.#names.has(name)));
       const names = new Set([...this.#names].filter((name) => mayBePromoted(table, name)));
-      return { table, columns, ...(names.size > 0 && { names }), ...constraint };
+      const scans = this.#scans.get(table) ?? 1;
+      return { table, columns, ...(names.size > 0 && { names }), scans, ...constraint };
     });
   }
 
@@ -132,10 +148,14 @@ class StatementWalk {
       if (name === null || !query) throw new Refused("unsupported_syntax", "a WITH entry needs a name and a query");
       // A recursive one may name itself. Whoever shadows a table means what they define.
       const inner = new Map(scope);
-      if (clause.recursive === true) inner.set(name, { wholeTables: NO_TABLES });
+      if (clause.recursive === true) inner.set(name, { wholeTables: NO_TABLES, scans: new Map() });
+      const outside = this.#scans;
+      this.#scans = new Map();
       const flows = this.#query(query, inner);
+      const scans = this.#scans;
+      this.#scans = outside;
       if (nodes(alias?.columns).length > 0) for (const table of flows) this.#allColumns.add(table);
-      scope.set(name, { wholeTables: flows });
+      scope.set(name, { wholeTables: flows, scans });
     }
     return scope;
   }
@@ -262,16 +282,27 @@ class StatementWalk {
     if (name.parts.length !== 1 || name.quotes[0] === "'") throw new Refused("table_not_allowed", TABLES_TEXT);
     const cte = scope.get(first);
     if (cte) {
+      for (const [table, scans] of cte.scans) this.#scans.set(table, (this.#scans.get(table) ?? 0) + scans);
       relations.push({ alias: alias ?? first, base: null, flows: cte.wholeTables });
       return true;
     }
     if (!Object.hasOwn(TABLES, first)) throw new Refused("table_not_allowed", `${first}: ${TABLES_TEXT}`);
+    this.#scans.set(first as TableName, (this.#scans.get(first as TableName) ?? 0) + 1);
+    this.#place(first as TableName, table.name, alias !== null);
     const renamed = nodes(kind(table, "alias")?.columns).length > 0;
     if (renamed) this.#allColumns.add(first as TableName);
     const sampled = table.sample !== undefined && table.sample !== null;
     const base = { table: first as TableName, whole: !renamed && !sampled };
     relations.push({ alias: alias ?? first, base, flows: new Set([base.table]) });
     return true;
+  }
+
+  #place(table: TableName, name: unknown, aliased: boolean): void {
+    const span = kind(kind(nodes(name)[0], "Identifier"), "span");
+    const [start, end] = [kind(span, "start")?.column, kind(span, "end")?.column];
+    // The text is one line.
+    if (typeof start !== "number" || typeof end !== "number" || kind(span, "end")?.line !== 1) return;
+    this.places.push({ table, start: start - 1, end: end - 1, aliased });
   }
 
   /** Everything that is not a table: functions and subqueries inside it are checked, names are remembered. */

@@ -142,6 +142,16 @@ export class LakeReader implements VirtualFiles {
     return chunkBytes;
   }
 
+  /** What a cold run reads, once it is planned: footers, and then the ranges in order. */
+  foretold(): { bytes: number; requests: number } {
+    const chunks = this.#order.filter(({ group }) => group >= 0);
+    const footers = [...this.footers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+    return {
+      bytes: chunks.reduce((sum, { length }) => sum + length, footers),
+      requests: this.footers.size + chunks.length,
+    };
+  }
+
   /** The files of a table that are shown, in the order of the plan. */
   shownOf(table: number): readonly ScanFile[] {
     return this.#shownOf[table] ?? [];
