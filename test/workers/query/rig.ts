@@ -46,6 +46,8 @@ export interface QueryRig {
   sql(sql: string, more?: Record<string, unknown>): Promise<SqlAnswer>;
   /** Removes an object from the bucket behind the catalog's back. */
   lose(key: string): Promise<void>;
+  /** Puts an object there. */
+  put(key: string, text: string): Promise<void>;
   engine(number: number): QueryEngineApi;
   readonly bundleMs: number;
   stop(): Promise<void>;
@@ -68,11 +70,13 @@ export function lakeFile(
   return buildDataFile(writer, table, rows, (row) => promotion.whole(row), tableColumns(table, promoted));
 }
 
-export async function startRig(settings: { timeoutMs?: number } = {}): Promise<QueryRig> {
+export async function startRig(settings: { timeoutMs?: number; slowEngine?: boolean } = {}): Promise<QueryRig> {
   const began = performance.now();
   const [query, objects] = await Promise.all([
     bundleWorker({
-      entry: `export * from "./index.ts"; export { default } from "./index.ts";`,
+      entry: settings.slowEngine
+        ? `export { default, TrinoQuery } from "./index.ts"; export { QueryEngine } from "../../test/workers/query/slow-engine.ts";`
+        : `export * from "./index.ts"; export { default } from "./index.ts";`,
       folder: join(ROOT, "workers/query"),
       name: "query",
     }),
@@ -165,6 +169,7 @@ export async function startRig(settings: { timeoutMs?: number } = {}): Promise<Q
     },
     engine: (number) => engines.getByName(`engine-${number}`),
     lose: (key) => bucket.delete(key),
+    put: async (key, text) => void (await bucket.put(key, text)),
     async stop() {
       await miniflare.dispose();
       rmSync(folder, { recursive: true, force: true });
