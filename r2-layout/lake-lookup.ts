@@ -9,6 +9,7 @@
 import { zstdDecompressSync } from "node:zlib";
 import { type AsyncBuffer, parquetMetadataAsync, parquetScan } from "hyparquet";
 import { EVENT_COLUMNS, type EventRow } from "./event-columns.ts";
+import { FirstRows, type RowsInOrder } from "./first-rows.ts";
 import { KiB, LAKE } from "./limits.ts";
 import { GroupPicks } from "./parquet-picks.ts";
 import { MICROS_PER_MS } from "./time.ts";
@@ -27,8 +28,9 @@ export interface Lookup {
   readonly isWanted: (place: RowPlace) => boolean;
   /** Which of two rows comes first. */
   readonly compare: (a: RowPlace, b: RowPlace) => number;
-  /** The first so many are told. */
+  /** The first so many are told, and so many bytes of them, about; one in any case. */
   readonly limit: number;
+  readonly bytesMax: number;
 }
 
 const PLACE_COLUMNS = ["event_time", "event_id", "source", "log_shard", "log_seq"] as const;
@@ -42,7 +44,7 @@ const FOOTER_BYTES = 32 * KiB;
 const SMALL_BYTES = 128 * KiB;
 
 /** @throws where the file cannot be read or is damaged. */
-export async function userRows(file: LookupFile, lookup: Lookup): Promise<EventRow[]> {
+export async function userRows(file: LookupFile, lookup: Lookup): Promise<RowsInOrder<EventRow>> {
   const source = new HeldFile(file);
   if (file.bytes <= SMALL_BYTES) await source.hold(0, file.bytes);
   const metadata = await parquetMetadataAsync(source, { initialFetchSize: Math.min(FOOTER_BYTES, file.bytes) });
@@ -54,7 +56,7 @@ export async function userRows(file: LookupFile, lookup: Lookup): Promise<EventR
     useOffsetIndex: false,
   });
   const columns = Object.keys(EVENT_COLUMNS).filter((name) => isColumn(metadata, name));
-  let found: EventRow[] = [];
+  const found = new FirstRows<EventRow>(lookup.compare, lookup.limit, lookup.bytesMax);
   for (const [number, span] of rowGroupSpans(metadata).entries()) {
     if (!ranges.some(({ rowStart, rowEnd }) => rowStart < span.rowEnd && rowEnd > span.rowStart)) continue;
     const read = (start: number, end: number) => source.slice(start, end);
@@ -63,26 +65,47 @@ export async function userRows(file: LookupFile, lookup: Lookup): Promise<EventR
     if (at.length === 0) continue;
     await source.hold(span.start, span.end);
     const places = await placesOf(group, at);
-    const chosen = [...places.keys()]
+    const wanted = [...places.keys()]
       .filter((i) => lookup.isWanted(places[i]!))
       .sort((a, b) => lookup.compare(places[a]!, places[b]!))
-      .slice(0, lookup.limit)
-      .sort((a, b) => a - b);
-    const rows: Record<string, unknown>[] = chosen.map(() => ({}));
-    for (const column of columns) {
-      const values = await group.values(
-        column,
-        chosen.map((i) => at[i]!),
-      );
-      for (const [i, row] of rows.entries()) {
-        const value = values[i];
-        if (value !== null && value !== undefined) row[column] = plain(value);
-      }
-    }
-    found = [...found, ...(rows as unknown as EventRow[])].sort(lookup.compare).slice(0, lookup.limit);
+      .map((i) => at[i]!);
+    found.add(await firstRows(group, columns, wanted, lookup));
     source.drop();
   }
   return found;
+}
+
+/** Rows that are read at first; then as many as there is room for, by what these took. */
+const FIRST_READ = 32;
+
+/** Rows of a row group, those that are wanted first; as many as fit. @param wanted in their order. */
+async function firstRows(
+  group: GroupPicks,
+  columns: readonly string[],
+  wanted: readonly number[],
+  { limit, bytesMax }: Lookup,
+): Promise<RowsInOrder<EventRow>> {
+  const rows: EventRow[] = [];
+  let bytes = 0;
+  const most = Math.min(limit, wanted.length);
+  while (rows.length < most && bytes < bytesMax) {
+    const room = rows.length === 0 ? FIRST_READ : Math.ceil((bytesMax - bytes) / (bytes / rows.length));
+    const numbers = wanted.slice(rows.length, Math.min(most, rows.length + room));
+    const ascending = numbers.toSorted((a, b) => a - b);
+    const read = new Map<number, Record<string, unknown>>(ascending.map((number) => [number, {}]));
+    for (const column of columns) {
+      const values = await group.values(column, ascending);
+      for (const [i, value] of values.entries()) {
+        if (value !== null && value !== undefined) read.get(ascending[i]!)![column] = plain(value);
+      }
+    }
+    for (const number of numbers) {
+      const row = read.get(number) as unknown as EventRow;
+      bytes += JSON.stringify(row).length;
+      rows.push(row);
+    }
+  }
+  return { rows, isWhole: rows.length === wanted.length };
 }
 
 type Metadata = Awaited<ReturnType<typeof parquetMetadataAsync>>;

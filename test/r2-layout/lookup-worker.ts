@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { comparePositions, positionOf } from "../../durable-objects/user-timeline/event-order.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { type RowPlace, userRows } from "../../r2-layout/lake-lookup.ts";
+import { TIMELINE } from "../../r2-layout/limits.ts";
 
 const { bytes, userId, limit, times } = workerData as {
   bytes: Uint8Array;
@@ -15,6 +16,6 @@ const file = {
   read: async (start: number, end: number) => bytes.slice(start, end).buffer as ArrayBuffer,
 };
 const compare = (a: RowPlace, b: RowPlace) => comparePositions(positionOf(b as EventRow), positionOf(a as EventRow));
-const lookup = { userId, isWanted: () => true, compare, limit };
+const lookup = { userId, isWanted: () => true, compare, limit, bytesMax: TIMELINE.pageBytes };
 const found = await Promise.all(Array.from({ length: times }, () => userRows(file, lookup)));
-parentPort!.postMessage(found[0]);
+parentPort!.postMessage(found[0]!.rows);

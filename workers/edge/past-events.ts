@@ -2,7 +2,8 @@
  * A user's events beyond what timelines keep, from the lake: the timeline's bitmap of active days says which days to look
  * at, the catalog which files they have, the files' Bloom filters which row groups. Newest first, with the same cursor as
  * the timeline's pages: a position in the order of events. Days are read one by one, so a page costs the days that it takes
- * to fill it; one that has looked at `PAST.daysPerPage` days, or read `PAST.bytesPerPage`, ends early with a cursor.
+ * to fill it; one that has looked at `PAST.daysPerPage` days or at more than `PAST.filesPerDay` files, has read
+ * `PAST.bytesPerPage`, or has `TIMELINE.pageBytes` of events, ends early with a cursor.
  *
  * The lake has what its sink has taken, some seconds less than the log: what is older than a timeline's reach has been there
  * for weeks. A file that a compaction took away between the plan and the read is kept for the reach of snapshots.
@@ -20,8 +21,9 @@ import {
   startOf,
 } from "../../durable-objects/user-timeline/event-order.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
+import { FirstRows, type RowsInOrder } from "../../r2-layout/first-rows.ts";
 import { type LookupFile, type RowPlace, userRows } from "../../r2-layout/lake-lookup.ts";
-import { INGEST, PAST } from "../../r2-layout/limits.ts";
+import { INGEST, PAST, TIMELINE } from "../../r2-layout/limits.ts";
 import { DAY_US } from "../../r2-layout/time.ts";
 import { Refused } from "./parameters.ts";
 
@@ -56,37 +58,44 @@ export async function readPastEvents(reader: PastReader, request: PastRequest): 
   const before = cursor === undefined ? startOf(to) : minOf(parseCursor(cursor)!, startOf(to));
   const days = request.activeDays
     .map((day) => Date.parse(day) * 1_000)
-    .filter((start) => start + DAY_US > from && start <= before.time)
+    // A day that the page before has looked at is none of this page's: its begin may be the cursor.
+    .filter((start) => start + DAY_US > from && comparePositions(startOf(start), before) < 0)
     .sort((a, b) => b - a);
-  const events: EventRow[] = [];
+  const page = new FirstRows<EventRow>(newestFirst, limit, TIMELINE.pageBytes);
   let bytes = 0;
+  let files = 0;
   for (const [number, start] of days.entries()) {
-    if (number === PAST.daysPerPage || bytes > PAST.bytesPerPage) {
+    if (number === PAST.daysPerPage || bytes > PAST.bytesPerPage || files > PAST.filesPerDay) {
       // Everything at or after the end of this day has been looked at.
-      return { events, next: formatCursor(startOf(start + DAY_US)), source: "lake" };
+      return { events: [...page.rows], next: formatCursor(startOf(start + DAY_US)), source: "lake" };
     }
-    const isWanted = (place: RowPlace) =>
-      place.event_time >= from && comparePositions(positionOf(place as EventRow), before) < 0;
     const range = { from: Math.max(from, start), to: Math.min(start + DAY_US, before.time + 1) };
+    // A file of several days has rows of others, too: they come when it is those days' turn.
+    const isWanted = (place: RowPlace) =>
+      place.event_time >= range.from &&
+      place.event_time < range.to &&
+      comparePositions(positionOf(place as EventRow), before) < 0;
     // One more than fits tells whether there are more.
-    const day = await readDay(reader, { ...request, ...range, limit: limit - events.length + 1 }, isWanted);
+    const day = await readDay(reader, { ...request, ...range, limit: limit - page.rows.length + 1 }, isWanted);
     bytes += day.bytes;
-    events.push(...day.events);
-    if (events.length > limit) {
-      events.length = limit;
-      return { events, next: formatCursor(positionOf(events.at(-1)!)), source: "lake" };
+    files += day.files;
+    page.add(day.found);
+    if (!page.isWhole) {
+      return { events: [...page.rows], next: formatCursor(positionOf(page.rows.at(-1)!)), source: "lake" };
     }
   }
-  return { events, next: null, source: "lake" };
+  return { events: [...page.rows], next: null, source: "lake" };
 }
 
+const newestFirst = (a: RowPlace, b: RowPlace): number =>
+  comparePositions(positionOf(b as EventRow), positionOf(a as EventRow));
 const minOf = (a: Position, b: Position): Position => (comparePositions(a, b) < 0 ? a : b);
 
 async function readDay(
   { catalog, bucket }: PastReader,
   { userId, from, to, limit }: PastRequest,
   isWanted: (place: RowPlace) => boolean,
-): Promise<{ events: EventRow[]; bytes: number }> {
+): Promise<{ found: RowsInOrder<EventRow>; bytes: number; files: number }> {
   const { files, matched } = await catalog
     .getByName(LAKE_CATALOG_NAME)
     .plan({ table: "events", from, to, filesMax: PAST.filesPerDay });
@@ -105,12 +114,11 @@ async function readDay(
       return object.arrayBuffer();
     },
   });
-  const compare = (a: RowPlace, b: RowPlace) => comparePositions(positionOf(b as EventRow), positionOf(a as EventRow));
-  let events: EventRow[] = [];
+  const lookup = { userId, isWanted, compare: newestFirst, limit, bytesMax: TIMELINE.pageBytes };
+  const found = new FirstRows<EventRow>(newestFirst, limit, TIMELINE.pageBytes);
   for (let i = 0; i < files.length; i += PAST.filesAtOnce) {
     const some = files.slice(i, i + PAST.filesAtOnce);
-    const found = await Promise.all(some.map((file) => userRows(fileOf(file), { userId, isWanted, compare, limit })));
-    events = [...events, ...found.flat()].sort(compare).slice(0, limit);
+    for (const rows of await Promise.all(some.map((file) => userRows(fileOf(file), lookup)))) found.add(rows);
   }
-  return { events, bytes };
+  return { found, bytes, files: files.length };
 }

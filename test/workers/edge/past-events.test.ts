@@ -5,7 +5,7 @@ import { parseCursor, positionOf } from "../../../durable-objects/user-timeline/
 import type { AnyRow } from "../../../r2-layout/arrow-rows.ts";
 import { buildDataFile, type DataFileFacts } from "../../../r2-layout/data-file.ts";
 import { type EventRow, TABLES } from "../../../r2-layout/event-columns.ts";
-import { LAKE, PAST } from "../../../r2-layout/limits.ts";
+import { LAKE, PAST, TIMELINE } from "../../../r2-layout/limits.ts";
 import { mergeFiles } from "../../../r2-layout/parquet-merge.ts";
 import { ParquetWriter } from "../../../r2-layout/parquet-writer.ts";
 import { DAY_US, dayOf } from "../../../r2-layout/time.ts";
@@ -220,6 +220,74 @@ it("reads of a large file the row groups that the Bloom filters leave, and no ot
   // Footer and filters, no column.
   expect(large.bytesRead).toBeLessThan(found);
   expect(large.bytesRead).toBeLessThan(bytes / 8);
+});
+
+/** All pages, one after the other. */
+async function pages(reader: PastReader, asked: PastRequest): Promise<EventRow[][]> {
+  const all: EventRow[][] = [];
+  for (let cursor: string | undefined; all.length < 100; ) {
+    const page = await readPastEvents(reader, { ...asked, ...(cursor !== undefined && { cursor }) });
+    all.push([...page.events]);
+    if (page.next === null) return all;
+    cursor = page.next;
+  }
+  throw new Error("the pages do not end");
+}
+const ids = (rows: readonly EventRow[]) => rows.map(({ event_id }) => event_id);
+
+it("tells an event once that lies in a file of several days, and events of all days in order", async () => {
+  const mixed = new Lake();
+  const rows = [300, 299, 12].flatMap((ago) => dayRows(ago, 5, 20));
+  mixed.add(await built(rows));
+  const all = { from: TODAY_US - 310 * DAY_US, to: TODAY_US };
+  const wanted = ids(newestFirst(rows.filter(({ user_id }) => user_id === "ada")));
+  for (const limit of [2, 5, 100]) {
+    expect(ids((await pages(mixed.reader(), request({ ...all, limit }))).flat())).toEqual(wanted);
+  }
+});
+
+it("promise 9: comes to an end where each day takes all that a page may read, with events at its very beginning", async () => {
+  const { bytesPerPage } = PAST;
+  const days = [3, 2, 1, 0];
+  const midnights = new Lake();
+  for (const ago of days) {
+    const at = TODAY_US - ago * DAY_US;
+    midnights.add(
+      await built([eventRow(ago, { event_id: `m${ago}`, user_id: "ada", event_time: at, received_at: at })]),
+    );
+  }
+  const activeDays = days.map((ago) => dayOf(TODAY_US - ago * DAY_US));
+  try {
+    Object.assign(PAST, { bytesPerPage: 0 });
+    const found = await pages(midnights.reader(), request({ from: 0, to: TODAY_US + DAY_US, activeDays }));
+    expect(found.map(ids)).toEqual([["m0"], ["m1"], ["m2"], ["m3"]]);
+  } finally {
+    Object.assign(PAST, { bytesPerPage });
+  }
+});
+
+it("promise 9: a page has TIMELINE.pageBytes of events, or one that is larger, and looks at PAST.filesPerDay files or a day's", async () => {
+  const { pageBytes } = TIMELINE;
+  const { filesPerDay } = PAST;
+  const asked = request({ limit: 1_000 });
+  const wanted = ids(inRange(asked));
+  const one = JSON.stringify((await readPastEvents(lake.reader(), request({ limit: 1 }))).events[0]).length;
+  try {
+    Object.assign(TIMELINE, { pageBytes: one * 4 });
+    const found = await pages(lake.reader(), asked);
+    expect(ids(found.flat())).toEqual(wanted);
+    expect(Math.max(...found.map((page) => JSON.stringify(page).length))).toBeLessThan(one * 4 + 100);
+    Object.assign(TIMELINE, { pageBytes: 1 });
+    expect((await pages(lake.reader(), asked)).map(({ length }) => length)).toEqual(wanted.map(() => 1));
+    Object.assign(TIMELINE, { pageBytes });
+    Object.assign(PAST, { filesPerDay: 1 });
+    const activeDays = [302, 301, 300, 299].map((ago) => dayOf(TODAY_US - ago * DAY_US));
+    const counts = (await pages(lake.reader(), { ...asked, activeDays })).map(({ length }) => length);
+    expect(counts).toEqual([80, 0]);
+  } finally {
+    Object.assign(TIMELINE, { pageBytes });
+    Object.assign(PAST, { filesPerDay });
+  }
 });
 
 afterAll(() => {
