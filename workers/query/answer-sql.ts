@@ -21,6 +21,8 @@ export interface QueryParts extends Engines, Budgets {
   readonly parse: ParseSql;
   readonly catalog: Pick<LakeCatalogApi, "plan">;
   readonly timeoutMs: number;
+  /** Whether answers are kept, and runs shared. */
+  readonly cache: boolean;
 }
 
 /** Who asks: the hash of the token, and whether they are still there. */
@@ -50,7 +52,7 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
   const recent = () => recentAnswer(parts, question, bound.ok ? bound.value : null, startedAt);
   // The token pays for a refused statement too; asked side by side, because each is a call to another object.
   const candidate = { ...asker, id: question.id, over: !statement.ok };
-  const staleness = question.explain ? 0 : (question.max_staleness_s ?? 0);
+  const staleness = question.explain || !parts.cache ? 0 : (question.max_staleness_s ?? 0);
   // Where a recent answer will do, it is looked for first: it saves the plan, too.
   const [admitted, known, planned] = await Promise.all([
     admit(parts, candidate, startedAt),
@@ -67,7 +69,7 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
     runOnEngine(
       parts,
       {
-        ...(await keysOf(question, statement.value.sql, bound.ok ? bound.value : "", planned)),
+        ...(parts.cache && (await keysOf(question, statement.value.sql, bound.ok ? bound.value : "", planned))),
         id: admitted.value.engineId,
         token: asker.token,
         sql: statement.value.sql,

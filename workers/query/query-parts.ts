@@ -18,6 +18,8 @@ export interface QueryEnv {
   readonly QUERY_BUDGET: DurableObjectNamespace;
   /** Milliseconds, where it is to be other than SQL.timeoutMs. */
   readonly SQL_TIMEOUT_MS?: string;
+  /** "off": every answer is made anew, so that engines can be measured and tested. */
+  readonly SQL_CACHE?: string;
 }
 
 const parse = sqlParser(parserModule);
@@ -32,6 +34,7 @@ export function queryParts(env: QueryEnv, later: (work: Promise<unknown>) => voi
     catalog: env.LAKE_CATALOG.getByName("lake"),
     engine: (number) => env.QUERY_ENGINE.getByName(`engine-${number}`),
     budget: (name) => budgets.get(name) as unknown as QueryBudgetApi,
+    cache: env.SQL_CACHE !== "off",
     timeoutMs: Number(env.SQL_TIMEOUT_MS ?? SQL.timeoutMs),
     later,
   };

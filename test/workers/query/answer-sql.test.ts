@@ -48,6 +48,7 @@ function rig(engines: QueryEngineApi[]) {
       return budget;
     },
     timeoutMs: 1_000,
+    cache: true,
     later: (work) => later.push(work),
   };
   return { parts, budget, spent, later, names };

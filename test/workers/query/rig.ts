@@ -70,7 +70,10 @@ export function lakeFile(
   return buildDataFile(writer, table, rows, (row) => promotion.whole(row), tableColumns(table, promoted));
 }
 
-export async function startRig(settings: { timeoutMs?: number; slowEngine?: boolean } = {}): Promise<QueryRig> {
+/** @param settings `cache`: answers are kept as in a deployment; by default each is made anew. */
+export async function startRig(
+  settings: { timeoutMs?: number; cache?: boolean; slowEngine?: boolean } = {},
+): Promise<QueryRig> {
   const began = performance.now();
   const [query, objects] = await Promise.all([
     bundleWorker({
@@ -101,7 +104,10 @@ export async function startRig(settings: { timeoutMs?: number; slowEngine?: bool
           name: "query",
           ...v4Modules(query),
           ...common,
-          bindings: settings.timeoutMs === undefined ? {} : { SQL_TIMEOUT_MS: String(settings.timeoutMs) },
+          bindings: {
+            ...(settings.timeoutMs !== undefined && { SQL_TIMEOUT_MS: String(settings.timeoutMs) }),
+            ...(!settings.cache && { SQL_CACHE: "off" }),
+          },
           r2Buckets: { BUCKET: "eventpile" },
           durableObjects: {
             LAKE_CATALOG: { className: "LakeCatalog", scriptName: "objects" },

@@ -10,7 +10,7 @@ const addDay = async (day: number, rows = 500) =>
   rig.commit([await lakeFile("events", [...shopRows({ seed: ++seed, rows, firstDay: day, days: 1 })])]);
 
 beforeAll(async () => {
-  rig = await startRig();
+  rig = await startRig({ cache: true });
   await addDay(0);
 });
 
