@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { TOOLS, toolSnippet } from "./clients/snippets.ts";
 import { ENGINES } from "./engine.ts";
 import { guideSnippet } from "./guide.ts";
 
@@ -8,6 +9,12 @@ it.each(ENGINES)("the guide has a snippet for %s that the interop check runs aga
   const snippet = guideSnippet(engine, "http://127.0.0.1:1234");
   expect(snippet).toContain("http://127.0.0.1:1234/iceberg");
   expect(snippet).not.toContain("localhost:8787");
+});
+
+it.each(TOOLS)("the guide for tools has a block for %s that the interop check runs against another address", (tool) => {
+  const snippet = toolSnippet(tool, "http://127.0.0.1:1234");
+  expect(snippet).toMatch(/127\.0\.0\.1(:1234|", port=1234)/);
+  expect(snippet).not.toContain("8787");
 });
 
 it("names the versions that the check installs", () => {

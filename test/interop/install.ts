@@ -9,8 +9,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /** Not in node_modules, which every clean install empties: this is a gigabyte. */
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "eventpile-interop");
-const REQUIREMENTS = join(import.meta.dirname, "requirements.txt");
+export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "eventpile-interop");
+export const ENGINE_REQUIREMENTS = join(import.meta.dirname, "requirements.txt");
 const ICEBERG = "1.10.0";
 const SPARK_JARS = [
   `org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:${ICEBERG}`,
@@ -45,10 +45,10 @@ export function install(log: (line: string) => void): Installed {
   mkdirSync(CACHE, { recursive: true });
   const venv = join(CACHE, "venv");
   const python = join(venv, "bin", "python");
-  once("packages", createHash("sha256").update(readFileSync(REQUIREMENTS)).digest("hex"), () => {
+  once("packages", createHash("sha256").update(readFileSync(ENGINE_REQUIREMENTS)).digest("hex"), () => {
     log("installing Python packages (about 700 MB)");
     run("python3", ["-m", "venv", "--clear", venv]);
-    run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]);
+    run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", ENGINE_REQUIREMENTS]);
   });
   const all = [...SPARK_JARS, ...KIT_JARS];
   once("jars", all.join(), () => {
@@ -68,7 +68,7 @@ function jarPath(artifact: string): string {
 }
 
 /** Does the work unless it was done for just this. */
-function once(name: string, mark: string, work: () => void): void {
+export function once(name: string, mark: string, work: () => void): void {
   const path = join(CACHE, `${name}.done`);
   if (existsSync(path) && readFileSync(path, "utf8") === mark) return;
   work();
@@ -83,6 +83,6 @@ function need(program: string, args: readonly string[], what: string): void {
   }
 }
 
-function run(program: string, args: readonly string[]): void {
+export function run(program: string, args: readonly string[]): void {
   execFileSync(program, args, { stdio: ["ignore", "inherit", "inherit"] });
 }

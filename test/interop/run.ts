@@ -6,6 +6,8 @@
 import { PUBLISH_NOW_CRON } from "../../queues/maintenance/messages.ts";
 import { control } from "../../scripts/local/running-system.ts";
 import { type RunningSystem, startSystem, until } from "../system/harness.ts";
+import { checkClients } from "./clients/clients.ts";
+import { installClients } from "./clients/install.ts";
 import { compatibilityKit } from "./compatibility-kit.ts";
 import { ENGINES, Engine, type Question } from "./engine.ts";
 import { feed } from "./feed.ts";
@@ -134,21 +136,34 @@ async function retract(system: RunningSystem, where: Readonly<Record<string, str
 
 const wanted = process.argv.slice(2);
 let passed = 0;
+let clientsPassed = 0;
+const clientFailures: string[] = [];
 const names = ENGINES.filter((name) => wanted.length === 0 || wanted.includes(name));
+/** `clients` alone: no engine, and a lake that was fed once. */
+const onlyClients = wanted.length === 1 && wanted[0] === "clients";
 const installed = install(log);
+const clients = installClients(installed.python, log);
 const engines = names.map((name) => new Engine(name, installed));
 const system = await startSystem({ waitFactor: 0.2, ...(process.env.PORT && { port: Number(process.env.PORT) }) });
 try {
-  await check(system, engines);
-  for (const engine of engines) engine.end();
-  passed += (await compatibilityKit(system, installed.kit)).length;
-  log(`Apache's REST compatibility kit: ${passed} tests, those that write nothing`);
+  if (onlyClients) {
+    await feed(system, 0, 3_000);
+  } else {
+    await check(system, engines);
+    for (const engine of engines) engine.end();
+    passed += (await compatibilityKit(system, installed.kit)).length;
+    log(`Apache's REST compatibility kit: ${passed} tests, those that write nothing`);
+  }
+  const asTrino = await checkClients(system, clients, log);
+  clientsPassed = asTrino.passed;
+  clientFailures.push(...asTrino.failures);
 } finally {
   for (const engine of engines) engine.end();
   await system.stop();
 }
 for (const { name, version, asked, askedMs } of engines) log(`${name} ${version}: ${asked} answers in ${askedMs} ms`);
+passed += comparisons - Math.min(failures.length, comparisons) + clientsPassed;
+failures.push(...clientFailures);
 for (const failure of failures) console.error(`  ${failure}`);
-passed += comparisons - Math.min(failures.length, comparisons);
 console.log(`interop: ${passed} passed, ${failures.length} failed`);
-process.exitCode = failures.length > 0 || comparisons === 0 ? 1 : 0;
+process.exitCode = failures.length > 0 || clientsPassed === 0 || (comparisons === 0 && !onlyClients) ? 1 : 0;

@@ -24,6 +24,8 @@ export class SqlPrinter {
   /** Names of CTEs in reach: they are no tables. */
   readonly #ctes: string[][] = [];
 
+  #inFilter = false;
+
   constructor(rules: DialectRules) {
     this.rules = rules;
   }
@@ -102,13 +104,26 @@ export class SqlPrinter {
     ];
     const from = nodes(select.from).map((item) => this.tableWithJoins(item));
     if (from.length > 0) text.push(`FROM ${from.join(", ")}`);
-    if (isNode(select.selection)) text.push(`WHERE ${this.expression(select.selection)}`);
+    if (isNode(select.selection)) text.push(`WHERE ${this.#filter(select.selection)}`);
     text.push(this.#groupBy(select.group_by));
     if (isNode(select.having)) text.push(`HAVING ${this.expression(select.having)}`);
     const windows = Array.isArray(select.named_window) ? select.named_window : [];
     if (windows.length > 0) text.push(`WINDOW ${windows.map((window) => this.#namedWindow(window)).join(", ")}`);
     if (isNode(select.qualify)) text.push(`QUALIFY ${this.expression(select.qualify)}`);
     return text.filter((part) => part !== "").join(" ");
+  }
+
+  /** Whether it is a WHERE that is printed: files are pruned by its plain comparisons. */
+  get inFilter(): boolean {
+    return this.#inFilter;
+  }
+
+  #filter(condition: Node): string {
+    const outer = this.#inFilter;
+    this.#inFilter = true;
+    const text = this.expression(condition);
+    this.#inFilter = outer;
+    return text;
   }
 
   #distinct(distinct: unknown): string {

@@ -86,6 +86,8 @@ const TRANSLATED: Readonly<Record<string, Translate>> = {
   // Whole units that went by; DuckDB's date_diff counts boundaries.
   date_diff: ([unit, a, b]) => `date_sub(${unit}, ${a}, ${b})`,
   date_add: (args, call) => dateAdd(args, call),
+  // Compared, the one is as good as the other.
+  date_trunc: ([unit, time], call, p) => (p.inFilter ? undefined : dateTrunc(unit!, time!, call)),
   date: ([a]) => `CAST(${a} AS DATE)`,
   from_unixtime: ([seconds]) => `epoch_ms(CAST(round((${seconds}) * 1000) AS BIGINT))`,
   to_unixtime: ([time]) => `(CAST(epoch_us(${time}) AS DOUBLE) / 1000000)`,
@@ -162,6 +164,13 @@ function formatOf(call: Node): string {
   const format = stringLiteral(argumentNode(call, 1));
   if (format === null) throw unsupported("a format that is not written out");
   return format;
+}
+
+/** As long as a day or more, DuckDB makes a DATE of it; in Trino a time stays one. */
+function dateTrunc(unit: string, time: string, call: Node): string {
+  const truncated = `date_trunc(${unit}, ${time})`;
+  const isShort = SMALL.has(stringLiteral(argumentNode(call, 0))?.toLowerCase() ?? "");
+  return isShort ? truncated : `CAST(${truncated} AS ${isDate(argumentNode(call, 1)) ? "DATE" : "TIMESTAMP"})`;
 }
 
 function dateAdd([, count, time]: string[], call: Node): string {

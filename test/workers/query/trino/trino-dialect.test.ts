@@ -19,6 +19,10 @@ it.each([
   ["select date_add('week', -2, t) as d", "SELECT (t + INTERVAL '-14' DAY) AS d"],
   ["select date_add('day', n, t) as d", "SELECT (t + to_days(CAST((n) * 1 AS INTEGER))) AS d"],
   ["select date_add('day', 1, current_date) as d", "SELECT CAST((current_date + INTERVAL '1' DAY) AS DATE) AS d"],
+  [
+    "select date_trunc('day', t) as d, date_trunc('hour', t) as h from events where date_trunc('day', t) > x",
+    "SELECT CAST(date_trunc('day', t) AS TIMESTAMP) AS d, date_trunc('hour', t) AS h FROM events WHERE date_trunc('day', t) > x",
+  ],
   ["select current_timestamp(3) as d", "SELECT now() AS d"],
   ["select date_format(t, '%Y-%m-%d %H:%i:%s') as f", "SELECT strftime(t, '%Y-%m-%d %H:%M:%S') AS f"],
   ["select format_datetime(t, 'yyyy-MM-dd''T''HH:mm') as f", "SELECT strftime(t, '%Y-%m-%dT%H:%M') AS f"],
