@@ -10,6 +10,9 @@
  * then read through all of it. A build that differs does not start.
  */
 import wasm from "@duckdb/duckdb-wasm/dist/duckdb-eh.wasm";
+import { installScalarFunctions } from "../functions/install.ts";
+import { MACRO_DEFINITIONS } from "../functions/macros.ts";
+import { joinZones } from "../functions/zone-chains.ts";
 import type { GlueBindings, GlueModule } from "./duckdb-glue.ts";
 import { glue } from "./duckdb-glue.ts";
 import { instantiateQuietly } from "./quiet-glue.ts";
@@ -94,6 +97,8 @@ export class DuckDbInstance {
     // print goes nowhere (quiet-glue.ts).
     await instance.run("SET enable_profiling='json'");
     await instance.#probe();
+    installScalarFunctions(bindings.mod, connection);
+    await instance.run(MACRO_DEFINITIONS);
     await instance.run("SET temp_directory=''");
     await instance.run("SET lock_configuration=true");
     return instance;
@@ -180,7 +185,7 @@ export class DuckDbInstance {
    */
   async tableNames(sql: string): Promise<string[]> {
     try {
-      const names = await this.#withText(sql, (text) =>
+      const names = await this.#withText(joinZones(sql), (text) =>
         this.#answer((at) => this.#exports.tableNames(at, this.#bareConnection, text)),
       );
       return names ? (JSON.parse(new TextDecoder().decode(names)) as string[]) : [];
@@ -207,7 +212,7 @@ export class DuckDbInstance {
     let prepared: number | null = null;
     try {
       this.#clock.turn = turn;
-      prepared = await this.#withText(sql, (text) => this.#prepare(text));
+      prepared = await this.#withText(joinZones(sql), (text) => this.#prepare(text));
       const statement = prepared;
       const schema = await this.#withText("[]", (values) =>
         this.#answer((at) => this.#exports.send(at, this.#connection, statement, values)),

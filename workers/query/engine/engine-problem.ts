@@ -24,9 +24,22 @@ const withoutKind = (message: string): string => message.replace(/^Invalid( Inpu
 
 /** @returns the message without keys of data files and without hints that mean nothing here. */
 export function cleaned(message: string): string {
-  return message
-    .replaceAll(/["']?lake\/[\w/=.-]+\.parquet["']?/g, "a data file")
-    .replace(/\n+(Please try installing|Alternatively, consider|Launch the database|Database is launched)[\s\S]*$/, "")
-    .replace(/\n+\tCandidate functions:[\s\S]*?(?=\nLINE |$)/, "")
-    .trim();
+  return (
+    message
+      // Of our own functions' errors.
+      .replace(/^Invalid Error: /, "")
+      // A function may be a macro over one that only macros may call.
+      .replaceAll(/\bep_(\w+)/g, "$1")
+      .replace(
+        /^Serialization Error: Cannot copy or serialize bound expression.*$/s,
+        "-> is not supported: write json_extract(source, path), or ->>",
+      )
+      .replaceAll(/["']?lake\/[\w/=.-]+\.parquet["']?/g, "a data file")
+      .replace(
+        /\n+(Please try installing|Alternatively, consider|Launch the database|Database is launched)[\s\S]*$/,
+        "",
+      )
+      .replace(/\n+\tCandidate functions:[\s\S]*?(?=\nLINE |$)/, "")
+      .trim()
+  );
 }

@@ -6,6 +6,7 @@
  * The glue calls one global, `DUCKDB_RUNTIME`, and hands over its module; instances come and go within an isolate,
  * so the global only looks up the module's own files.
  */
+import { callScalar } from "../functions/install.ts";
 import type { GlueModule } from "./duckdb-glue.ts";
 import { glue } from "./duckdb-glue.ts";
 
@@ -142,5 +143,12 @@ export const RUNTIME = {
   listDirectoryEntries: () => false,
   moveFile() {},
   removeFile() {},
-  callScalarUDF() {},
+  callScalarUDF: (
+    mod: GlueModule,
+    response: number,
+    functionId: number,
+    description: number,
+    descriptionBytes: number,
+    pointers: number,
+  ) => callScalar(mod, functionId, { response, description, descriptionBytes, pointers }),
 };

@@ -1,14 +1,17 @@
 /**
  * The functions a statement may call; any other name is refused. DuckDB 0.9.1's own list (`duckdb_functions()`), less
- * what tells of the engine or reaches outside the statement (settings, catalogs, privileges, sequences, users, seeds).
+ * what tells of the engine or reaches outside the statement (settings, catalogs, privileges, sequences, users, seeds),
+ * and functions of our own.
  */
+import { FUNCTION_DOCS } from "../functions/function-docs.ts";
 
 /** Functions in the place of a table. Whatever reads files, hosts or catalogs is a function, and none of them is here. */
 export const TABLE_FUNCTIONS: ReadonlySet<string> = new Set(["unnest", "range", "generate_series"]);
 
 /** Functions of values, aggregates and windows. */
-export const FUNCTIONS: ReadonlySet<string> = new Set(
-  `
+export const FUNCTIONS: ReadonlySet<string> = new Set([
+  ...FUNCTION_DOCS.map(({ name }) => name),
+  ...`
   abs acos add age aggregate alias any_value apply approx_count_distinct approx_quantile arbitrary arg_max
   arg_min argmax argmin array_agg array_aggr array_aggregate array_append array_apply array_cat array_concat
   array_contains array_distinct array_extract array_filter array_has array_has_all array_has_any array_indexof
@@ -54,4 +57,4 @@ export const FUNCTIONS: ReadonlySet<string> = new Set(
 `
     .trim()
     .split(/\s+/),
-);
+]);

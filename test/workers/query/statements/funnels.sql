@@ -43,5 +43,5 @@ select p, count(*) c from (
 ) where p is not null group by 1 order by c desc, 1 limit 15;
 
 -- name: conversion by country
-with s as (select session_id, any_value(country order by event_time, event_id) c, bool_or(event_name = 'Order Completed') o from events group by 1)
+with s as (select session_id, max(country) c, bool_or(event_name = 'Order Completed') o from events group by 1)
 select c, count(*) n, count(*) filter (where o) orders, round(100.0 * count(*) filter (where o) / count(*), 2) pct from s group by 1 order by 1 nulls last;

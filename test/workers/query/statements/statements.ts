@@ -1,5 +1,6 @@
 /** The statements that both engines must agree on: every `.sql` file beside this one. */
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 
 export interface Statement {
   /** The file it is in, without its ending. */
@@ -10,13 +11,13 @@ export interface Statement {
   readonly native: string;
 }
 
-const FOLDER = new URL("./", import.meta.url);
+const FOLDER = import.meta.dirname;
 
 export function statements(): Statement[] {
   return readdirSync(FOLDER)
     .filter((file) => file.endsWith(".sql"))
     .toSorted()
-    .flatMap((file) => parsed(file.replace(".sql", ""), readFileSync(new URL(file, FOLDER), "utf8")));
+    .flatMap((file) => parsed(file.replace(".sql", ""), readFileSync(join(FOLDER, file), "utf8")));
 }
 
 /** A statement is a line `-- name: …`, then its text; `-- native:` on a line begins the other engine's. */
