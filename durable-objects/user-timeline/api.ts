@@ -40,6 +40,8 @@ export interface EventsRequest {
   readonly cursor?: string;
   /** Only events of this device. */
   readonly anonymousId?: string;
+  /** Whether the page is to say where it lacks some (`lacking`). */
+  readonly whole?: boolean;
 }
 
 /** Newest first, by (event_time, event_id). */
@@ -47,6 +49,8 @@ export interface EventsPage {
   readonly events: EventRow[];
   /** Pass it back for the next page; null at the end. A page may hold less than its limit, even nothing, and have one. */
   readonly next: string | null;
+  /** Where it was asked for: events that belong here may have been let go for their number. The lake has them. */
+  readonly lacking?: true;
 }
 
 export interface SessionSummary {

@@ -50,6 +50,11 @@ export class PastEvents {
     return this.#upTo !== null;
   }
 
+  /** Events up to this position may have been let go for their number; null: none. */
+  get upTo(): Position | null {
+    return this.#upTo;
+  }
+
   /** Takes in events that are let go, for their age or, oldest first, for their number. */
   add(entries: readonly Entry[], why: "age" | "number"): void {
     for (const { event, position } of entries) {

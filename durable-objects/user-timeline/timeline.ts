@@ -37,7 +37,7 @@ import type {
   WindowRange,
 } from "./api.ts";
 import { ChunkStore, hasTable } from "./chunk-store.ts";
-import { comparePositions, type Position } from "./event-order.ts";
+import { comparePositions, type Position, parseCursor } from "./event-order.ts";
 import { readPage } from "./events-page.ts";
 import { Exchange, placeOf } from "./exchange.ts";
 import type { KnownUser } from "./known-users.ts";
@@ -223,7 +223,15 @@ export class Timeline {
   }
 
   events(request: EventsRequest): EventsPage {
-    return readPage(this.#chunks, this.#open, request);
+    const page = readPage(this.#chunks, this.#open, request);
+    return request.whole && this.#lacks(request, page) ? { ...page, lacking: true } : page;
+  }
+
+  /** Whether the page goes down to where events have been let go for their number. */
+  #lacks({ from = Number.NEGATIVE_INFINITY }: EventsRequest, { next }: EventsPage): boolean {
+    const upTo = this.#state && new PastEvents(this.#sql, this.#state.subject).upTo;
+    if (!upTo || upTo.time < from) return false;
+    return next === null || comparePositions(parseCursor(next)!, upTo) <= 0;
   }
 
   /** Newest first. */

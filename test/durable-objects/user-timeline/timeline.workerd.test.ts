@@ -8,6 +8,7 @@ import type {
   TimelineAppend,
   UserTimelineApi,
 } from "../../../durable-objects/user-timeline/api.ts";
+import { formatCursor, positionOf } from "../../../durable-objects/user-timeline/event-order.ts";
 import { Timeline } from "../../../durable-objects/user-timeline/timeline.ts";
 import type { UserTimeline } from "../../../durable-objects/user-timeline/user-timeline.ts";
 import type { EventRow } from "../../../r2-layout/event-columns.ts";
@@ -314,6 +315,28 @@ describe("promise 9: a timeline keeps", () => {
     // What is known of them stays: one session of 3,000 events, a minute apart.
     expect(kept.profile.events).toBe(3_050);
     expect(kept.sessions.map(({ events }) => events)).toEqual([3_000, 50]);
+  });
+
+  it("and says of pages that go down to where it has let go of some, and of no others", async () => {
+    await inSql((emptied) => {
+      const timeline = new Timeline(emptied(), { ...TIMELINE, eventsKept: 1_000 });
+      for (let from = 0; from < 3_000; from += 100) timeline.append(append(many(100, from)), Date.now());
+      // Older than what was let go, and kept all the same.
+      timeline.append(append(many(5, -9_000, { log_shard: 1, log_seq: 1 }), 1), Date.now());
+      const kept = all(timeline).filter(({ event_time }) => event_time >= START);
+      const oldest = kept.at(-1)!.event_time;
+      const page = (from: number, limit: number, cursor?: string) =>
+        timeline.events({ from, limit, whole: true, ...(cursor !== undefined && { cursor }) });
+      expect(page(oldest, 1_000).lacking).toBeUndefined();
+      expect(page(START, 10).lacking).toBeUndefined();
+      expect(
+        timeline.events({ from: START, limit: 1_000, cursor: formatCursor(positionOf(kept.at(-1)!)) }).lacking,
+      ).toBe(undefined);
+      expect(page(START, 1_000, formatCursor(positionOf(kept.at(-2)!))).lacking).toBe(true);
+      // What is kept from before does not hide it.
+      const behind = page(START - 9_000 * MINUTE_US, 2, formatCursor(positionOf(kept.at(-2)!)));
+      expect([behind.events.length, behind.next === null, behind.lacking]).toEqual([2, false, true]);
+    });
   });
 
   it("no more stored bytes than its limit", async () => {

@@ -1,4 +1,4 @@
-import { env, SELF } from "cloudflare:test";
+import { env, runInDurableObject, SELF } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { UserTimelineApi } from "../../../durable-objects/user-timeline/api.ts";
 import { timelineName } from "../../../durable-objects/user-timeline/timeline-name.ts";
@@ -102,6 +102,29 @@ describe("users and devices", () => {
     await keep("é".repeat(128), "long-d", [{}]);
     const { events } = (await (await get(`/v1/users/${"é".repeat(200)}/events`, TOKEN.support)).json()) as Page;
     expect(events).toHaveLength(1);
+  });
+
+  it("are read from the lake where a range goes down to what the timeline has let go of for its number", async () => {
+    const at = Date.now() * 1_000;
+    await keep("busy", "busy-d", [{ event_time: at }]);
+    const namespace = (env as unknown as { USER_TIMELINE: DurableObjectNamespace }).USER_TIMELINE;
+    const timeline = namespace.getByName(timelineName("test-identity-key", { kind: "user", id: "busy" }));
+    await runInDurableObject(timeline, (_, { storage }) => {
+      const upTo = JSON.stringify({ time: at - 60_000_000, tie: "" });
+      storage.sql.exec(
+        "INSERT INTO head SELECT 1, json_set(state, '$.receivedBefore', 0, '$.upTo', json(?)), '' FROM head WHERE id = 0",
+        upTo,
+      );
+    });
+    const since = async (agoMs: number) => {
+      const from = new Date(at / 1_000 - agoMs).toISOString();
+      return (await (await get(`/v1/users/busy/events?from=${from}`, TOKEN.support)).json()) as Page & {
+        source?: string;
+      };
+    };
+    const young = await since(30_000);
+    expect([young.source, young.events.length, Object.keys(young)]).toEqual([undefined, 1, ["events", "next"]]);
+    expect((await since(3_600_000)).source).toBe("lake");
   });
 
   it("show the last hour unless asked for more, newest first, page by page", async () => {
