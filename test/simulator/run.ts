@@ -101,7 +101,7 @@ async function live(
     if (scenario.outages.length > 0) planOutage(world, scenario.outages, spanMs);
     if (scenario.sweepEveryMs) repeatedly(world, spanMs, scenario.sweepEveryMs, () => world.sweep());
     if (scenario.compactEveryMs)
-      repeatedly(world, spanMs + 5 * MINUTE_MS, scenario.compactEveryMs, () => world.cron(false, true));
+      repeatedly(world, spanMs + 5 * MINUTE_MS, scenario.compactEveryMs, () => world.compact());
     if (damages && scenario.redriveEveryMs)
       repeatedly(world, spanMs, scenario.redriveEveryMs, () => planRedrives(world, random, 0, 1));
     if (damages) {

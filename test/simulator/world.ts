@@ -156,14 +156,14 @@ export class World {
     return (answer as { value: T }).value;
   }
 
-  /** One turn of the pipeline's cron. @param seldom hours after the last. @param compacts for certain */
-  cron(seldom = false, compacts = false): void {
+  /** One turn of the pipeline's cron. @param seldom hours after the last */
+  cron(seldom = false): void {
     if (this.weather.strikes("cron_lost", "cron")) return;
     const process = new Process(`cron#${++this.#crons}`);
     this.#cronsRunning++;
     const over = () => this.#cronsRunning--;
     // Small lakes need no compaction, and a seldom turn would miss the minutes of the sweeps.
-    const cron = compacts || this.random.chance(seldom ? 0.3 : 0.03) ? MAINTENANCE_NOW_CRON : "* * * * *";
+    const cron = this.random.chance(seldom ? 0.3 : 0.03) ? MAINTENANCE_NOW_CRON : "* * * * *";
     if (this.random.chance(seldom ? 0.8 : 0.1)) this.sweep();
     const controller = { scheduledTime: Math.floor(this.scheduler.now), cron, noRetry: () => {} };
     const env = this.bindings("pipeline", process) as never;
@@ -176,6 +176,11 @@ export class World {
       process.onDeath.push(end);
       Promise.resolve(pipeline.scheduled(controller as never, env)).then(end, end);
     });
+  }
+
+  /** Small lakes need none: of all that is to be merged. */
+  compact(): void {
+    this.queues.queue("maintenance").put([{ body: { kind: "compact", aboveFiles: 1 } satisfies MaintenanceMessage }]);
   }
 
   /** As the cron of some hours has it. */
