@@ -424,7 +424,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "correction of the lake: a swap is made once",
-    scenario: "rules",
+    scenario: "lost-swaps",
+    seed: 99,
     file: "durable-objects/lake-catalog/staged-changes.ts",
     edits: [['if (known?.state === "swapped" || known?.state === "confirmed") return known.swapped!;', ""]],
   },
@@ -452,7 +453,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "replays: what an older lease saves is refused",
-    scenario: "late-jobs",
+    scenario: "late-releases",
     file: "durable-objects/replay-desk/desk.ts",
     edits: [
       [
@@ -476,7 +477,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "log: what a drain of before a turn has reached is passed over",
-    scenario: "idle-switches",
+    scenario: "idle-turns",
+    seed: 83,
     file: "durable-objects/event-log/reached-table.ts",
     edits: [["(token !== undefined && token < turn)", "(token !== undefined && token < 0)"]],
   },
@@ -623,7 +625,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the lake: a revert is made once",
-    scenario: "replaced-builds",
+    scenario: "lost-swaps",
     file: STAGED,
     edits: [['if (known?.state === "reverted") return known.reverted!;', ""]],
   },
@@ -692,7 +694,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "rebuild of the rollups: a swap is made once",
-    scenario: "rules",
+    scenario: "lost-swaps",
+    seed: 306,
     file: REBUILDS,
     edits: [
       [
@@ -746,7 +749,8 @@ export const MUTATIONS: readonly NamedMutation[] = [
   },
   {
     name: "replays: what an older lease releases is refused",
-    scenario: "rebuilds",
+    scenario: "late-releases",
+    seed: 468,
     file: DESK,
     edits: [["if (!found || found.token !== token || found.owner === null) return;", "if (!found) return;"]],
   },

@@ -49,11 +49,11 @@ export async function runSeed(
   const world = new World({ seed, shards: random.pick([[1], [1], [2], [1, 2]]), realParquet, trace });
   const scenario = scenarioOf(seed);
   world.weather.count("scenario", scenario.name);
-  world.weather.aim(scenario.hangs, scenario.faults);
+  world.weather.aim(scenario);
   const damages = random.chance(scenario.damage);
   const traffic = new Traffic(world, random.chance(scenario.oddities), scenario);
   const operates = random.chance(scenario.operations);
-  const restoreLimits = tightenLimits(random, world.weather, operates, scenario.tight);
+  const restoreLimits = tightenLimits(random, world.weather, operates, scenario);
   const operations = new Operations(world, scenario);
   const failures: string[] = [];
   const columns = adds ? planColumns(world, seed) : new Map();
@@ -97,7 +97,7 @@ async function live(
     world.startCron(spanMs + MINUTE_MS);
     if (random.chance(scenario.splits) && world.shards < 3) splitShards(world, traffic, random);
     traffic.plan(Math.ceil(requests / stretches), spanMs);
-    operations?.plan(random.int(1, scenario.operationsMax), spanMs + MINUTE_MS);
+    operations?.plan(random.int(1, scenario.operationsMax), scenario.beginWithinMs ?? spanMs + MINUTE_MS);
     if (scenario.outages.length > 0) planOutage(world, scenario.outages, spanMs);
     if (scenario.sweepEveryMs) repeatedly(world, spanMs, scenario.sweepEveryMs, () => world.sweep());
     if (scenario.compactEveryMs)

@@ -5,7 +5,7 @@
  */
 import type { SinkName } from "../../r2-layout/sinks.ts";
 import { Random } from "../../scripts/demo/random.ts";
-import type { Fault, Hang } from "./platform/weather.ts";
+import type { Fault, Hang, Loss } from "./platform/weather.ts";
 
 export interface Scenario {
   readonly name: string;
@@ -39,6 +39,8 @@ export interface Scenario {
   readonly lookMaxMs: number;
   /** Operations begun, and of which kinds, by weight. */
   readonly operationsMax: number;
+  /** Milliseconds from the first request, at most; null: they begin as long as requests come, and a minute longer. */
+  readonly beginWithinMs: number | null;
   readonly kinds: {
     readonly correction: number;
     readonly rebuild: number;
@@ -55,11 +57,16 @@ export interface Scenario {
   readonly compactEveryMs: number | null;
   /** Milliseconds from one who sends holes again to the next while requests come, beside those that come some time; null: nobody. */
   readonly redriveEveryMs: number | null;
+  /** Chance that whoever waits looks again after seconds, as in production, not after many minutes: then nothing stands still for hours. */
+  readonly impatient: number;
   /** Limits that are tight for certain; `windows`: those of the dedup windows. */
   readonly tight: Readonly<Record<string, number>>;
   readonly hangs: readonly Hang[];
+  readonly losses: readonly Loss[];
   /** Something that is down for some minutes; null: nothing. */
   readonly outages: readonly RegExp[];
+  /** Chance that the weather has no faults but those below. */
+  readonly calm: number;
   /** Faults that this run's weather has for certain, with their chance at each occasion. */
   readonly faults: Readonly<Partial<Record<Fault, number>>>;
 }
@@ -70,7 +77,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 const MIXED: Scenario = {
   name: "mixed",
-  weight: 70,
+  weight: 67,
   damage: 0.15,
   oddities: 0.3,
   operations: 0.35,
@@ -88,6 +95,7 @@ const MIXED: Scenario = {
   windows: 0.4,
   lookMaxMs: 10 * MINUTE_MS,
   operationsMax: 2,
+  beginWithinMs: null,
   kinds: { correction: 5, rebuild: 4, fill: 1, audit: 1 },
   subjects: [1, 5],
   repeats: 0.12,
@@ -95,9 +103,12 @@ const MIXED: Scenario = {
   sweepEveryMs: null,
   compactEveryMs: null,
   redriveEveryMs: null,
+  impatient: 0.05,
   tight: {},
   hangs: [],
+  losses: [],
   outages: [],
+  calm: 0,
   faults: {},
 };
 
@@ -105,7 +116,6 @@ const MIXED: Scenario = {
 const FROZEN = { fromMs: 28 * HOUR_MS, toMs: 29 * HOUR_MS, withAll: 1 } as const;
 
 const ALONE: readonly Scenario[] = [
-  MIXED,
   {
     // Old and new edges, pipelines and objects side by side, and the same events by both.
     ...MIXED,
@@ -221,7 +231,17 @@ const ALONE: readonly Scenario[] = [
     kinds: { correction: 8, rebuild: 1, fill: 0, audit: 1 },
     compactEveryMs: 20 * SECOND_MS,
     tight: { compactAboveFiles: 2 },
+    impatient: 0.4,
     hangs: [
+      {
+        // A file that was merged through the rules of before.
+        target: /^LakeCatalog\.replace$/,
+        chance: 0.7,
+        until: /^LakeCatalog\.raise$/,
+        fromMs: 2 * MINUTE_MS,
+        toMs: 6 * MINUTE_MS,
+        withAll: 0,
+      },
       {
         target: /^(LakeCatalog\.(append|replace|swap)|MinuteRollup\.apply|UserTimeline\.append|EventLog\.raise)$/,
         chance: 0.12,
@@ -270,8 +290,105 @@ const LATE = { fromMs: 20 * MINUTE_MS, toMs: 6 * HOUR_MS, withAll: 0 } as const;
 /** A build of the timelines was compared with the live ones. */
 const COMPARED = /^UserTimeline\.digest$/;
 
+/** Their weights are the mixture's: the seeds of all others are what they were before there were these. */
+const SINCE: readonly Scenario[] = [
+  {
+    // The last requests come while a build is swapped in; how far drains have come is told right after it.
+    ...alone("rebuilds"),
+    name: "idle-turns",
+    weight: 1,
+    damage: 0,
+    splits: 0,
+    sinks: ["sessions"],
+    manual: true,
+    reverts: 0.2,
+    kinds: { correction: 0, rebuild: 1, fill: 0, audit: 0 },
+    operationsMax: 1,
+    beginWithinMs: 5 * SECOND_MS,
+    windows: 0,
+    lookMaxMs: 10 * SECOND_MS,
+    requests: 3,
+    repeats: 0,
+    spansMs: [MINUTE_MS],
+    calm: 0.8,
+    hangs: [
+      {
+        target: /^ReplayDesk\.act$/,
+        args: /"swap"/,
+        chance: 1,
+        fromMs: 30 * SECOND_MS,
+        toMs: 45 * SECOND_MS,
+        withAll: 0,
+      },
+      {
+        target: /^SinkCursor\.switchTo$/,
+        args: /^\[[1-9]/,
+        chance: 1,
+        fromMs: 10 * SECOND_MS,
+        toMs: 30 * SECOND_MS,
+        withAll: 0,
+      },
+      {
+        target: /^EventLog\.reached$/,
+        from: /^sessions#/,
+        after: /^ReplayDesk\.act$/,
+        afterArgs: /"swap"/,
+        chance: 1,
+        until: /^EventLog\.turned$/,
+        fromMs: MINUTE_MS,
+        toMs: 2 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
+  },
+  {
+    // What has swapped is told to swap, to come back, or to stay once more.
+    ...alone("rules"),
+    name: "lost-swaps",
+    weight: 1,
+    reverts: 0.5,
+    operationsMax: 2,
+    kinds: { correction: 8, rebuild: 2, fill: 0, audit: 0 },
+    impatient: 1,
+    calm: 0.7,
+    losses: [
+      { target: /^(LakeCatalog|MinuteRollup)\.(swap|revert|confirm|discard)$/, chance: 0.4 },
+      { target: /^SinkCursor\.(switchTo|moveBuild)$/, chance: 0.2 },
+    ],
+    hangs: [],
+  },
+  {
+    // A slice's last word comes when another consumer has the job, and is at work.
+    ...alone("rebuilds"),
+    name: "late-releases",
+    weight: 1,
+    damage: 0,
+    kinds: { correction: 3, rebuild: 6, fill: 1, audit: 0 },
+    hangs: [
+      {
+        target: /^ReplayDesk\.release$/,
+        chance: 0.3,
+        until: /^ReplayDesk\.save$/,
+        fromMs: 62 * SECOND_MS,
+        toMs: 5 * MINUTE_MS,
+        withAll: 0,
+      },
+      {
+        target: /^(SinkCursor|UserTimeline|MinuteRollup|LakeCatalog)\./,
+        from: /^replays#/,
+        chance: 0.05,
+        fromMs: 10 * SECOND_MS,
+        toMs: 50 * SECOND_MS,
+        withAll: 0,
+      },
+    ],
+  },
+];
+
 /** What is rare in two ways at once. */
 export const SCENARIOS: readonly Scenario[] = [
+  MIXED,
+  ...SINCE,
   ...ALONE,
   {
     ...alone("rebuilds"),

@@ -30,15 +30,15 @@ const FEW_CALLS = [16, 40];
 /** Wake-ups of a sink, or a replay, that stands still. The real seconds over a day of standing still are most of a run's work. */
 const PATIENT_MS = [20 * 60_000, 3 * 3_600_000];
 
-/** @param rebuilds there are operations in this run. @param certain tight in any case. @returns what puts the real ones back. */
+/** @param rebuilds there are operations in this run. @param scenario what it has for certain. @returns what puts the real ones back. */
 export function tightenLimits(
   random: Random,
   weather: Weather,
   rebuilds: boolean,
-  certain: Scenario["tight"],
+  { tight: certain, impatient }: Pick<Scenario, "tight" | "impatient">,
 ): () => void {
   const undo: (() => void)[] = [];
-  if (random.chance(0.05)) weather.without("paused");
+  if (random.chance(impatient)) weather.without("paused");
   else {
     const { wakeIntervalMaxMs } = LOG;
     const { resendMs } = REPLAY;

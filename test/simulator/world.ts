@@ -12,6 +12,7 @@ import { readWorkerSources, type WorkerSource, withShards } from "../../scripts/
 import * as objectClasses from "../../workers/objects/index.ts";
 import pipeline from "../../workers/pipeline/index.ts";
 import { codec } from "./codec/codec.ts";
+import { watchJobLeases } from "./job-leases.ts";
 import { takeOverGlobals } from "./platform/globals.ts";
 import { Network } from "./platform/network.ts";
 import { type Bindings, type Departs, type ObjectClass, SimulatedObjects } from "./platform/objects.ts";
@@ -107,8 +108,11 @@ export class World {
       },
       async (process, batch) => pipeline.queue(batch as never, this.bindings("pipeline", process) as never),
     );
-    this.objects = new SimulatedObjects(this.network, CLASSES, (process, departs) =>
-      this.bindings("objects", process, departs),
+    this.objects = new SimulatedObjects(
+      this.network,
+      CLASSES,
+      (process, departs) => this.bindings("objects", process, departs),
+      watchJobLeases((text) => this.complaints.push(text)),
     );
   }
 

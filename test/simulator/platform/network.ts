@@ -63,7 +63,7 @@ export class Network {
         return;
       }
       const failsBefore = weather.strikes("fail_before", name);
-      const failsAfter = !failsBefore && weather.strikes("fail_after", name);
+      const failsAfter = !failsBefore && (weather.strikes("fail_after", name) || weather.loses(name));
       let failsEarly = !failsBefore && !failsAfter && weather.strikes("fail_early", name);
       const crashesAfter = weather.strikes("crash_after", name);
       const overloaded = target.overloaded && weather.strikes("overloaded", name);
@@ -77,7 +77,7 @@ export class Network {
       const fail = (error: Error) => answer(() => reject(error), "fails");
       const arrive = () => {
         this.#count(name, -1);
-        weather.arrived(name);
+        weather.arrived(name, target.args ?? NO_ARGS);
         if (this.#held.length > 0) this.#release(target);
         if (failsBefore) return fail(target.failure());
         if (overloaded) return fail(target.overloaded!());

@@ -16,6 +16,13 @@ export type ObjectClass = new (state: never, env: never) => object;
 /** How a process's calls leave: an object's wait until its writes are durable. */
 export type Departs = (send: () => void) => void;
 
+/** Sees the calls of all objects. Times are milliseconds of the object's own clock when the call began to run. */
+export interface Watch {
+  begins(target: string, args: readonly unknown[]): void;
+  /** What it has written is durable. */
+  answered(target: string, args: readonly unknown[], answer: unknown, atMs: number): void;
+}
+
 interface Instance {
   readonly process: Process;
   object: Record<string, unknown>;
@@ -41,13 +48,16 @@ export class SimulatedObjects {
   readonly network: Network;
   readonly #classes: Readonly<Record<string, ObjectClass>>;
   readonly #bindings: (process: Process, departs: Departs) => Bindings;
+  readonly #watch: Watch | null;
   readonly #hosts = new Map<string, ObjectHost>();
 
   constructor(
     network: Network,
     classes: Readonly<Record<string, ObjectClass>>,
     bindings: (process: Process, departs: Departs) => Bindings,
+    watch: Watch | null = null,
   ) {
+    this.#watch = watch;
     this.network = network;
     this.#classes = classes;
     this.#bindings = bindings;
@@ -83,7 +93,7 @@ export class SimulatedObjects {
     if (!host) {
       const Class = this.#classes[className];
       if (!Class) throw new Error(`no class ${className}`);
-      host = new ObjectHost(key, name, Class, databasesOf(Class), this.network, this.#bindings);
+      host = new ObjectHost(key, name, Class, databasesOf(Class), this.network, this.#bindings, this.#watch);
       this.#hosts.set(key, host);
     }
     return host;
@@ -135,6 +145,7 @@ export class ObjectHost {
   readonly #databases: DatabasePool;
   readonly #network: Network;
   readonly #bindings: (process: Process, departs: Departs) => Bindings;
+  readonly #watch: Watch | null;
   #instance: Instance | null = null;
   #alarmToken = 0;
   #alarmFailures = 0;
@@ -146,7 +157,9 @@ export class ObjectHost {
     databases: DatabasePool,
     network: Network,
     bindings: (process: Process, departs: Departs) => Bindings,
+    watch: Watch | null,
   ) {
+    this.#watch = watch;
     this.#name = name;
     this.#className = key.slice(0, key.indexOf("/"));
     this.#Class = Class;
@@ -163,13 +176,24 @@ export class ObjectHost {
 
   rpc(method: string, args: unknown[]): Promise<unknown> {
     this.#network.scheduler.remark(() => `${this.storage.name} ${method} ${brief(args)}`);
-    return this.#deliver((object) => {
+    const target = `${this.#className}.${method}`;
+    let atMs = 0;
+    const answer = this.#deliver((object) => {
+      atMs = Date.now();
+      this.#watch?.begins(target, args);
       const call = object[method];
       if (typeof call !== "function" || method.startsWith("#")) {
         throw new TypeError(`The RPC receiver does not implement the method "${method}".`);
       }
       return call.apply(object, args);
-    }, `${this.#className}.${method}`);
+    }, target);
+    if (this.#watch) {
+      answer.then(
+        (value) => this.#watch!.answered(target, args, value, atMs),
+        () => {},
+      );
+    }
+    return answer;
   }
 
   /** The object dies here, with what is not durable. */

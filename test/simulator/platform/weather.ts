@@ -97,11 +97,27 @@ export interface Hang {
   readonly untilArgs?: RegExp;
   /** Only once a call to one of these has arrived. */
   readonly after?: RegExp;
+  readonly afterArgs?: RegExp;
   /** Milliseconds. */
   readonly fromMs: number;
   readonly toMs: number;
   /** Chance that the caller's queue stands still for as long. */
   readonly withAll: number;
+}
+
+/** Answers that are lost although the effect is there, beside those that the run's weather loses. */
+export interface Loss {
+  readonly target: RegExp;
+  readonly chance: number;
+}
+
+/** Beside the weather that was drawn for a run. */
+export interface Aims {
+  readonly hangs: readonly Hang[];
+  readonly losses: readonly Loss[];
+  readonly faults: Readonly<Partial<Record<Fault, number>>>;
+  /** Chance that nothing of what was drawn is left. */
+  readonly calm: number;
 }
 
 export interface Hanging {
@@ -126,6 +142,7 @@ export class Weather {
   readonly fired = new Map<string, number>();
   readonly #rates: Partial<Record<Fault, number>> = {};
   #hangs: (Hang & { left: number; ready: boolean })[] = [];
+  #losses: readonly Loss[] = [];
   readonly #focus: number;
   readonly #targets = new Map<string, number>();
 
@@ -155,14 +172,18 @@ export class Weather {
   }
 
   /** What this run is about, beside the weather that was drawn for it. */
-  aim(hangs: readonly Hang[], faults: Readonly<Partial<Record<Fault, number>>>): void {
+  aim({ hangs, losses, faults, calm }: Aims): void {
+    if (calm > 0 && this.random.chance(calm)) for (const fault of FAULTS) delete this.#rates[fault];
     Object.assign(this.#rates, faults);
+    this.#losses = losses;
     this.#hangs = hangs.map((hang) => ({ ...hang, left: hang.times ?? Number.POSITIVE_INFINITY, ready: !hang.after }));
   }
 
   /** A call has arrived. */
-  arrived(target: string): void {
-    for (const hang of this.#hangs) if (!hang.ready && hang.after?.test(target)) hang.ready = true;
+  arrived(target: string, args: () => string): void {
+    for (const hang of this.#hangs) {
+      if (!hang.ready && hang.after?.test(target) && (hang.afterArgs?.test(args()) ?? true)) hang.ready = true;
+    }
   }
 
   /** Whether this call hangs because the run is about that. */
@@ -183,6 +204,14 @@ export class Weather {
       };
     }
     return null;
+  }
+
+  /** Whether the answer of this call is lost because the run is about that. */
+  loses(target: string): boolean {
+    const loses =
+      this.active && this.#losses.some((loss) => loss.target.test(target) && this.random.chance(loss.chance));
+    if (loses) this.count("loss", target);
+    return loses;
   }
 
   count(fault: string, target: string): void {
