@@ -440,6 +440,34 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     statementChain: sql("has SQL.statementChain operators in a row, or set operations, and no more"),
     resultRows: sql("has SQL.resultRows rows and no more"),
     resultBytes: sql("has SQL.resultBytes bytes and no more"),
+    streamedRows: sql("has SQL.streamedRows rows and no more where it is sent while it is made"),
+    streamedBytes: sql("has SQL.streamedBytes bytes and no more where it is sent while it is made"),
+    wholeBytes: both(
+      "workers/query/results/sending.test.ts: keeps SQL.wholeBytes before it sends anything, and no more where it can be sent in part",
+    ),
+    unreadBytes: noLimit("how far a writer may be ahead of its reader before it waits"),
+    stallMs: both(
+      "workers/query/results/outbox.test.ts: promise 9: a reader may take nothing for SQL.stallMs, and no longer",
+    ),
+    stallBesideOthersMs: both(
+      "workers/query/results/streaming.miniflare.test.ts: a client that reads nothing is given up where others wait, and its answer ends in what cannot be read",
+    ),
+    outboxBytes: noLimit("beside how much of unread answers the next statement begins"),
+    cachedResultBytes: both(
+      "workers/query/cache/result-cache.test.ts: promise 9: keeps a result of SQL.cachedResultBytes bytes and none that is larger",
+    ),
+    cacheBytes: both(
+      "workers/query/cache/result-cache.test.ts: promise 9: keeps SQL.cacheBytes bytes and no more; what was asked for longest ago goes",
+    ),
+    cachedResults: both(
+      "workers/query/cache/result-cache.test.ts: promise 9: keeps SQL.cachedResults results and no more",
+    ),
+    cachedMs: both(
+      "workers/query/cache/result-cache.test.ts: promise 7: keeps a result for SQL.cachedMs and no longer, however often it is asked for",
+    ),
+    stalenessMaxS: both(
+      "workers/query/sql-request.test.ts: takes %s up to its bound, and says which parameter is beyond",
+    ),
     timeoutMs: noLimit(
       "the default of a setting; that it ends a statement is tested with a shorter one (engine.miniflare.test.ts)",
     ),
