@@ -419,6 +419,8 @@ export const SQL = {
   /** Brackets within brackets, and operators in a row on the way to the innermost: both parsers recurse on them. */
   statementDepth: 60,
   statementChain: 200,
+  /** Words, times two for each CASE, CAST and the like around the innermost: what our parser may have to read of it. */
+  statementWork: 2_000_000,
   /** Of a JSON answer, which is whole or not at all. */
   resultRows: 1_000_000,
   resultBytes: 32 * MiB,

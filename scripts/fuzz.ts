@@ -1,11 +1,12 @@
 /**
  * `npm run fuzz [-- --requests 1000000 --seed 1]`: fuzzed requests over HTTP against a system of its own, in the local runtime,
  * compared with SQL at the end. With `--parser` they go through the request parser alone. A failing request is printed,
- * made as small as it can be.
+ * made as small as it can be. `npm run fuzz -- --sql 20000 [--seed 1]`: so many hostile or random statements over the query Worker.
  */
 import { parseArgs } from "node:util";
 import { Accepted, compareStored, fuzzHttp } from "../test/fuzz/fuzz-http.ts";
 import { fuzzParser } from "../test/fuzz/fuzz-parser.ts";
+import { fuzzStatements } from "../test/fuzz/sql/fuzz-sql.ts";
 import { startSystem } from "../test/system/harness.ts";
 
 const ROUND = 50_000;
@@ -13,17 +14,26 @@ const SETTLE_MS = 600_000;
 const SINKS = ["lake", "sessions", "rollups"];
 
 const { values } = parseArgs({
-  options: { requests: { type: "string" }, seed: { type: "string" }, parser: { type: "boolean" } },
+  options: {
+    requests: { type: "string" },
+    seed: { type: "string" },
+    parser: { type: "boolean" },
+    sql: { type: "string" },
+  },
 });
-const requests = Number(values.requests ?? 1_000_000);
+const requests = Number(values.sql ?? values.requests ?? 1_000_000);
 const seed = Number(values.seed ?? Date.now() % 1_000_000_000);
 if (!Number.isSafeInteger(requests) || requests < 1 || !Number.isSafeInteger(seed)) {
-  console.error("usage: npm run fuzz [-- --requests <count> --seed <number> --parser]");
+  console.error(
+    "usage: npm run fuzz [-- --requests <count> --seed <number> --parser], or -- --sql <count> [--seed <number>]",
+  );
   process.exit(1);
 }
-console.log(`seed ${seed}, ${requests} requests${values.parser ? " through the parser" : " over HTTP"}`);
+const kind = values.sql ? "statements" : values.parser ? "requests through the parser" : "requests over HTTP";
+console.log(`seed ${seed}, ${requests} ${kind}`);
 try {
-  if (values.parser) console.log((await fuzzParser(seed, requests)).tally);
+  if (values.sql) console.log(await fuzzStatements(seed, requests));
+  else if (values.parser) console.log((await fuzzParser(seed, requests)).tally);
   else await overHttp();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

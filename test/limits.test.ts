@@ -437,6 +437,7 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     statementBytes: sql("has SQL.statementBytes bytes and no more"),
     statementTokens: sql("has SQL.statementTokens words and no more"),
     statementDepth: sql("nests SQL.statementDepth brackets and no more"),
+    statementWork: sql("nests CASE, CAST and the like within SQL.statementWork and no deeper"),
     statementChain: sql("has SQL.statementChain operators in a row, or set operations, and no more"),
     resultRows: sql("has SQL.resultRows rows and no more"),
     resultBytes: sql("has SQL.resultBytes bytes and no more"),

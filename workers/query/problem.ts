@@ -25,6 +25,7 @@ export type QueryProblem =
     }
   | { reason: "result_too_large"; detail: string; limit_rows: number; limit_bytes: number }
   | { reason: "memory_exceeded"; detail: string }
+  | { reason: "engine_broken"; detail: string }
   | { reason: "statement_timeout"; detail: string; limit_ms: number }
   | { reason: "statement_cancelled" }
   | { reason: "reader_too_slow"; limit_ms: number }
@@ -58,6 +59,7 @@ const PROBLEMS = {
   too_many_reads: { status: 422, title: "The statement takes too many reads" },
   result_too_large: { status: 422, title: "The result is too large" },
   memory_exceeded: { status: 422, title: "The statement needs too much memory" },
+  engine_broken: { status: 422, title: "The engine cannot run this statement" },
   statement_timeout: { status: 408, title: "The statement took too long" },
   statement_cancelled: { status: 499, title: "The statement was cancelled" },
   reader_too_slow: { status: 408, title: "The answer was not read" },

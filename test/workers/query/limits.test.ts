@@ -8,6 +8,7 @@ import { PAGES_MIN_BYTES, pageCapacity, refuseLargeResult } from "../../../worke
 import { EngineChoice } from "../../../workers/query/engine-choice.ts";
 import { refuseTooLarge } from "../../../workers/query/estimate/refusal.ts";
 import { plainText } from "../../../workers/query/plan/plain-text.ts";
+import { planStatement } from "../../../workers/query/plan/plan-statement.ts";
 import { Refused } from "../../../workers/query/plan/refusal.ts";
 import { RangeCache } from "../../../workers/query/prefetch/range-cache.ts";
 import { StatementFailed } from "../../../workers/query/problem.ts";
@@ -56,6 +57,28 @@ describe("a statement", () => {
     expect(read(chain(SQL.statementChain + 1))).toBe("statement_too_complex");
     expect(read(unions(SQL.statementChain))).toBe("ok");
     expect(read(unions(SQL.statementChain + 1))).toBe("statement_too_complex");
+  });
+
+  it("nests CASE, CAST and the like within SQL.statementWork and no deeper", () => {
+    // Word and bracket for each, `select 1` and what is missing at the end.
+    const casts = (depth: number, words: number) =>
+      `select ${"cast(".repeat(depth)}1${" 1".repeat(words - 2 * depth - 2)}`;
+    const most = Math.floor(SQL.statementWork / 2 ** 12);
+    expect(read(casts(12, most))).toBe("ok");
+    expect(read(casts(12, most + 1))).toBe("statement_too_complex");
+    expect(read(casts(13, most))).toBe("statement_too_complex");
+    expect(read(`select ${"case when 1 then ".repeat(30)}1`)).toBe("statement_too_complex");
+    expect(read(`select ${"position (".repeat(9)}1`)).toBe("statement_too_complex");
+    // What is over adds nothing.
+    expect(read(`select ${"cast(case when a then b end as int), ".repeat(300)}1`)).toBe("ok");
+  });
+
+  it("is read or refused within a test's time, however its mistakes nest: a single one of these took hours", () => {
+    for (const word of ["cast(", "case when 1 then ", "position(", "substring(", "array[", "ceil(", "overlay("]) {
+      for (const end of ["", "1", "1 2"]) {
+        expect(planStatement(parse, `select ${word.repeat(50)}${end}`, 0).ok).toBe(false);
+      }
+    }
   });
 
   it("reads SQL.filesPerStatement files and no more", async () => {

@@ -72,14 +72,16 @@ export function lakeFile(
 
 /** @param settings `cache`: answers are kept as in a deployment; by default each is made anew. */
 export async function startRig(
-  settings: { timeoutMs?: number; cache?: boolean; slowEngine?: boolean } = {},
+  settings: { timeoutMs?: number; cache?: boolean; slowEngine?: boolean; unpruned?: boolean } = {},
 ): Promise<QueryRig> {
   const began = performance.now();
   const [query, objects] = await Promise.all([
     bundleWorker({
-      entry: settings.slowEngine
-        ? `export { default, TrinoQuery } from "./index.ts"; export { QueryEngine } from "../../test/workers/query/slow-engine.ts";`
-        : `export * from "./index.ts"; export { default } from "./index.ts";`,
+      entry: settings.unpruned
+        ? `export * from "../../test/workers/query/unpruned.ts"; export { default } from "../../test/workers/query/unpruned.ts";`
+        : settings.slowEngine
+          ? `export { default, TrinoQuery } from "./index.ts"; export { QueryEngine } from "../../test/workers/query/slow-engine.ts";`
+          : `export * from "./index.ts"; export { default } from "./index.ts";`,
       folder: join(ROOT, "workers/query"),
       name: "query",
     }),

@@ -7,6 +7,13 @@ export function engineProblem(error: unknown, instance: DuckDbInstance): unknown
   if (error instanceof FileRefused) {
     return new StatementFailed({ reason: "table_not_allowed", detail: "the tables are events and quarantine" });
   }
+  // A trap, or no stack left. Mostly memory that was not there, where DuckDB does not look whether it was.
+  if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) {
+    console.error("DuckDB broke", error);
+    instance.broken = true;
+    const detail = "it broke the engine, which was replaced; ask for less, or in another way";
+    return new StatementFailed({ reason: "engine_broken", detail });
+  }
   if (!(error instanceof SqlError)) return error;
   const { message } = error;
   // After these DuckDB answers nothing else until it is opened anew.

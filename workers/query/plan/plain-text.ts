@@ -20,6 +20,17 @@ const SET_WORD = /^(union|except|intersect)$/i;
 const CASE_WORD = /^(case|end)$/i;
 /** Words after which a new expression begins, at the same depth. */
 const CLAUSE_WORD = /^(select|from|where|having|qualify|on|limit)$/i;
+/**
+ * Words that our parser reads in two ways, one after the other where the first fails; as a power of two, by what follows
+ * them. So a mistake within n of them costs 2^n readings of what they hold.
+ */
+const RETRIED: ReadonlyMap<string, number> = new Map([
+  ...["cast", "try_cast", "safe_cast", "convert", "try_convert", "substring", "substr", "overlay", "ceil", "floor"].map(
+    (word) => [word, 1] as const,
+  ),
+  ["array", 1],
+  ["position", 2],
+]);
 /** Words that, set before a quote, make it another kind of string. */
 const STRING_PREFIX = /^(e|b|x|n|u&?)$/i;
 
@@ -63,6 +74,7 @@ export function plainText(sql: string, nowUs: number): string {
       unsupported(`the character ${JSON.stringify(char)} outside quotes`);
     }
   }
+  shape.end();
   if (out.at(-1) === " ") out.pop();
   if (out.length === 0) throw new Refused("empty_statement", "there is no statement");
   return withLiteralNow(out, nowUs).join("");
@@ -81,9 +93,15 @@ class Shape {
   #setOperations = 0;
   /** CASEs that wait for their END, in each open bracket. */
   readonly #cases: number[] = [0];
+  #word = "";
+  /** What each open bracket adds to the power of two, by the word before it; the sum with the open CASEs, and its most. */
+  readonly #retries: number[] = [0];
+  #retried = 0;
+  #retriedMost = 0;
 
   operand(): void {
     this.#inOperator = false;
+    this.#word = "";
     if (++this.#tokens > SQL.statementTokens) tooComplex(`a statement has at most ${SQL.statementTokens} words`);
   }
 
@@ -93,6 +111,7 @@ class Shape {
       tooComplex(`at most ${SQL.statementChain} set operations`);
     }
     if (CASE_WORD.test(word)) this.#case(word);
+    this.#word = word.toLowerCase();
     if (CHAIN_WORD.test(word)) this.#link();
     else if (CLAUSE_WORD.test(word)) this.#cut();
   }
@@ -102,21 +121,37 @@ class Shape {
     const open = this.#cases.length - 1;
     this.#cases[open]! += /case/i.test(word) ? 1 : -1;
     if (this.#cases[open]! < 0) unsupported("END without CASE");
+    this.#retry(/case/i.test(word) ? 1 : -1);
+  }
+
+  #retry(power: number): void {
+    this.#retried += power;
+    this.#retriedMost = Math.max(this.#retriedMost, this.#retried);
+  }
+
+  /** What reading the whole may take, at most. */
+  end(): void {
+    if (2 ** this.#retriedMost * this.#tokens > SQL.statementWork) {
+      tooComplex("CASE, CAST and the like nest too deep for a statement of this length");
+    }
   }
 
   operator(char: string): void {
     const continues = this.#inOperator;
+    const retries = RETRIED.get(this.#word) ?? 0;
     this.operand();
     if ("([{".includes(char)) {
       if (char !== "(") this.#link();
       this.#chains.push(0);
       this.#cases.push(0);
+      this.#retries.push(retries);
+      this.#retry(retries);
       if (this.#chains.length > SQL.statementDepth) tooComplex(`brackets nest at most ${SQL.statementDepth} deep`);
     } else if (")]}".includes(char)) {
       this.#cut();
       if (this.#chains.length > 1) {
         this.#chains.pop();
-        this.#cases.pop();
+        this.#retry(-(this.#cases.pop() ?? 0) - (this.#retries.pop() ?? 0));
       }
     } else if (char === ",") {
       this.#cut();
