@@ -450,8 +450,80 @@ describe("what a statement needs of a table", () => {
     ],
     ["an alias used twice", "select * from events a, (select now() as event_time) a where a.event_time > '2026-11-20'"],
     ["HAVING", "select event_time from events group by 1 having event_time > '2026-11-20'"],
-    ["a filter of a CTE's reader", "with e as (select * from events) select * from e where event_time > '2026-11-20'"],
+    ["a filter around a LIMIT", "select * from (select * from events limit 5) where event_time > '2026-11-20'"],
+    [
+      "a filter around a window",
+      "select * from (select *, lag(event_time) over (order by event_id) l from events) where event_time > '2026-11-20'",
+    ],
+    [
+      "a filter around QUALIFY",
+      "select * from (select * from events qualify row_number() over (order by event_id) = 1) where event_time > '2026-11-20'",
+    ],
+    [
+      "a filter around DISTINCT ON",
+      "select * from (select distinct on (user_id) * from events) where event_time > '2026-11-20'",
+    ],
+    [
+      "a filter around a grouping",
+      "select * from (select event_time from events group by 1) where event_time > '2026-11-20'",
+    ],
+    [
+      "a filter around an aggregate",
+      "select * from (select max(event_time) event_time from events) where event_time > '2026-11-20'",
+    ],
+    [
+      "another column's name",
+      "select * from (select received_at as event_time from events) where event_time > '2026-11-20'",
+    ],
+    [
+      "one name for two outputs",
+      "select * from (select *, received_at as event_time from events) where event_time > '2026-11-20'",
+    ],
+    [
+      "a WITH entry of renamed columns",
+      "with e(event_time, x) as (select received_at, event_time from events) select * from e where event_time > '2026-11-20'",
+    ],
+    [
+      "one of two uses of a WITH entry",
+      "with e as (select * from events) select * from e where event_time > '2026-11-20' union all select * from e",
+    ],
+    [
+      "a name that NATURAL may merge",
+      "select * from events natural join (select 1 as x) y where event_time > '2026-11-20'",
+    ],
+    ["the ON of an outer join", "select * from events a left join (select 1 as x) b on a.event_time > '2026-11-20'"],
   ])("a WHERE is not taken for a table's where it may mean something else: %s", (_what, sql) => {
+    expect(need(sql).from).toBeUndefined();
+  });
+
+  it.each([
+    ["a subquery", "select * from (select * from events) where event_time >= '2026-11-20'"],
+    ["a column by name", "select t from (select event_time as t from events e) x where x.t >= '2026-11-20'"],
+    ["a WITH entry", "with e as (select * from events) select * from e where event_time >= '2026-11-20'"],
+    [
+      "both uses of a WITH entry",
+      "with e as (select * from events) select 1 from e where event_time >= '2026-11-21' union all select 2 from e where event_time >= '2026-11-20'",
+    ],
+    [
+      "two levels",
+      "with e as (select * from events), f as (select event_time t from e) select * from f where t >= '2026-11-20'",
+    ],
+    ["DISTINCT", "select * from (select distinct event_time from events) where event_time >= '2026-11-20'"],
+    [
+      "USING",
+      "select * from events a join (select 'x' as event_id) b using (event_id) where a.event_time >= '2026-11-20'",
+    ],
+    [
+      "the ON of an inner join",
+      "select * from (select 'x' as event_id) b join events a on a.event_id = b.event_id and a.event_time >= '2026-11-20'",
+    ],
+  ])("a filter reaches the table through %s", (_what, sql) => {
+    expect(need(sql).from).toBe(Date.UTC(2026, 10, 20) * 1_000);
+  });
+
+  it("a chain of WITH entries that are each used twice is given up, not followed for ever", () => {
+    const chain = Array.from({ length: 30 }, (_, i) => `c${i + 1} as (select a.event_time from c${i} a, c${i} b)`);
+    const sql = `with c0 as (select event_time from events), ${chain.join(", ")} select * from c30 where event_time > '2026-11-20'`;
     expect(need(sql).from).toBeUndefined();
   });
 

@@ -7,11 +7,19 @@
  * a range of time, values of text columns, column names. Those only ever leave out what cannot matter; a need that is
  * guessed too small costs a slower read, never a row.
  */
-import { type Columns, TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
+import { TABLES, type TableName } from "../../../r2-layout/event-columns.ts";
 import { mayBePromoted } from "../../../r2-layout/promoted-request.ts";
 import { err, ok, type Result } from "../../../r2-layout/result.ts";
 import { FUNCTIONS, TABLE_FUNCTIONS } from "./allowed-functions.ts";
-import { type Constraint, constraintOf, either, NOTHING } from "./constraints.ts";
+import { type Constraint, either } from "./constraints.ts";
+import {
+  constraintsOn,
+  letsThrough,
+  type QueryNode,
+  type Reference,
+  type Relation,
+  type SelectNode,
+} from "./flow-down.ts";
 import { plainText } from "./plain-text.ts";
 import { type Refusal, Refused } from "./refusal.ts";
 import { columnPath, identText, isNode, kind, type Node, nodes, objectName } from "./syntax-tree.ts";
@@ -83,13 +91,14 @@ function parsed(parse: ParseSql, text: string): unknown {
   }
 }
 
-/** What a name in FROM means where it stands: a CTE, with whether all columns of a table flow through it. */
-type Scope = ReadonlyMap<string, { wholeTables: ReadonlySet<TableName>; scans: ReadonlyMap<TableName, number> }>;
-
-interface Reference {
-  readonly table: TableName;
-  readonly constraint: Constraint;
+/** What a name in FROM means where it stands: a WITH entry, with whether all columns of a table flow through it. */
+interface Entry {
+  readonly wholeTables: ReadonlySet<TableName>;
+  readonly scans: ReadonlyMap<TableName, number>;
+  /** Null within itself. */
+  readonly query: QueryNode | null;
 }
+type Scope = ReadonlyMap<string, Entry>;
 
 const NO_TABLES: ReadonlySet<TableName> = new Set();
 
@@ -114,7 +123,9 @@ class StatementWalk {
 
   needs(): TableNeed[] {
     const needs = new Map<TableName, Constraint>();
-    for (const { table, constraint } of this.#references) {
+    for (const reference of this.#references) {
+      const table = reference.relation.table!;
+      const constraint = constraintsOn(reference, table);
       const before = needs.get(table);
       needs.set(table, before ? either(before, constraint) : constraint);
     }
@@ -129,12 +140,14 @@ class StatementWalk {
   }
 
   /** @returns the tables whose every column flows out of the query. */
-  #query(query: Node, outer: Scope): ReadonlySet<TableName> {
+  #query(query: Node, outer: Scope, node: QueryNode | null = null): ReadonlySet<TableName> {
     refuseUnless(query, QUERY_PARTS, "query");
     let scope = outer;
     const clause = kind(query, "with");
     if (clause) scope = this.#ctes(clause, outer);
-    const flows = this.#setExpression(query.body, scope);
+    const select = kind(query.body, "Select");
+    const through = node && select && letsThrough(query, select) ? node : null;
+    const flows = select ? this.#select(select, scope, through) : this.#setExpression(query.body, scope);
     for (const part of ["order_by", "limit_clause", "fetch"]) this.#expressions(query[part], scope);
     return flows;
   }
@@ -148,14 +161,16 @@ class StatementWalk {
       if (name === null || !query) throw new Refused("unsupported_syntax", "a WITH entry needs a name and a query");
       // A recursive one may name itself. Whoever shadows a table means what they define.
       const inner = new Map(scope);
-      if (clause.recursive === true) inner.set(name, { wholeTables: NO_TABLES, scans: new Map() });
+      if (clause.recursive === true) inner.set(name, { wholeTables: NO_TABLES, scans: new Map(), query: null });
       const outside = this.#scans;
       this.#scans = new Map();
-      const flows = this.#query(query, inner);
+      const node: QueryNode = { uses: [] };
+      const flows = this.#query(query, inner, node);
       const scans = this.#scans;
       this.#scans = outside;
-      if (nodes(alias?.columns).length > 0) for (const table of flows) this.#allColumns.add(table);
-      scope.set(name, { wholeTables: flows, scans });
+      const renamed = nodes(alias?.columns).length > 0;
+      if (renamed) for (const table of flows) this.#allColumns.add(table);
+      scope.set(name, { wholeTables: flows, scans, query: renamed ? null : node });
     }
     return scope;
   }
@@ -182,17 +197,23 @@ class StatementWalk {
     throw new Refused("not_a_select", "only SELECT, VALUES and their unions are answered here");
   }
 
-  #select(select: Node, scope: Scope): ReadonlySet<TableName> {
+  /** @param query what it is the body of, where filters around that may go down into it. */
+  #select(select: Node, scope: Scope, query: QueryNode | null = null): ReadonlySet<TableName> {
     refuseUnless(select, SELECT_PARTS, "select");
     const relations: Relation[] = [];
-    let plainJoins = true;
-    for (const item of nodes(select.from)) plainJoins = this.#tableWithJoins(item, scope, relations) && plainJoins;
+    const joins: Joins = { plain: true, inner: true, merged: new Set(), conditions: [] };
+    for (const item of nodes(select.from)) this.#tableWithJoins(item, scope, relations, joins);
+    const whole: SelectNode = {
+      conditions: joins.plain ? [select.selection, ...(joins.inner ? joins.conditions : [])] : [],
+      relations,
+      merged: joins.merged,
+      projection: select.flavor === "FromFirstNoSelect" ? [{ Wildcard: {} }] : nodes(select.projection),
+      // What other joins keep of a row depends on its neighbours.
+      query: joins.plain ? query : null,
+    };
     for (const relation of relations) {
-      if (!relation.base) continue;
-      const { table, whole } = relation.base;
-      const constraint =
-        plainJoins && whole ? constraintOf(select.selection, columnsOf(table, relation, relations)) : NOTHING;
-      this.#references.push({ table, constraint });
+      if (relation.table) this.#references.push({ select: whole, relation });
+      relation.query?.uses.push({ select: whole, relation });
     }
     for (const part of Object.keys(select)) if (part !== "from") this.#expressions(select[part], scope);
     if (select.distinct === "Distinct" && nodes(select.projection).some(isWildcard)) {
@@ -215,56 +236,71 @@ class StatementWalk {
     return flows;
   }
 
-  /** @returns whether the joins leave a WHERE on a side's column the same meaning before and after them. */
-  #tableWithJoins(item: Node, scope: Scope, relations: Relation[]): boolean {
-    let plain = this.#tableFactor(item.relation, scope, relations);
+  #tableWithJoins(item: Node, scope: Scope, relations: Relation[], joins: Joins): void {
+    this.#tableFactor(item.relation, scope, relations, joins);
     for (const join of nodes(item.joins)) {
-      plain = this.#tableFactor(join.relation, scope, relations) && plain;
+      this.#tableFactor(join.relation, scope, relations, joins);
       const operator = join.join_operator;
       const [name = ""] = isNode(operator) ? Object.keys(operator) : [String(operator)];
       const constraint = isNode(operator) ? operator[name] : undefined;
-      const byName = isNode(constraint) && "Using" in constraint;
-      if (byName) this.#using(constraint.Using);
-      plain = plain && PLAIN_JOINS.has(name) && !byName && constraint !== "Natural";
+      if (isNode(constraint) && "Using" in constraint)
+        for (const part of this.#using(constraint.Using)) joins.merged?.add(part);
+      if (constraint === "Natural") joins.merged = null;
+      if (isNode(constraint) && "On" in constraint) joins.conditions.push(constraint.On);
+      joins.plain = joins.plain && PLAIN_JOINS.has(name);
+      joins.inner = joins.inner && INNER_JOINS.has(name);
       this.#expressions(operator, scope);
     }
-    return plain;
   }
 
-  #using(names: unknown): void {
-    if (!Array.isArray(names)) return;
-    for (const name of names) for (const part of objectName(name)?.parts ?? []) this.#names.add(part);
+  #using(names: unknown): string[] {
+    const parts = Array.isArray(names) ? names.flatMap((name) => objectName(name)?.parts ?? []) : [];
+    for (const part of parts) this.#names.add(part);
+    return parts;
   }
 
-  #tableFactor(factor: unknown, scope: Scope, relations: Relation[]): boolean {
+  #tableFactor(factor: unknown, scope: Scope, relations: Relation[], joins: Joins): void {
     const table = kind(factor, "Table");
-    if (table) return this.#table(table, scope, relations);
+    if (table) {
+      this.#table(table, scope, relations);
+      return;
+    }
     const derived = kind(factor, "Derived");
     if (derived) {
       const query = kind(derived, "subquery");
       if (!query) throw new Refused("unsupported_syntax", "a subquery in FROM cannot be read");
-      const flows = this.#query(query, scope);
-      relations.push({ alias: aliasOf(derived), base: null, flows });
-      return derived.sample === undefined || derived.sample === null;
+      const node: QueryNode = { uses: [] };
+      const flows = this.#query(query, scope, node);
+      const sampled = derived.sample !== undefined && derived.sample !== null;
+      if (sampled) joins.plain = false;
+      relations.push({
+        alias: aliasOf(derived),
+        table: null,
+        query: node,
+        whole: !sampled && !isRenamed(derived),
+        flows,
+      });
+      return;
     }
     const nested = kind(factor, "NestedJoin");
     if (nested) {
       const inner = kind(nested, "table_with_joins");
       if (!inner) throw new Refused("unsupported_syntax", "a join in brackets cannot be read");
-      this.#tableWithJoins(inner, scope, relations);
-      return false;
+      this.#tableWithJoins(inner, scope, relations, joins);
+      joins.plain = false;
+      return;
     }
     const unnest = kind(factor, "UNNEST");
     if (unnest) {
       this.#expressions(unnest, scope);
-      relations.push({ alias: aliasOf(unnest), base: null, flows: NO_TABLES });
-      return true;
+      relations.push({ ...OTHER, alias: aliasOf(unnest) });
+      return;
     }
     const name = isNode(factor) ? Object.keys(factor)[0] : undefined;
     throw new Refused("unsupported_syntax", `${name ?? "this"} is not supported in FROM`);
   }
 
-  #table(table: Node, scope: Scope, relations: Relation[]): boolean {
+  #table(table: Node, scope: Scope, relations: Relation[]): void {
     refuseUnless(table, TABLE_PARTS, "table");
     const name = objectName(table.name);
     const alias = aliasOf(table);
@@ -275,26 +311,26 @@ class StatementWalk {
         throw new Refused("table_function_not_allowed", `${name.parts.join(".")}() is not allowed in FROM`);
       }
       this.#expressions(table.args, scope);
-      relations.push({ alias, base: null, flows: NO_TABLES });
-      return true;
+      relations.push({ ...OTHER, alias });
+      return;
     }
     // 'x.parquet' is a file to DuckDB.
     if (name.parts.length !== 1 || name.quotes[0] === "'") throw new Refused("table_not_allowed", TABLES_TEXT);
-    const cte = scope.get(first);
-    if (cte) {
-      for (const [table, scans] of cte.scans) this.#scans.set(table, (this.#scans.get(table) ?? 0) + scans);
-      relations.push({ alias: alias ?? first, base: null, flows: cte.wholeTables });
-      return true;
+    const renamed = isRenamed(table);
+    const sampled = table.sample !== undefined && table.sample !== null;
+    const whole = !renamed && !sampled;
+    const entry = scope.get(first);
+    if (entry) {
+      for (const [table, scans] of entry.scans) this.#scans.set(table, (this.#scans.get(table) ?? 0) + scans);
+      relations.push({ alias: alias ?? first, table: null, query: entry.query, whole, flows: entry.wholeTables });
+      return;
     }
     if (!Object.hasOwn(TABLES, first)) throw new Refused("table_not_allowed", `${first}: ${TABLES_TEXT}`);
-    this.#scans.set(first as TableName, (this.#scans.get(first as TableName) ?? 0) + 1);
-    this.#place(first as TableName, table.name, alias !== null);
-    const renamed = nodes(kind(table, "alias")?.columns).length > 0;
-    if (renamed) this.#allColumns.add(first as TableName);
-    const sampled = table.sample !== undefined && table.sample !== null;
-    const base = { table: first as TableName, whole: !renamed && !sampled };
-    relations.push({ alias: alias ?? first, base, flows: new Set([base.table]) });
-    return true;
+    const base = first as TableName;
+    this.#scans.set(base, (this.#scans.get(base) ?? 0) + 1);
+    this.#place(base, table.name, alias !== null);
+    if (renamed) this.#allColumns.add(base);
+    relations.push({ alias: alias ?? first, table: base, query: null, whole, flows: new Set([base]) });
   }
 
   #place(table: TableName, name: unknown, aliased: boolean): void {
@@ -328,35 +364,19 @@ class StatementWalk {
   }
 }
 
-interface Relation {
-  readonly alias: string | null;
-  /** Set for one of our tables; `whole` unless its columns are renamed or its rows sampled. */
-  readonly base: { table: TableName; whole: boolean } | null;
-  /** Tables whose every column it has. */
-  readonly flows: ReadonlySet<TableName>;
+/** What the joins of a SELECT leave of the meaning of its conditions. */
+interface Joins {
+  /** A WHERE on a side's column means the same before and after them. */
+  plain: boolean;
+  /** So does an ON. */
+  inner: boolean;
+  merged: Set<string> | null;
+  readonly conditions: unknown[];
 }
 
-/**
- * How columns of one table reference are named in its SELECT. A bare name among several relations belongs to the one
- * that has it (two that have it are an error to DuckDB), so it may be claimed only where no other kind of relation,
- * whose columns are not known here, could be meant: then DuckDB reports the ambiguity, or the name is ours.
- */
-function columnsOf(table: TableName, relation: Relation, relations: readonly Relation[]) {
-  const columns: Columns = TABLES[table];
-  // A name that may be a promoted column's is taken for one: where there is none, no file has bounds for it.
-  const has = (name: string) => Object.hasOwn(columns, name) || mayBePromoted(table, name);
-  const sameAlias = relations.filter((other) => other.alias === relation.alias).length > 1;
-  return {
-    time: TIME_COLUMNS[table],
-    takes: (name: string, value: string | number) =>
-      mayBePromoted(table, name) || (columns[name]!.type === "utf8") === (typeof value === "string"),
-    owns([first, second, ...more]: readonly string[]): string | null {
-      if (sameAlias || first === undefined || more.length > 0) return null;
-      if (second === undefined) return has(first) ? first : null;
-      return first === relation.alias && has(second) ? second : null;
-    },
-  };
-}
+const OTHER = { table: null, query: null, whole: false, flows: NO_TABLES } as const;
+
+const isRenamed = (factor: Node): boolean => nodes(kind(factor, "alias")?.columns).length > 0;
 
 function aliasOf(factor: Node): string | null {
   return identText(kind(factor, "alias")?.name);
@@ -378,6 +398,7 @@ function checkFunction(call: Node): void {
 const TABLES_TEXT = "the tables are events and quarantine";
 
 /** Joins after which a row that fails a WHERE on one side is gone, whichever row it was joined with. */
+const INNER_JOINS = new Set("Join Inner CrossJoin".split(" "));
 const PLAIN_JOINS = new Set("Join Inner Left LeftOuter Right RightOuter FullOuter CrossJoin".split(" "));
 
 const DENIED_NODES = ["Placeholder", "Prior", "ConnectByRoot", "MatchAgainst", "NationalStringLiteral"];
