@@ -182,33 +182,34 @@ describe("a statement", () => {
 });
 
 describe("the editor", () => {
-  const complete = async (sql: string, typed: string) => {
-    await open(sql);
-    await editor().click();
-    await page.keyboard.press("Control+End");
-    await page.keyboard.type(typed);
-  };
   const option = (label: string) => page.locator(".cm-tooltip-autocomplete li", { hasText: label }).first();
 
-  it.each([
-    ["columns", "SELECT ", "event_na", "event_name"],
-    ["functions", "SELECT ", "approx_cou", "approx_count_distinct"],
-    ["names of events", "SELECT 1 FROM events WHERE event_name = ", "'Order", "Order Completed"],
-    ["names of properties", "SELECT ", "properties['flav", "flavour"],
-  ])("completes %s", async (_, sql, typed, offered) => {
-    await complete(sql, typed);
-    await option(offered).waitFor();
-    await option(offered).click();
-    expect(await text()).toContain(offered);
+  it("completes columns, functions, names of events and of properties", async () => {
+    await open("");
+    await editor().click();
+    for (const [begun, typed, offered] of [
+      ["SELECT ", "event_na", "event_name"],
+      ["SELECT ", "approx_cou", "approx_count_distinct"],
+      ["SELECT 1 FROM events WHERE event_name = ", "'Order", "Order Completed"],
+      ["SELECT ", "properties['flav", "flavour"],
+    ] as const) {
+      await page.keyboard.press("Control+a");
+      await page.keyboard.insertText(begun);
+      await page.keyboard.type(typed);
+      await option(offered).click();
+      expect(await text()).toContain(offered);
+    }
   });
 
   it("puts a column into the statement from the side panel", async () => {
     await open("SELECT ");
     await editor().click();
     await page.keyboard.press("Control+End");
-    await page.getByPlaceholder("Find a column").fill("campaign name");
+    await page.getByPlaceholder("Find a column or function").fill("campaign name");
     await page.getByRole("button", { name: "utm_campaign" }).click();
     expect(await text()).toBe("SELECT utm_campaign");
+    await page.getByPlaceholder("Find a column or function").fill("property's text");
+    await page.getByText("A property's text, null where").waitFor();
   });
 
   it("lists and completes the columns that were promoted in this lake", async () => {
@@ -216,7 +217,7 @@ describe("the editor", () => {
     const headers = ORIGIN_HEADERS.read;
     expect((await fetch(`${system.url}/v1/schema/columns`, { method: "POST", headers, body })).status).toBe(201);
     await open("SELECT ");
-    await page.getByPlaceholder("Find a column").fill("plan_of");
+    await page.getByPlaceholder("Find a column or function").fill("plan_of");
     await page.getByText("What is paid for. From property Plan.").waitFor();
     await editor().click();
     await page.keyboard.press("Control+End");
@@ -297,6 +298,12 @@ describe("statements that were run or saved", () => {
 });
 
 describe("the rows", () => {
+  const download = async (format: RegExp) => {
+    const select = page.getByLabel("Download");
+    const label = (await select.locator("option").allTextContents()).find((option) => format.test(option))!;
+    const [file] = await Promise.all([page.waitForEvent("download"), select.selectOption({ label })]);
+    return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
+  };
   const ROWS = "SELECT range AS n, 100000 - range AS down, 'row ' || range AS label FROM range(100000)";
 
   it("of 100,000 only those in sight are in the document; keys and sorting reach them all", async () => {
@@ -316,6 +323,13 @@ describe("the rows", () => {
     await page.getByRole("columnheader", { name: "down" }).getByRole("button").click();
     await cell(/^row 0$/).waitFor();
     expect(await grid.getAttribute("aria-rowcount")).toBe("100001");
+  });
+
+  it("beyond 100,000 are said to be cut, and a CSV file has them all", async () => {
+    await run("SELECT range AS n FROM range(100001)");
+    await page.getByText(/^the first 100[,.]?000 rows/).waitFor();
+    const csv = await download(/^CSV/);
+    expect(csv.bytes.toString().trim().split("\r\n")).toHaveLength(100_002);
   });
 
   it("of many columns only those in sight are in the document", async () => {
@@ -348,12 +362,6 @@ describe("the rows", () => {
   it("are saved as CSV from what is here, and as Parquet by the server", async () => {
     await run("SELECT 1 AS one, 'a, \"b\"' AS text, NULL AS nothing");
     await cell("a,").waitFor();
-    const download = async (format: RegExp) => {
-      const select = page.getByLabel("Download");
-      const label = (await select.locator("option").allTextContents()).find((option) => format.test(option))!;
-      const [file] = await Promise.all([page.waitForEvent("download"), select.selectOption({ label })]);
-      return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
-    };
     const csv = await download(/^CSV/);
     expect(csv.name).toMatch(/^eventpile-.*\.csv$/);
     expect(csv.bytes.toString()).toBe('one,text,nothing\r\n1,"a, ""b""",\r\n');

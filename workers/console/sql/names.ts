@@ -2,7 +2,6 @@
 
 import { request } from "../shell/api.ts";
 import { formatShort } from "../shell/format.ts";
-import { costOf } from "./cost.ts";
 import { explainStatement, runStatement, statementId } from "./statement.ts";
 
 export interface KnownName {
@@ -55,7 +54,7 @@ async function propertyNames(): Promise<KnownName[]> {
   const { signal } = new AbortController();
   const question = { sql: PROPERTY_NAMES };
   const price = await explainStatement(question, signal);
-  if (!price?.ok || costOf(price.value).bytes > READ_BYTES_MAX) return [];
+  if (!price?.ok || price.value.bytes > READ_BYTES_MAX) return [];
   const answer = await runStatement(question, statementId(), signal);
   if (!answer?.ok) return [];
   return answer.value.rows.map(([key, events]) => ({

@@ -23,7 +23,7 @@ export function ParameterFields({ names, written, onWritten, onRun }: ParameterF
             </span>
             <input
               value={text}
-              title="A number, true, false or null is what it looks like; 'quotes' make it text"
+              title={`A number, true, false, null or a list such as ["a", "b"] is what it looks like; 'quotes' make it text`}
               autocomplete="off"
               onInput={(event) => onWritten(name, event.currentTarget.value)}
               onKeyDown={(event) => {

@@ -1,6 +1,6 @@
 /** What the statement would read and cost, under the editor: quiet, and never in the way of running it. */
 import { formatBytes, formatCount } from "../shell/format.ts";
-import { costOf, formatDollars, routeWords } from "./cost.ts";
+import { formatDollars, routeWords } from "./cost.ts";
 import type { Explained } from "./statement.ts";
 import type { Price } from "./use-price.ts";
 
@@ -37,16 +37,15 @@ function PriceWords({ price }: { price: Price }) {
   }
 }
 
-function costWords(explained: Explained): string {
-  const { files, tableFiles, bytes, rowGroups, dollars } = costOf(explained);
-  if (tableFiles === 0 && files === 0 && bytes === 0) return "Reads nothing from storage";
+function costWords({ files, bytes, row_groups: rowGroups, dollars, pruned, route: place }: Explained): string {
+  const route = routeWords(place);
+  if (pruned.table_files === 0) return route ?? "Reads nothing from storage";
   const words = [
     `Reads up to ${formatBytes(bytes)}`,
-    `${formatCount(files)} of ${formatCount(tableFiles)} ${tableFiles === 1 ? "file" : "files"}`,
+    `${formatCount(files)} of ${formatCount(pruned.table_files)} ${pruned.table_files === 1 ? "file" : "files"}`,
+    `${formatCount(rowGroups)} row ${rowGroups === 1 ? "group" : "groups"}`,
+    formatDollars(dollars),
   ];
-  if (rowGroups !== null) words.push(`${formatCount(rowGroups)} row ${rowGroups === 1 ? "group" : "groups"}`);
-  if (dollars !== null) words.push(formatDollars(dollars));
-  const route = routeWords(explained.route);
   if (route) words.push(route);
   return words.join(" · ");
 }

@@ -26,6 +26,8 @@ export interface QueryStats {
   /** Where it was answered. */
   readonly route?: Route;
   readonly dollars?: number;
+  /** Of an answer from the cache: when it was made. */
+  readonly age_ms?: number;
   /** There are more rows than the request's limit. */
   readonly truncated?: boolean;
 }
@@ -43,27 +45,28 @@ export interface FinishedQuery extends QueryResult {
   readonly tookMs: number;
 }
 
-/** What a statement would cost. Bytes are those of the column chunks; pruning is counted in files. */
+/** What a statement would cost, and what it leaves out. */
 export interface Explained {
   readonly sql: string;
-  readonly scan_bytes?: number;
-  readonly bytes?: number;
-  readonly files?: number;
-  readonly row_groups?: number;
-  readonly row_groups_pruned?: number;
-  readonly requests?: number;
-  readonly dollars?: number;
-  readonly route?: Route;
-  readonly pruned?: Pruned;
-  readonly tables?: readonly ExplainedTable[];
+  readonly files: number;
+  readonly row_groups: number;
+  /** Footers, column chunks, and what lies between them and is read along. */
+  readonly bytes: number;
+  /** Reads of storage. */
+  readonly requests: number;
+  readonly dollars: number;
+  readonly route: Route;
+  readonly pruned: Pruned;
+  readonly tables: readonly ExplainedTable[];
 }
 
+/** Files left out, by their reason; `by_filter` counts row groups of those that are read. */
 export interface Pruned {
   readonly table_files: number;
-  readonly by_time?: number;
-  readonly by_name?: number;
-  readonly by_bounds?: number;
-  readonly by_filter?: number;
+  readonly by_time: number;
+  readonly by_name: number;
+  readonly by_bounds: number;
+  readonly by_filter: number;
 }
 
 export interface ExplainedTable {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { firstChoice, LINES_MAX } from "../../../../workers/console/sql/chart/chart-choice.ts";
 import { chartData, LABELS_MAX, stacked } from "../../../../workers/console/sql/chart/chart-data.ts";
+import { timeLabels } from "../../../../workers/console/sql/chart/time-labels.ts";
 import type { Cell } from "../../../../workers/console/sql/statement.ts";
 
 const TYPES = { t: "TIMESTAMP", d: "DATE", n: "BIGINT", s: "VARCHAR" } as const;
@@ -136,4 +137,14 @@ describe("a chart's figures", () => {
       [11, 20, null],
     ]);
   });
+});
+
+it.each([
+  ["minutes", 300, ["23:55\n2026-11-21", "00:00\n2026-11-22", "00:05"]],
+  ["seconds", 10, ["23:59:50\n2026-11-21", "00:00:00\n2026-11-22", "00:00:10"]],
+  ["days", 86_400, ["2026-11-21", "2026-11-22", "2026-11-23"]],
+  ["months", 30 * 86_400, ["2026-10", "2026-11", "2026-12"]],
+] as const)("an axis of %s is labelled in UTC, a new day under its first hour", (_, step, labels) => {
+  const midnight = Date.UTC(2026, 10, 22) / 1_000;
+  expect(timeLabels([midnight - step, midnight, midnight + step], step)).toEqual(labels);
 });

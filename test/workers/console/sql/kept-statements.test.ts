@@ -102,8 +102,11 @@ describe("a parameter", () => {
     [" two words ", " two words "],
     ["", ""],
     ["2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z"],
+    ['["a", 1, null]', ["a", 1, null]],
+    ["[1, [2]]", "[1, [2]]"],
+    ["[open", "[open"],
   ])("written as %j is %j", (written, value) => {
-    expect(parameterValue(written)).toBe(value);
+    expect(parameterValue(written)).toEqual(value);
   });
 
   it("goes by its name, or by its place where all have numbers", () => {

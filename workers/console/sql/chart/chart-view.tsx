@@ -120,7 +120,10 @@ function ChartControls({ answer, choice, onChoice }: ControlsProps) {
         </select>
       </label>
       <fieldset class="chart-values">
-        <legend>Values</legend>
+        <legend class="hidden">Values</legend>
+        <span class="heading" aria-hidden="true">
+          Values
+        </span>
         {numbers.map(({ name, index }) => (
           <label key={index}>
             <input

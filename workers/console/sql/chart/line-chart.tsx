@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { formatShort } from "../../shell/format.ts";
 import { type ChartData, stacked } from "./chart-data.ts";
+import { timeLabels } from "./time-labels.ts";
 
 const HEIGHT = 320;
 /** Lines are told apart by their dashes, too. */
@@ -92,10 +93,10 @@ function chartOptions(
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [12, 16, 0, 0],
+    padding: [12, 28, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { setScale: false, x: false, y: false } },
-    // Times are those of the rows, which are UTC.
+    // Places at whole hours and days of the rows' clock, which is UTC.
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), "Etc/UTC"),
     scales: {
       x: { time: data.axis === "time", range: (_, min, max) => around(data, shape, min, max) },
@@ -107,6 +108,9 @@ function chartOptions(
         grid: { show: false },
         size: data.axis === "time" ? 42 : 28,
         space: 70,
+        ...(data.axis === "time" && {
+          values: (_: uPlot, splits: number[], __: number, ___: number, step: number) => timeLabels(splits, step),
+        }),
         ...(data.axis === "label" && {
           incrs: [1, 2, 5, 10, 20],
           values: (_: uPlot, splits: number[]) => splits.map((at) => shortened(data.labels[at] ?? "")),

@@ -8,6 +8,7 @@ import {
 } from "@codemirror/autocomplete";
 import { syntaxTree } from "@codemirror/language";
 import type { EditorView } from "@codemirror/view";
+import { FUNCTION_DOCS } from "../../../query/functions/function-docs.ts";
 import { FUNCTIONS } from "../../../query/plan/allowed-functions.ts";
 import type { Names } from "../names.ts";
 
@@ -43,14 +44,26 @@ function applyQuoted(view: EditorView, { label }: Completion, from: number, to: 
   view.dispatch(insertCompletionText(view.state, text, from, closed ? to + 1 : to));
 }
 
-const functionOptions: readonly Completion[] = [...FUNCTIONS].map((name) => ({
-  label: name,
-  detail: "()",
-  type: "function",
-  // Behind keywords and columns, which are fewer.
-  boost: -50,
-  apply: applyCall,
-}));
+/** DuckDB's own are known by their names; ours say what they do. */
+const documented = new Map(FUNCTION_DOCS.map((doc) => [doc.name, doc]));
+
+const functionOptions: readonly Completion[] = [...FUNCTIONS].filter(isWord).map((name) => {
+  const doc = documented.get(name);
+  return {
+    label: name,
+    detail: `(${doc?.args ?? ""})`,
+    ...(doc && { info: `${doc.doc} Example: ${doc.example}` }),
+    type: "function",
+    // Behind keywords and columns, which are fewer.
+    boost: doc ? -40 : -50,
+    apply: applyCall,
+  };
+});
+
+/** An operator is no word to complete. */
+function isWord(name: string): boolean {
+  return /^\w+$/.test(name);
+}
 
 const NO_CALLS_IN = /String|Comment|Quoted/;
 

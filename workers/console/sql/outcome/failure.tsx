@@ -25,8 +25,8 @@ interface Instead {
 export function Failure({ problem, place, onShow, onUse, retry }: FailureProps) {
   const { estimate, limit, narrower, elsewhere } = (problem.document ?? {}) as Instead;
   return (
-    <section class="card failure" aria-label="What went wrong">
-      <Failed problem={problem} scope="sql" retry={retry} />
+    <section class={place ? "card failure placed" : "card failure"} aria-label="What went wrong">
+      <Failed problem={place ? withoutCaret(problem) : problem} scope="sql" retry={retry} />
       {place && (
         <p class="actions">
           <button type="button" onClick={onShow}>
@@ -64,6 +64,12 @@ export function Failure({ problem, place, onShow, onUse, retry }: FailureProps) 
     </section>
   );
 }
+
+/** The editor marks the place: the line with a caret under it says no more, and is cut on a narrow screen. */
+const withoutCaret = (problem: Problem): Problem => ({
+  ...problem,
+  detail: problem.detail?.replace(/\nLINE \d+: [\s\S]*$/, ""),
+});
 
 const isRecord = (value: unknown): value is Readonly<Record<string, never>> =>
   typeof value === "object" && value !== null && Object.keys(value).length > 0;

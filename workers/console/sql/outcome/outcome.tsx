@@ -1,6 +1,6 @@
 /** Below the statement: its rows, a chart of them, or its plan; while it runs how far it has come. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { formatBytes, formatCount } from "../../shell/format.ts";
+import { formatBytes, formatCount, formatDuration } from "../../shell/format.ts";
 import { Empty } from "../../shell/states.tsx";
 import { ChartView } from "../chart/chart-view.tsx";
 import { formatDollars, routeWords } from "../cost.ts";
@@ -11,7 +11,7 @@ import { Downloads } from "./downloads.tsx";
 import { Failure } from "./failure.tsx";
 import { PlanView } from "./plan-view.tsx";
 import { Running } from "./running.tsx";
-import { usePlan } from "./use-plan.ts";
+import { type PlanAsked, usePlan } from "./use-plan.ts";
 
 export const TABS = ["rows", "chart", "plan"] as const;
 export type Tab = (typeof TABS)[number];
@@ -40,20 +40,19 @@ export function Outcome(props: OutcomeProps) {
   if (run.state === "running") {
     return <Running startedAt={run.startedAt} progress={run.progress} onCancel={props.onCancel} />;
   }
-  if (looksAtPlan) {
-    const result = run.state === "done" && planned === null ? run.result : null;
+  if (looksAtPlan && (planned !== null || run.state !== "done")) {
     return (
       <section class="card outcome" aria-label="Plan of the statement">
         <div class="title">
-          {result ? <Tabs {...props} /> : <h3>Plan, without running it</h3>}
-          {result === null && run.state === "done" && (
+          <h3>Plan, without running it</h3>
+          {run.state !== "idle" && (
             <button type="button" onClick={() => props.onTab("rows")}>
-              Back to the rows
+              Back
             </button>
           )}
         </div>
         <div class="outcome-body">
-          <PlanView plan={plan} stats={result?.stats ?? null} onUse={props.onUse} />
+          <PlanView plan={plan} stats={null} onUse={props.onUse} />
         </div>
       </section>
     );
@@ -88,12 +87,12 @@ export function Outcome(props: OutcomeProps) {
         />
       );
     case "done":
-      return <Answered {...props} asked={run.asked} result={run.result} />;
+      return <Answered {...props} asked={run.asked} result={run.result} plan={plan} />;
   }
 }
 
-function Answered(props: OutcomeProps & { asked: Asked; result: FinishedQuery }) {
-  const { asked, result, tab, onGrid } = props;
+function Answered(props: OutcomeProps & { asked: Asked; result: FinishedQuery; plan: PlanAsked }) {
+  const { asked, result, plan, tab, onGrid } = props;
   const grid = useRef<GridHandle | null>(null);
   const [said, setSaid] = useState("");
   useEffect(() => setSaid(""), [result]);
@@ -121,7 +120,11 @@ function Answered(props: OutcomeProps & { asked: Asked; result: FinishedQuery })
       <p class={said ? "said" : "hidden"} role="status">
         {said}
       </p>
-      {result.rows.length === 0 ? (
+      {tab === "plan" ? (
+        <div class="outcome-body">
+          <PlanView plan={plan} stats={result.stats} onUse={props.onUse} />
+        </div>
+      ) : result.rows.length === 0 ? (
         <Empty title="No rows">
           <p>The statement ran, and nothing matched. A wider time range may find more.</p>
         </Empty>
@@ -165,12 +168,16 @@ function Facts({ result }: { result: FinishedQuery }) {
       ? `the first ${formatCount(rows.length)} rows`
       : `${formatCount(rows.length)} ${rows.length === 1 ? "row" : "rows"}`,
     `${(tookMs / 1_000).toFixed(tookMs < 1_000 ? 3 : 2)} s`,
-    `${formatBytes(stats.bytes_read)} read`,
-    `${formatCount(stats.files)} of ${formatCount(stats.table_files)} ${stats.table_files === 1 ? "file" : "files"}`,
   ];
+  if (stats.table_files > 0) {
+    facts.push(`${formatBytes(stats.bytes_read)} read`);
+    facts.push(
+      `${formatCount(stats.files)} of ${formatCount(stats.table_files)} ${stats.table_files === 1 ? "file" : "files"}`,
+    );
+  }
   if (stats.dollars !== undefined) facts.push(formatDollars(stats.dollars));
   const route = routeWords(stats.route);
-  if (route) facts.push(route);
+  if (route) facts.push(stats.age_ms === undefined ? route : `${route}, ${formatDuration(stats.age_ms)} old`);
   return (
     <p class="facts-line" role="status" title={`${Math.round(stats.elapsed_ms)} ms of it on the server`}>
       {facts.join(" · ")}

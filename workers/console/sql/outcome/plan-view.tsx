@@ -1,7 +1,7 @@
 /** What a statement reads and what it leaves out, table by table, with the price; and, once it ran, what it took. */
 import { formatBytes, formatCount, formatShare } from "../../shell/format.ts";
 import { Loading } from "../../shell/states.tsx";
-import { costOf, formatDollars, routeWords } from "../cost.ts";
+import { formatDollars, routeWords } from "../cost.ts";
 import type { Explained, ExplainedTable, Pruned, QueryStats } from "../statement.ts";
 import { Failure } from "./failure.tsx";
 import type { PlanAsked } from "./use-plan.ts";
@@ -17,11 +17,11 @@ export function PlanView({ plan, stats, onUse }: PlanViewProps) {
   if (plan.state === "asking") return <Loading what="the plan" />;
   if (plan.state === "failed") return <Failure problem={plan.problem} place={null} onShow={() => {}} onUse={onUse} />;
   const { explained } = plan;
-  const { tables = [] } = explained;
+  const { tables, pruned } = explained;
   return (
     <div class="plan">
       <PlanFigures explained={explained} />
-      {explained.pruned && <Pruning pruned={explained.pruned} explained={explained} />}
+      {pruned.table_files > 0 && <Pruning pruned={pruned} files={explained.files} />}
       {tables.map((table, index) => (
         <TablePlan key={`${table.table} ${index}`} table={table} />
       ))}
@@ -32,24 +32,21 @@ export function PlanView({ plan, stats, onUse }: PlanViewProps) {
 }
 
 function PlanFigures({ explained }: { explained: Explained }) {
-  const { files, tableFiles, bytes, rowGroups, requests, dollars } = costOf(explained);
+  const { files, bytes, row_groups: rowGroups, requests, dollars, pruned } = explained;
   const route = routeWords(explained.route);
+  const allGroups = rowGroups + pruned.by_filter;
   return (
     <dl class="plan-figures">
       <Figure name="Bytes" value={formatBytes(bytes)} />
-      <Figure name="Files" value={`${formatCount(files)} of ${formatCount(tableFiles)}`} />
-      {rowGroups !== null && (
-        <Figure
-          name="Row groups"
-          value={
-            explained.row_groups_pruned
-              ? `${formatCount(rowGroups)} of ${formatCount(rowGroups + explained.row_groups_pruned)}`
-              : formatCount(rowGroups)
-          }
-        />
-      )}
-      {requests !== null && <Figure name="Reads of storage" value={formatCount(requests)} />}
-      {dollars !== null && <Figure name="Price" value={formatDollars(dollars)} />}
+      <Figure name="Files" value={`${formatCount(files)} of ${formatCount(pruned.table_files)}`} />
+      <Figure
+        name="Row groups"
+        value={
+          allGroups > rowGroups ? `${formatCount(rowGroups)} of ${formatCount(allGroups)}` : formatCount(rowGroups)
+        }
+      />
+      <Figure name="Reads of storage" value={formatCount(requests)} />
+      <Figure name="Price" value={formatDollars(dollars)} />
       {route && <Figure name="Answered" value={route} />}
     </dl>
   );
@@ -68,20 +65,20 @@ const STEPS = [
   { key: "by_time", label: "left out by time", style: "by-time" },
   { key: "by_name", label: "left out by event name", style: "by-name" },
   { key: "by_bounds", label: "left out by bounds of columns", style: "by-bounds" },
-  { key: "by_filter", label: "left out by filters of values", style: "by-filter" },
 ] as const;
 
 /** All files of the tables, in parts: what was left out for which reason, and what is read. */
-function Pruning({ pruned, explained }: { pruned: Pruned; explained: Explained }) {
-  const { files } = costOf(explained);
+function Pruning({ pruned, files }: { pruned: Pruned; files: number }) {
   const all = Math.max(1, pruned.table_files);
   const parts = [
-    ...STEPS.map(({ key, label, style }) => ({ label, style, count: pruned[key] ?? 0 })),
+    ...STEPS.map(({ key, label, style }) => ({ label, style, count: pruned[key] })),
     { label: "read", style: "read", count: files },
   ].filter(({ count }) => count > 0);
   return (
     <section class="pruning" aria-label="Files left out">
-      <h4>{formatCount(pruned.table_files)} files of the tables</h4>
+      <h4>
+        {formatCount(pruned.table_files)} {pruned.table_files === 1 ? "file" : "files"} in all
+      </h4>
       <div class="pruning-bar" aria-hidden="true">
         {parts.map(({ label, style, count }) => (
           <span
@@ -100,6 +97,12 @@ function Pruning({ pruned, explained }: { pruned: Pruned; explained: Explained }
           </li>
         ))}
       </ul>
+      {pruned.by_filter > 0 && (
+        <p class="quiet">
+          Inside the files read, {formatCount(pruned.by_filter)} row{" "}
+          {pruned.by_filter === 1 ? "group is" : "groups are"} left out by bounds and filters.
+        </p>
+      )}
     </section>
   );
 }

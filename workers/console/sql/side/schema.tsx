@@ -1,5 +1,6 @@
-/** The tables and their columns, as the lake has them. A column's name goes into the statement. */
+/** The tables and their columns, as the lake has them, and the functions that are ours. A name goes into the statement. */
 import { useState } from "preact/hooks";
+import { FUNCTION_DOCS } from "../../../query/functions/function-docs.ts";
 import type { Columns } from "./columns.ts";
 
 export function Schema({ tables, onInsert }: { tables: Columns; onInsert(text: string): void }) {
@@ -8,10 +9,10 @@ export function Schema({ tables, onInsert }: { tables: Columns; onInsert(text: s
   return (
     <div class="schema">
       <label>
-        <span class="hidden">Find a column</span>
+        <span class="hidden">Find a column or function</span>
         <input
           type="search"
-          placeholder="Find a column"
+          placeholder="Find a column or function"
           value={filter}
           onInput={(event) => setFilter(event.currentTarget.value)}
         />
@@ -49,9 +50,42 @@ export function Schema({ tables, onInsert }: { tables: Columns; onInsert(text: s
           </details>
         );
       })}
+      <Functions sought={sought} onInsert={onInsert} />
     </div>
   );
 }
+
+function Functions({ sought, onInsert }: { sought: string; onInsert(text: string): void }) {
+  const functions = FUNCTION_DOCS.filter(({ name, doc }) => `${name} ${doc}`.toLowerCase().includes(sought));
+  return (
+    <details open={sought !== ""}>
+      <summary>
+        Functions <span class="quiet">{functions.length} beside DuckDB's</span>
+      </summary>
+      <ul>
+        {functions.map(({ name, args, doc, example }) => (
+          <li key={name}>
+            <button
+              type="button"
+              class="plain"
+              title={`Put ${name} into the statement`}
+              onClick={() => onInsert(callOf(name, args))}
+            >
+              <code>{name}</code>
+              <span class="quiet">{callOf("", args)}</span>
+            </button>
+            <p class="quiet">
+              {withCode(doc)} <code>{example}</code>
+            </p>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+/** Arguments of an operator have it between them already. */
+const callOf = (name: string, args: string): string => (/[<>]/.test(args) ? args : `${name}(${args})`);
 
 /** A doc's `names` in the code face. */
 const withCode = (doc: string) =>
