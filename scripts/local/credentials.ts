@@ -4,3 +4,6 @@ export const LOCAL_TOKEN = "dev-admin";
 /** Of the S3 read façade: what Iceberg's REST catalog hands to who may read raw files. */
 export const LOCAL_S3_KEY_ID = "local";
 export const LOCAL_S3_SECRET = "local-secret";
+/** Tokens that may ask SQL and nothing else, as many as the environment says: for what several of them do to each other. */
+export const localSqlTokens = (count = Number(process.env.EVENTPILE_SQL_TOKENS ?? 0)): string[] =>
+  Array.from({ length: count }, (_, number) => `dev-sql-${number}`);

@@ -5,20 +5,20 @@ import { join } from "node:path";
 import type { V4MiniflareOptions } from "miniflare";
 import { bundleWorker, waitFactorDefine } from "./bundle.ts";
 import type { ChaosSetting } from "./chaos-setting.ts";
-import { LOCAL_S3_KEY_ID, LOCAL_S3_SECRET, LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
+import { LOCAL_S3_KEY_ID, LOCAL_S3_SECRET, LOCAL_TOKEN, LOCAL_WRITE_KEY, localSqlTokens } from "./credentials.ts";
 import { limitedEntry } from "./limits/limited-entry.ts";
 import { QUEUE_WORKER_NAME, queueBinding, queueWorker } from "./queue/queue-worker.ts";
 import { type ConsumerSettings, consumerSettings } from "./queue/settings.ts";
 import { type V4Worker, v4Modules } from "./v4-worker.ts";
 import { ownClasses, type WorkerSource } from "./wrangler-config.ts";
 
+const hash = (token: string): string => createHash("sha256").update(token).digest("hex");
+
 const LOCAL_VARS = {
   WRITE_KEYS: JSON.stringify({ [LOCAL_WRITE_KEY]: "dev" }),
   TOKENS: JSON.stringify([
-    {
-      sha256: createHash("sha256").update(LOCAL_TOKEN).digest("hex"),
-      scopes: ["support", "sql", "live", "raw", "admin"],
-    },
+    { sha256: hash(LOCAL_TOKEN), scopes: ["support", "sql", "live", "raw", "admin"] },
+    ...localSqlTokens().map((token) => ({ sha256: hash(token), scopes: ["sql"] })),
   ]),
   IDENTITY_KEY: "local-identity-key",
   EVENTPILE_LOCAL: "1",
