@@ -223,15 +223,18 @@ export class DataFileTable {
 
   /**
    * Drops the rows of files removed before this time, less those that a job keeps or a cut names. Their objects are
-   * orphans from then on. @returns how many.
+   * orphans from then on.
+   * @param oldestSeq the oldest snapshot that is kept. What a later one removed is in it, whatever a clock that was set
+   * back says. @returns how many.
    */
-  forget(beforeMs: number): number {
+  forget(beforeMs: number, oldestSeq: number): number {
     const forgotten = this.#sql
       .exec<{ id: number }>(
-        `DELETE FROM data_file WHERE removed_at < ? AND removed_by IS NULL AND added_by IS NULL
+        `DELETE FROM data_file WHERE removed_at < ? AND removed_seq <= ? AND removed_by IS NULL AND added_by IS NULL
            AND NOT EXISTS (SELECT 1 FROM cut WHERE seq >= ${SINCE} AND seq < ${GONE} AND (through IS NULL OR through > min_time))
          RETURNING id`,
         beforeMs,
+        oldestSeq,
       )
       .toArray()
       .map(({ id }) => id);

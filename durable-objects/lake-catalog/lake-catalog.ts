@@ -359,7 +359,7 @@ export class LakeCatalog
     return this.ctx.storage.transactionSync(() => {
       this.#snapshots.forget(before);
       this.#staging.forget(before);
-      const forgotten = this.#files.forget(before);
+      const forgotten = this.#files.forget(before, this.#snapshots.oldest()?.seq ?? 0);
       const oldest = this.#files.oldestRules();
       if (oldest !== null) this.#rules.forget(oldest);
       return forgotten;

@@ -1,4 +1,4 @@
-import { abortAllDurableObjects, reset } from "cloudflare:test";
+import { abortAllDurableObjects, reset, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { ulid } from "ulidx";
@@ -220,6 +220,20 @@ it("names removed files until no snapshot reaches them, and knows keys it never 
   const strange = dataFile().key;
   expect(await catalog.forget()).toBe(0);
   expect(await catalog.unnamed([a.key, b.key, merged.key, strange])).toEqual([strange]);
+  expect((await catalog.plan({ table: "events", asOf: 1 })).files).toHaveLength(2);
+});
+
+it("names what a kept snapshot has, though the clock was behind when it was removed", async () => {
+  const { catalog, append } = await appender();
+  await append(dataFile(), dataFile());
+  const remove = (await catalog.plan({ table: "events" })).files.map(({ id }) => id);
+  await catalog.replace({ remove, add: [dataFile({ kind: "compact", rows: 20 })], operation: "compact" });
+  const reach = Date.now() - LAKE.snapshotReachMs;
+  await runInDurableObject(catalog, (_, { storage }) => {
+    storage.sql.exec("UPDATE snapshot SET committed_at = ?", reach + HOUR_MS);
+    storage.sql.exec("UPDATE data_file SET removed_at = ? WHERE removed_seq IS NOT NULL", reach - HOUR_MS);
+  });
+  expect(await catalog.forget()).toBe(0);
   expect((await catalog.plan({ table: "events", asOf: 1 })).files).toHaveLength(2);
 });
 
