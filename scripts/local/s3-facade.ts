@@ -26,10 +26,20 @@ export async function answerS3(request: Request, bucket: ServedBucket, settings:
   if (keyIdOf(request, url) !== settings.accessKeyId)
     return refused(403, "InvalidAccessKeyId", "not the run's own key");
   if (request.method !== "GET" && request.method !== "HEAD") return refused(405, "MethodNotAllowed", "it is read-only");
-  const key = decodeURIComponent(url.pathname.slice(settings.bucketName.length + 2));
+  const key = keyOf(url.pathname.slice(settings.bucketName.length + 2));
+  if (key === null) return refused(400, "InvalidURI", "its escapes are no UTF-8");
   if (key !== "") return request.method === "HEAD" ? head(bucket, key) : get(request, bucket, key);
   if (request.method === "HEAD") return new Response(null);
   return url.searchParams.has("location") ? xml(locationXml()) : list(bucket, settings.bucketName, url.searchParams);
+}
+
+/** Null for escapes that stand for no text. */
+function keyOf(path: string): string | null {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return null;
+  }
 }
 
 /** Of a signed header or a signed address. */

@@ -104,6 +104,7 @@ it("takes the run's own key only, writes nothing, and tells what is not there", 
   const missing = await ask("/eventpile/lake/none");
   expect([missing.status, await missing.text()]).toEqual([404, expect.stringContaining("NoSuchKey")]);
   expect((await ask("/eventpile/lake/none", { method: "HEAD" })).status).toBe(404);
+  expect((await ask("/eventpile/lake/%ff")).status).toBe(400);
   expect(
     ["/eventpile", "/eventpile/x", "/eventpiles", "/v1/eventpile"].map((path) => isS3Path(path, SETTINGS)),
   ).toEqual([true, true, false, false]);
