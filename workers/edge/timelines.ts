@@ -2,7 +2,7 @@
 import type { EventsPage, EventsRequest, Profile, SessionSummary } from "../../durable-objects/user-timeline/api.ts";
 import { parseCursor } from "../../durable-objects/user-timeline/event-order.ts";
 import { EVENT_COLUMNS, type EventRow } from "../../r2-layout/event-columns.ts";
-import { MINUTE_MS, TIMELINE } from "../../r2-layout/limits.ts";
+import { INGEST, MINUTE_MS, TIMELINE } from "../../r2-layout/limits.ts";
 import { DAY_US, isoMicros, MICROS_PER_MS, parseTime } from "../../r2-layout/time.ts";
 import { badParameter, countParameter } from "./parameters.ts";
 
@@ -43,8 +43,12 @@ export function pastRange(query: URLSearchParams, now: number): PastRange | null
   return range;
 }
 
-/** Whether timelines may have let go of something in it. */
-export const isPast = ({ from }: PastRange, now: number): boolean => from < now - TIMELINE.daysKept * DAY_US;
+/**
+ * Whether timelines may have let go of something in it, for its age. That goes by receipt, which may be before the time at
+ * which a sender says that it happened.
+ */
+export const isPast = ({ from }: PastRange, now: number): boolean =>
+  from < now - TIMELINE.daysKept * DAY_US + INGEST.futureSkewMs * MICROS_PER_MS;
 
 /** @throws Refused */
 export const sessionsLimit = (query: URLSearchParams): number =>

@@ -5,11 +5,12 @@ import { parseCursor, positionOf } from "../../../durable-objects/user-timeline/
 import type { AnyRow } from "../../../r2-layout/arrow-rows.ts";
 import { buildDataFile, type DataFileFacts } from "../../../r2-layout/data-file.ts";
 import { type EventRow, TABLES } from "../../../r2-layout/event-columns.ts";
-import { LAKE, PAST, TIMELINE } from "../../../r2-layout/limits.ts";
+import { INGEST, LAKE, PAST, TIMELINE } from "../../../r2-layout/limits.ts";
 import { mergeFiles } from "../../../r2-layout/parquet-merge.ts";
 import { ParquetWriter } from "../../../r2-layout/parquet-writer.ts";
 import { DAY_US, dayOf } from "../../../r2-layout/time.ts";
 import { type PastReader, type PastRequest, readPastEvents } from "../../../workers/edge/past-events.ts";
+import { isPast } from "../../../workers/edge/timelines.ts";
 import { eventRow, TODAY_US } from "../../r2-layout/event-rows.ts";
 import { parquetModule } from "../../r2-layout/parquet-module.ts";
 
@@ -288,6 +289,14 @@ it("promise 9: a page has TIMELINE.pageBytes of events, or one that is larger, a
     Object.assign(TIMELINE, { pageBytes });
     Object.assign(PAST, { filesPerDay });
   }
+});
+
+it("is asked for whatever a timeline may have let go of, also of a sender whose clock was ahead", () => {
+  const now = TODAY_US;
+  const receivedJustBefore = now - TIMELINE.daysKept * DAY_US - 1;
+  const aheadUs = INGEST.futureSkewMs * 1_000;
+  expect(isPast({ from: receivedJustBefore + aheadUs, to: now }, now)).toBe(true);
+  expect(isPast({ from: receivedJustBefore + aheadUs + 1, to: now }, now)).toBe(false);
 });
 
 afterAll(() => {
