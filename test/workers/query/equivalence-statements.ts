@@ -29,6 +29,8 @@ const TIMES = [
   "date '2026-11-24' - 2",
   "timestamp '2030-01-01'",
 ];
+/** In BETWEEN the engine's DuckDB and today's differ about a date and a text with a time of day. */
+const BOUNDS = TIMES.filter((time) => !/^'[^']* /.test(time));
 const COMPARISONS = ["=", "<", "<=", ">", ">=", "<>"];
 
 /** `%` stands for the prefix of a column: empty, or an alias and a dot. */
@@ -76,7 +78,7 @@ const time = fc.oneof(
   },
   fc.tuple(fc.constantFrom(...TIMES.slice(2, 5)), fc.constantFrom("<", ">="), timeSide).map((parts) => parts.join(" ")),
   fc
-    .tuple(timeSide, fc.constantFrom(...TIMES), fc.constantFrom(...TIMES))
+    .tuple(timeSide, fc.constantFrom(...BOUNDS), fc.constantFrom(...BOUNDS))
     .map(([side, a, b]) => `${side} between ${a} and ${b}`),
   fc.constant("%event_time - interval 1 day > timestamp '2026-11-20'"),
   fc.constant("year(%event_time) = 2026"),

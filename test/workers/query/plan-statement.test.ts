@@ -384,6 +384,10 @@ describe("what a statement needs of a table", () => {
     ["event_time >= now() - interval 1 hour", { from: NOW_US - 3_600e6 }],
     ["event_time >= current_date", { from: at("2026-11-22T00:00:00") }],
     ["event_time >= today() - interval '7 days'", { from: at("2026-11-15T00:00:00") }],
+    ["event_time >= current_date - 7", { from: at("2026-11-15T00:00:00") }],
+    ["event_time < (date '2026-11-20' + 1) + 1", { to: at("2026-11-22T00:00:00") }],
+    ["event_time >= timestamp '2026-11-20' - 7", {}],
+    ["event_time::timestamp >= '2026-11-20 18:00'", { from: at("2026-11-20T18:00:00") }],
     ["event_time >= date_trunc('month', now())", { from: at("2026-11-01T00:00:00") }],
     ["event_time >= date '2026-03-31' - interval 1 month", { from: at("2026-02-28T00:00:00") }],
     [

@@ -41,11 +41,11 @@ export function narrower(
   };
 }
 
-/** The statement with its tables under the names that other engines know them by (docs/engines.md). */
+/** The statement with its tables under the names that other engines know them by (docs/engines.md); Trino's dialect is another. */
 export function elsewhere(sql: string, places: readonly TablePlace[]): Readonly<Record<string, string>> {
   const named = (prefix: string) =>
     withTables(sql, places, ({ table, aliased }) => `${prefix}.${table}${aliased ? "" : ` AS ${table}`}`);
-  return { duckdb: named("lake.eventpile"), spark: named("lake.eventpile"), trino: named("lake.eventpile") };
+  return { duckdb: named("lake.eventpile"), spark: named("lake.eventpile") };
 }
 
 function withTables(sql: string, places: readonly TablePlace[], written: (place: TablePlace) => string | null): string {

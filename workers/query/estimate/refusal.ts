@@ -5,7 +5,7 @@ import type { Narrower } from "./narrower.ts";
 
 export interface Alternatives {
   readonly narrower: Narrower | null;
-  /** The same question for DuckDB, Spark, Trino over the lake's Iceberg tables. */
+  /** The same question for other engines over the lake's Iceberg tables. */
   readonly elsewhere: Readonly<Record<string, string>>;
 }
 

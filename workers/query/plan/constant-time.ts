@@ -19,13 +19,26 @@ export function constantTime(expression: unknown): number | null {
   const operation = kind(inner, "BinaryOp");
   if (operation && (operation.op === "Plus" || operation.op === "Minus")) {
     const start = constantTime(operation.left);
-    const step = interval(operation.right);
+    const step = interval(operation.right) ?? (isDate(operation.left) ? days(operation.right) : null);
     return start === null || step === null ? null : shifted(start, step, operation.op === "Plus" ? 1 : -1);
   }
   const trunc = truncCall(inner);
   if (!trunc) return null;
   const value = constantTime(trunc.argument);
   return value === null ? null : truncated(trunc.unit, value);
+}
+
+/** Whether DuckDB sees a DATE: to that a number adds days. */
+function isDate(expression: unknown): boolean {
+  const inner = unwrapped(expression);
+  const operation = kind(inner, "BinaryOp");
+  if (operation) return isDate(operation.left) && days(operation.right) !== null;
+  return (kind(inner, "TypedString") ?? kind(inner, "Cast"))?.data_type === "Date";
+}
+
+function days(expression: unknown): Interval | null {
+  const digits = numberLiteral(unwrapped(expression));
+  return digits !== null && /^\d{1,6}$/.test(digits) ? { months: 0, us: Number(digits) * DAY_US } : null;
 }
 
 /** `date_trunc('day', x)`. */

@@ -135,9 +135,18 @@ function timeColumnSlack(expression: unknown, columns: TableColumns): number | n
   if (cast && (cast.kind === "Cast" || cast.kind === "DoubleColon") && cast.data_type === "Date") {
     return timeColumnSlack(unwrapped(cast.expr), columns) === 0 ? DAY_US : null;
   }
+  // A TIMESTAMP cast to one is what it was.
+  if (cast && (cast.kind === "Cast" || cast.kind === "DoubleColon") && isTimestamp(cast.data_type)) {
+    return timeColumnSlack(unwrapped(cast.expr), columns) === 0 ? 0 : null;
+  }
   const trunc = truncCall(expression);
   if (!trunc) return null;
   return timeColumnSlack(unwrapped(trunc.argument), columns) === 0 ? TRUNC_UNITS[trunc.unit] : null;
+}
+
+function isTimestamp(type: unknown): boolean {
+  const timestamp = isNode(type) ? type.Timestamp : null;
+  return Array.isArray(timestamp) && timestamp[0] === null && timestamp[1] === "None";
 }
 
 function ownColumn(expression: unknown, columns: TableColumns): string | null {
