@@ -485,6 +485,8 @@ export const TRINO = {
   pageChars: 512 * KiB,
   /** A page's bytes: one value of an object's storage, with room for its frame. One row may be as long. */
   pageBytesMax: 1_900_000,
+  /** All pages of a result: they wait in storage for a client that may be slow. */
+  resultBytes: 128 * MiB,
   /** A poll waits so long for something to say. */
   pollWaitMs: SECOND_MS,
   /** A result that nobody asks after for so long is let go, and its statement ended. */

@@ -8,6 +8,8 @@
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { isVolatile, questionKey, resultKey } from "./cache/fingerprint.ts";
+import { answeredElsewhere } from "./distributed/hand-over.ts";
+import type { DistributedSettings } from "./distributed/settings.ts";
 import type { EngineStatement } from "./engine/statement.ts";
 import { admit, type Budgets } from "./gate/admission.ts";
 import { bindParams } from "./gate/params.ts";
@@ -21,6 +23,8 @@ export interface QueryParts extends Engines, Budgets {
   readonly parse: ParseSql;
   readonly catalog: Pick<LakeCatalogApi, "plan">;
   readonly timeoutMs: number;
+  /** Takes what is too large for an engine here; none where absent. */
+  readonly distributed?: DistributedSettings | null;
   /** Whether answers are kept, and runs shared. */
   readonly cache: boolean;
 }
@@ -63,7 +67,10 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
   if (!statement.ok) return problem(statement.error);
   if (known) return admitted.value.end(downloadable(known, question));
   const tables = planned ?? (await inLake());
-  if (!tables?.ok) return admitted.value.end(problem(tables?.error ?? NO_PLAN));
+  const over = { question, sql: statement.value.sql, startedAt, signal: asker.signal };
+  const orElsewhere = async (answer: Response) =>
+    downloadable(await answeredElsewhere(parts.parse, parts.distributed ?? null, answer, over), question);
+  if (!tables?.ok) return admitted.value.end(await orElsewhere(problem(tables?.error ?? NO_PLAN)));
 
   const run = async (planned: PlannedTables): Promise<EngineAnswer> =>
     runOnEngine(
@@ -89,7 +96,7 @@ export async function answerQuestion(parts: QueryParts, question: SqlRequest, as
     if (!again?.ok) return admitted.value.end(problem(again?.error ?? NO_PLAN));
     answer = await run(again.value);
   }
-  return admitted.value.end(downloadable(answer.response, question), answer.settled);
+  return admitted.value.end(await orElsewhere(answer.response), answer.settled);
 }
 
 const NO_PLAN: QueryProblem = { reason: "internal", detail: "no plan" };

@@ -7,11 +7,12 @@ import type { QueryBudgetApi } from "../../durable-objects/query-budget/api.ts";
 import parserModule from "../../node_modules/@guanmingchiu/sqlparser-ts/wasm/sqlparser_rs_wasm_bg.wasm?module";
 import { SQL } from "../../r2-layout/limits.ts";
 import type { QueryParts } from "./answer-sql.ts";
+import { type DistributedEnv, distributedSettings } from "./distributed/settings.ts";
 import type { QueryEngineApi } from "./engine/statement.ts";
 import { EngineChoice } from "./engine-choice.ts";
 import { sqlParser } from "./plan/sql-parser.ts";
 
-export interface QueryEnv {
+export interface QueryEnv extends DistributedEnv {
   readonly BUCKET: R2Bucket;
   readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & LakeSchemaApi>;
   readonly QUERY_ENGINE: ObjectNamespace<QueryEngineApi>;
@@ -36,6 +37,7 @@ export function queryParts(env: QueryEnv, later: (work: Promise<unknown>) => voi
     budget: (name) => budgets.get(name) as unknown as QueryBudgetApi,
     cache: env.SQL_CACHE !== "off",
     timeoutMs: Number(env.SQL_TIMEOUT_MS ?? SQL.timeoutMs),
+    distributed: distributedSettings(env),
     later,
   };
 }

@@ -19,22 +19,29 @@ const encoder = new TextEncoder();
  * @param body an Arrow stream.
  * @throws TrinoFailed for a row that no page holds, or a number that Trino's types do not.
  */
-export async function writePages(body: ReadableStream<Uint8Array>, sink: PageSink): Promise<void> {
+export async function writePages(
+  body: ReadableStream<Uint8Array>,
+  sink: PageSink,
+  resultBytes: number = TRINO.resultBytes,
+): Promise<void> {
   const reader = await RecordBatchReader.from(body);
   await reader.open();
   sink.columns(reader.schema.fields.map(({ name, type }) => trinoColumn(name, type)));
-  const page = new Page(sink);
+  const page = new Page(sink, resultBytes);
   for await (const batch of reader) page.add(batch);
   page.end();
 }
 
 class Page {
   readonly #sink: PageSink;
+  readonly #resultBytes: number;
   #lines: string[] = [];
   #chars = 0;
+  #bytes = 0;
 
-  constructor(sink: PageSink) {
+  constructor(sink: PageSink, resultBytes: number) {
     this.#sink = sink;
+    this.#resultBytes = resultBytes;
   }
 
   add(batch: RecordBatch): void {
@@ -52,6 +59,13 @@ class Page {
     const bytes = encoder.encode(this.#lines.join(","));
     if (bytes.length > TRINO.pageBytesMax) {
       throw new TrinoFailed("EXCEEDED_LOCAL_MEMORY_LIMIT", `A row exceeds ${TRINO.pageBytesMax} bytes`);
+    }
+    this.#bytes += bytes.length;
+    if (this.#bytes > this.#resultBytes) {
+      throw new TrinoFailed(
+        "EXCEEDED_LOCAL_MEMORY_LIMIT",
+        `A result exceeds ${this.#resultBytes} bytes: aggregate, or LIMIT`,
+      );
     }
     this.#sink.page(bytes, this.#lines.length);
     this.#lines = [];

@@ -17,6 +17,8 @@ export interface DialectRules {
   call(name: string, call: Node, printer: SqlPrinter): string | undefined;
   expression?(expression: Node, printer: SqlPrinter): string | undefined;
   type(dataType: unknown): string;
+  /** What it does not have, of what only DuckDB has. */
+  readonly without?: ReadonlySet<string>;
 }
 
 export class SqlPrinter {
@@ -109,7 +111,7 @@ export class SqlPrinter {
     if (isNode(select.having)) text.push(`HAVING ${this.expression(select.having)}`);
     const windows = Array.isArray(select.named_window) ? select.named_window : [];
     if (windows.length > 0) text.push(`WINDOW ${windows.map((window) => this.#namedWindow(window)).join(", ")}`);
-    if (isNode(select.qualify)) text.push(`QUALIFY ${this.expression(select.qualify)}`);
+    if (isNode(select.qualify)) text.push(`${this.#only("QUALIFY")} ${this.expression(select.qualify)}`);
     return text.filter((part) => part !== "").join(" ");
   }
 
@@ -126,10 +128,17 @@ export class SqlPrinter {
     return text;
   }
 
+  /** @throws Refused where the dialect has no such words. */
+  #only(words: string): string {
+    if (this.rules.without?.has(words)) throw unsupported(words);
+    return words;
+  }
+
   #distinct(distinct: unknown): string {
     if (distinct === null || distinct === undefined) return "";
     if (distinct === "Distinct") return "DISTINCT";
-    if (isNode(distinct) && Array.isArray(distinct.On)) return `DISTINCT ON (${this.list(distinct.On)})`;
+    if (isNode(distinct) && Array.isArray(distinct.On))
+      return `${this.#only("DISTINCT ON")} (${this.list(distinct.On)})`;
     throw unsupported("this kind of DISTINCT");
   }
 
@@ -153,7 +162,7 @@ export class SqlPrinter {
     const excluded = kind(options, "opt_exclude");
     if (!excluded) return "";
     const names = Array.isArray(excluded.Multiple) ? excluded.Multiple : [excluded.Single];
-    return ` EXCLUDE (${names.map((name) => objectParts(name).map(quoted).join(".")).join(", ")})`;
+    return ` ${this.#only("EXCLUDE")} (${names.map((name) => objectParts(name).map(quoted).join(".")).join(", ")})`;
   }
 
   tableWithJoins(item: Node): string {
@@ -221,7 +230,7 @@ export class SqlPrinter {
   }
 
   #groupBy(clause: unknown): string {
-    if (isNode(clause) && "All" in clause) return "GROUP BY ALL";
+    if (isNode(clause) && "All" in clause) return this.#only("GROUP BY ALL");
     const expressions = isNode(clause) && Array.isArray(clause.Expressions) ? clause.Expressions[0] : [];
     return Array.isArray(expressions) && expressions.length > 0 ? `GROUP BY ${this.list(expressions)}` : "";
   }
@@ -229,7 +238,7 @@ export class SqlPrinter {
   #orderBy(clause: Node | null): string {
     if (!clause) return "";
     const by = clause.kind;
-    if (isNode(by) && "All" in by) return `ORDER BY ALL${this.#direction(by.All)}`;
+    if (isNode(by) && "All" in by) return `${this.#only("ORDER BY ALL")}${this.#direction(by.All)}`;
     return isNode(by) && Array.isArray(by.Expressions) ? `ORDER BY ${this.sorting(by.Expressions)}` : "";
   }
 

@@ -16,7 +16,7 @@ export function atZone(time: string, zone: unknown, way: "to" | "from" = "to"): 
   const offset = OFFSET.exec(name);
   if (!offset) {
     if (!/^[A-Za-z]+(\/[A-Za-z0-9_+-]+)+$/.test(name)) throw unsupported(`the time zone ${name}`);
-    return way === "to" ? `timezone(${stringText(name)}, ${time})` : `utc_of(${stringText(name)}, ${time})`;
+    return `${way}_timezone(${time}, ${stringText(name)})`;
   }
   const minutes = Number(offset[2]) * 60 + Number(offset[3]);
   const isAhead = (offset[1] === "+") === (way === "to");

@@ -75,6 +75,7 @@ const RENAMED: Readonly<Record<string, string>> = {
   last_day_of_month: "last_day",
   truncate: "trunc",
   ceiling: "ceil",
+  json_extract_scalar: "json_extract_string",
   is_nan: "isnan",
   is_finite: "isfinite",
   is_infinite: "isinf",
@@ -151,6 +152,9 @@ const TRANSLATED: Readonly<Record<string, Translate>> = {
   listagg: (args, call, p) => p.plainCall("string_agg", call, [args[0]!, args[1] ?? "''"]),
   // What the arguments are joined by in both; several that are in Trino one row.
   row: (args) => `row(${args.join(", ")})`,
+  // JSON is text here.
+  json_parse: ([text]) => `(${text})`,
+  json_format: ([json]) => `(${json})`,
   version: () => stringText(TRINO_VERSION),
   format: (args) => `printf(${args.join(", ")})`,
 };

@@ -20,15 +20,16 @@ function stream(batches: readonly (readonly string[])[]): ReadableStream<Uint8Ar
   return new Blob([tableToIPC(new Table(schema, made), "stream") as Uint8Array<ArrayBuffer>]).stream();
 }
 
-async function pagesOf(batches: readonly (readonly string[])[]) {
+async function pagesOf(batches: readonly (readonly string[])[], resultBytes?: number) {
   const pages: { text: string; rows: number }[] = [];
   let columns: readonly TrinoColumn[] = [];
-  await writePages(stream(batches), {
-    columns(given) {
+  const sink = {
+    columns(given: readonly TrinoColumn[]) {
       columns = given;
     },
-    page: (bytes, rows) => void pages.push({ text: new TextDecoder().decode(bytes), rows }),
-  });
+    page: (bytes: Uint8Array, rows: number) => void pages.push({ text: new TextDecoder().decode(bytes), rows }),
+  };
+  await writePages(stream(batches), sink, resultBytes);
   return { pages, columns };
 }
 
@@ -51,6 +52,12 @@ it("takes a row of TRINO.pageBytesMax bytes and none longer", async () => {
   const row = (bytes: number) => "x".repeat(bytes - 4);
   expect((await pagesOf([[row(TRINO.pageBytesMax)]])).pages.length).toBe(1);
   await expect(pagesOf([[row(TRINO.pageBytesMax + 1)]])).rejects.toThrow("A row exceeds");
+});
+
+it("takes as many bytes in all as it is told, TRINO.resultBytes, and no more", async () => {
+  // Two rows of five characters and a comma.
+  expect((await pagesOf([["a", "b"]], 11)).pages.length).toBe(1);
+  await expect(pagesOf([["a", "b"]], 10)).rejects.toThrow("A result exceeds 10 bytes");
 });
 
 it("writes no page of no rows", async () => {
