@@ -162,7 +162,7 @@ describe("a statement", () => {
 
   it("that is too large gets the figures, and a narrower one with a click", async () => {
     const narrower = { condition: "event_time >= TIMESTAMP '2026-11-01'", sql: "SELECT 5 AS narrower" };
-    const estimate = { files: 73_000, bytes: 21e9 };
+    const estimate = { files: 73_000, scan_bytes: 21e9 };
     const json = {
       title: "The statement reads too much",
       reason: "scan_too_large",

@@ -7,10 +7,11 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { formatCount } from "../../shell/format.ts";
 import { writeClipboard } from "../clipboard.ts";
-import { cellText } from "../csv.ts";
-import type { Cell, ResultColumn, Row } from "../statement.ts";
+import type { ResultColumn, Row } from "../statement.ts";
 import { CellDetail } from "./cell-detail.tsx";
+import { ColumnHead } from "./column-head.tsx";
 import { copiedText } from "./copied-text.ts";
+import { ACTIVE_CELL, type GridLayout, GridRow } from "./grid-row.tsx";
 import { afterKey, all, type GridPlace, rectangleOf, type Selection } from "./selection.ts";
 import { isNumeric, type Sorting, sortedOrder } from "./sort-rows.ts";
 import { columnOffsets, columnWidths, visibleColumns } from "./visible-columns.ts";
@@ -18,8 +19,8 @@ import { ROW_PX, visibleRows } from "./visible-rows.ts";
 
 /** Browsers cap the height of an element near 16 million pixels; the page asks for a quarter of that many. */
 const ROWS_SHOWN = 400_000;
-const CELL_CHARS = 300;
-const COLUMN_PX_MIN = 56;
+/** More than rows in sight, by the bounds of visible-rows.ts. */
+const ELEMENTS = 256;
 
 export interface GridProps {
   columns: readonly ResultColumn[];
@@ -144,9 +145,16 @@ export function ResultGrid({ columns, rows, onCopied, onReady }: GridProps) {
   const area = selection && rectangleOf(selection);
   const total = offsets.at(-1)! + gutterPx;
   const head = selection?.head;
-  const columnsInSight = columns
-    .slice(sight.from, sight.to)
-    .map((column, index) => ({ column, at: sight.from + index }));
+  const layout = useMemo(
+    (): GridLayout => ({
+      columns: Array.from({ length: sight.to - sight.from }, (_, index) => sight.from + index),
+      offsets,
+      widths,
+      numeric,
+      gutterPx,
+    }),
+    [sight.from, sight.to, offsets, widths, numeric, gutterPx],
+  );
   return (
     <>
       <div
@@ -157,7 +165,7 @@ export function ResultGrid({ columns, rows, onCopied, onReady }: GridProps) {
         aria-rowcount={rows.length + 1}
         aria-colcount={columns.length}
         aria-multiselectable="true"
-        aria-activedescendant={head && head.row >= from && head.row < to ? cellId(head) : undefined}
+        aria-activedescendant={head && head.row >= from && head.row < to ? ACTIVE_CELL : undefined}
         tabIndex={0}
         onScroll={look}
         onKeyDown={onKeyDown}
@@ -170,10 +178,10 @@ export function ResultGrid({ columns, rows, onCopied, onReady }: GridProps) {
       >
         <div class="grid-head" role="row" aria-rowindex={1} style={{ width: `${total}px` }}>
           <div class="gutter" role="presentation" style={{ width: `${gutterPx}px` }} />
-          {columnsInSight.map(({ column, at }) => (
+          {layout.columns.map((at) => (
             <ColumnHead
               key={at}
-              column={column}
+              column={columns[at]!}
               index={at}
               numeric={numeric[at] === true}
               left={gutterPx + offsets[at]!}
@@ -187,44 +195,19 @@ export function ResultGrid({ columns, rows, onCopied, onReady }: GridProps) {
         <div class="grid-body" role="presentation" style={{ width: `${total}px`, height: `${shown * ROW_PX}px` }}>
           {Array.from(order.subarray(from, to), (number, index) => {
             const at = from + index;
-            const row = rows[number]!;
             const isIn = area !== null && at >= area.firstRow && at <= area.lastRow;
             return (
-              <div
-                key={at}
-                class={at % 2 ? "grid-row odd" : "grid-row"}
-                role="row"
-                aria-rowindex={at + 2}
-                style={{ top: `${at * ROW_PX}px` }}
-              >
-                <div
-                  class={isIn ? "gutter in" : "gutter"}
-                  data-row={at}
-                  data-column={-1}
-                  style={{ width: `${gutterPx}px` }}
-                >
-                  {formatCount(number + 1)}
-                </div>
-                {columnsInSight.map(({ at: column }) => {
-                  const selected = isIn && column >= area.firstColumn && column <= area.lastColumn;
-                  const active = head?.row === at && head.column === column;
-                  return (
-                    <div
-                      key={column}
-                      id={cellId({ row: at, column })}
-                      class={`cell${numeric[column] ? " number" : ""}${selected ? " in" : ""}${active ? " active" : ""}`}
-                      role="gridcell"
-                      aria-colindex={column + 1}
-                      aria-selected={selected}
-                      data-row={at}
-                      data-column={column}
-                      style={{ left: `${gutterPx + offsets[column]!}px`, width: `${widths[column]}px` }}
-                    >
-                      <CellValue value={row[column] ?? null} />
-                    </div>
-                  );
-                })}
-              </div>
+              <GridRow
+                // Rows that leave the sight lend their elements to those that come.
+                key={at % ELEMENTS}
+                layout={layout}
+                row={rows[number]!}
+                at={at}
+                number={number}
+                firstChosen={isIn ? area.firstColumn : columns.length}
+                lastChosen={isIn ? area.lastColumn : -1}
+                active={head?.row === at ? head.column : -1}
+              />
             );
           })}
         </div>
@@ -234,60 +217,6 @@ export function ResultGrid({ columns, rows, onCopied, onReady }: GridProps) {
   );
 }
 
-interface ColumnHeadProps {
-  column: ResultColumn;
-  index: number;
-  numeric: boolean;
-  left: number;
-  width: number;
-  sorting: Sorting | null;
-  onSort(): void;
-  /** Pixels; null fits it again. */
-  onWidth(width: number | null): void;
-}
-
-function ColumnHead({ column, index, numeric, left, width, sorting, onSort, onWidth }: ColumnHeadProps) {
-  const dragged = useRef<{ x: number; width: number } | null>(null);
-  return (
-    <div
-      class={numeric ? "column-head number" : "column-head"}
-      role="columnheader"
-      aria-colindex={index + 1}
-      aria-sort={sorting ? (sorting.descending ? "descending" : "ascending") : "none"}
-      style={{ left: `${left}px`, width: `${width}px` }}
-    >
-      <button type="button" tabIndex={-1} title={`${column.name}: ${column.type}. Sorts`} onClick={onSort}>
-        <span class="label">{column.name}</span>
-        <span aria-hidden="true">{sorting ? (sorting.descending ? "↓" : "↑") : ""}</span>
-      </button>
-      <span
-        class="edge"
-        aria-hidden="true"
-        onDblClick={() => onWidth(null)}
-        onPointerDown={(event) => {
-          event.stopPropagation();
-          event.currentTarget.setPointerCapture(event.pointerId);
-          dragged.current = { x: event.clientX, width };
-        }}
-        onPointerMove={(event) => {
-          const start = dragged.current;
-          if (start) onWidth(Math.max(COLUMN_PX_MIN, start.width + event.clientX - start.x));
-        }}
-        onPointerUp={() => {
-          dragged.current = null;
-        }}
-      />
-    </div>
-  );
-}
-
-function CellValue({ value }: { value: Cell }) {
-  if (value === null) return <span class="null">null</span>;
-  return <>{cellText(value).slice(0, CELL_CHARS)}</>;
-}
-
-const cellId = ({ row, column }: GridPlace): string => `cell-${row}-${column}`;
-
 /** Up, down, and as the statement ordered them. */
 function nextSorting(sorting: Sorting | null, column: number): Sorting | null {
   if (sorting?.column !== column) return { column, descending: false };
@@ -296,8 +225,10 @@ function nextSorting(sorting: Sorting | null, column: number): Sorting | null {
 
 /** The cell under the pointer; column -1 is the row's number. */
 function placeOf(event: Event): GridPlace | null {
-  const cell = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-row]") : null;
-  return cell ? { row: Number(cell.dataset.row), column: Number(cell.dataset.column) } : null;
+  if (!(event.target instanceof Element)) return null;
+  const column = event.target.closest<HTMLElement>("[data-column]")?.dataset.column;
+  const row = event.target.closest<HTMLElement>("[data-row]")?.dataset.row;
+  return column === undefined || row === undefined ? null : { row: Number(row), column: Number(column) };
 }
 
 /** Scrolls no further than it takes to have the cell in sight, beside the header and the rows' numbers. */

@@ -1,7 +1,7 @@
 /** Which rows of a long table are in sight. Pure. */
 export const ROW_PX = 30;
 /** Rows beyond the edges, so that scrolling shows no gap before the next paint. */
-const SPARE_ROWS = 20;
+const SPARE_ROWS = 12;
 
 export interface VisibleRows {
   readonly from: number;

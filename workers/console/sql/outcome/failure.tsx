@@ -16,8 +16,8 @@ export interface FailureProps {
 
 /** The part of a refusal that says what to do instead; each is absent where it makes no sense. */
 interface Instead {
-  readonly estimate?: Readonly<Record<string, number>>;
-  readonly limit?: Readonly<Record<string, number>>;
+  readonly estimate?: Named;
+  readonly limit?: Named;
   readonly narrower?: { readonly condition?: string; readonly sql?: string } | null;
   readonly elsewhere?: Readonly<Record<string, string>>;
 }
@@ -76,29 +76,37 @@ const isRecord = (value: unknown): value is Readonly<Record<string, never>> =>
 
 const ENGINES: Readonly<Record<string, string>> = { spark: "Spark", trino: "Trino", duckdb: "DuckDB" };
 
-function Figures({
-  estimate,
-  limit,
-}: {
-  estimate: Readonly<Record<string, number>>;
-  limit: Readonly<Record<string, number>>;
-}) {
+const FIGURES: readonly { key: string; name: string; format(value: number): string; bound?: string }[] = [
+  { key: "files", name: "Files", format: formatCount, bound: "files" },
+  { key: "row_groups", name: "Row groups", format: formatCount },
+  // Column chunks are what is bounded; footers and what lies between are read beside them.
+  { key: "scan_bytes", name: "Bytes of columns", format: formatBytes, bound: "bytes" },
+  { key: "bytes", name: "Bytes read", format: formatBytes },
+  { key: "requests", name: "Reads of storage", format: formatCount, bound: "requests" },
+  { key: "dollars", name: "Price", format: formatDollars },
+];
+
+type Named = Readonly<Record<string, number>>;
+
+function Figures({ estimate, limit }: { estimate: Named; limit: Named }) {
   return (
     <dl class="facts">
-      {Object.entries(estimate).map(([name, value]) => (
-        <div key={name}>
-          <dt>{name.replaceAll("_", " ")}</dt>
-          <dd>
-            {figure(name, value)}
-            {limit[name] !== undefined && <span class="quiet"> of {figure(name, limit[name])} at most</span>}
-          </dd>
-        </div>
-      ))}
+      {FIGURES.map(({ key, name, format, bound }) => {
+        const value = estimate[key];
+        const most = bound && limit[bound];
+        if (value === undefined) return null;
+        return (
+          <div key={key}>
+            <dt>{name}</dt>
+            <dd>
+              {format(value)}
+              {typeof most === "number" && (
+                <span class={value > most ? "over" : "quiet"}> of {format(most)} at most</span>
+              )}
+            </dd>
+          </div>
+        );
+      })}
     </dl>
   );
-}
-
-function figure(name: string, value: number): string {
-  if (name === "bytes") return formatBytes(value);
-  return name === "dollars" ? formatDollars(value) : formatCount(value);
 }
