@@ -1,5 +1,7 @@
 /** The figures of an answer that did not have to be made: it took time, but no engine and no byte. */
+
 import type { EngineStatement, StatementStats } from "../engine/statement.ts";
+import { dollarsOf } from "../estimate/dollars.ts";
 
 /** @param mark where it came from. */
 export function ownFigures(
@@ -22,6 +24,7 @@ export function ownFigures(
     requests: 0,
     waves: 0,
     fallback_reads: 0,
+    dollars: dollarsOf({ requests: 0, engineMs: 0 }),
     ...mark,
   };
 }

@@ -33,6 +33,7 @@ describe("an answer that was given", () => {
     expect(first.stats).toMatchObject({ route: "engine" });
     expect(again.stats).toMatchObject({ route: "cache", bytes_read: 0, requests: 0, rows: first.rows.length });
     expect(again.stats.age_ms).toBeGreaterThanOrEqual(0);
+    expect(again.stats.dollars).toBeLessThan(first.stats.dollars);
     expect(again.rows).toEqual(first.rows);
     expect(again.columns).toEqual(first.columns);
   });
