@@ -11,7 +11,7 @@
  */
 import wasm from "@duckdb/duckdb-wasm/dist/duckdb-eh.wasm";
 import { installScalarFunctions } from "../functions/install.ts";
-import { MACRO_DEFINITIONS } from "../functions/macros.ts";
+import { callsOurs, MACRO_DEFINITIONS } from "../functions/macros.ts";
 import { joinZones } from "../functions/zone-chains.ts";
 import type { GlueBindings, GlueModule } from "./duckdb-glue.ts";
 import { glue } from "./duckdb-glue.ts";
@@ -53,6 +53,8 @@ export class DuckDbInstance {
   readonly #stack: WasmStack;
   readonly #clock: Clock;
   readonly #direct = new Set<string>();
+  /** Whether it knows our functions. */
+  #learned = false;
   /** The one file that may be written; null until it is. */
   #result: string | null = null;
   /** Set once a call ended in anything but an answer or DuckDB's own error: its C stack can no longer be trusted. */
@@ -98,7 +100,6 @@ export class DuckDbInstance {
     await instance.run("SET enable_profiling='json'");
     await instance.#probe();
     installScalarFunctions(bindings.mod, connection);
-    await instance.run(MACRO_DEFINITIONS);
     await instance.run("SET temp_directory=''");
     await instance.run("SET lock_configuration=true");
     return instance;
@@ -178,12 +179,20 @@ export class DuckDbInstance {
     await this.#withText(sql, (text) => this.#answer((at) => this.#exports.run(at, this.#connection, text)));
   }
 
+  /** Functions of ours take a third of the time of a start, and most statements call none. */
+  async #learn(sql: string): Promise<void> {
+    if (this.#learned || !callsOurs(sql)) return;
+    await this.run(MACRO_DEFINITIONS);
+    this.#learned = true;
+  }
+
   /**
    * The tables a statement reads, as DuckDB's own parser sees them, so that it can be held against what ours saw. Asked
    * on a connection without our views, because to name tables DuckDB binds them with every parameter null.
    * @returns none where that fails for its own reasons. @throws SqlError for several statements.
    */
   async tableNames(sql: string): Promise<string[]> {
+    await this.#learn(sql);
     try {
       const names = await this.#withText(joinZones(sql), (text) =>
         this.#answer((at) => this.#exports.tableNames(at, this.#bareConnection, text)),
@@ -210,6 +219,7 @@ export class DuckDbInstance {
   ): Promise<void> {
     let ended = false;
     let prepared: number | null = null;
+    await this.#learn(sql);
     try {
       this.#clock.turn = turn;
       prepared = await this.#withText(joinZones(sql), (text) => this.#prepare(text));

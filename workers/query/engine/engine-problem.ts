@@ -1,4 +1,5 @@
 /** DuckDB's errors in words for the client: without names of files, without advice about the engine. */
+import { MiB, SQL } from "../../../r2-layout/limits.ts";
 import { StatementFailed } from "../problem.ts";
 import { type DuckDbInstance, SqlError } from "./duckdb-instance.ts";
 import { FileRefused } from "./virtual-files.ts";
@@ -21,7 +22,7 @@ export function engineProblem(error: unknown, instance: DuckDbInstance): unknown
   // zstd reports a failed allocation as a failure of its own.
   if (/^Out of Memory|bad_alloc|Allocation failure|ZSTD Decompression failure/i.test(withoutKind(message))) {
     instance.broken = true;
-    const detail = "narrow the time range, group by fewer values, or sort less";
+    const detail = `a statement has ${SQL.queryBytes / MiB} MiB of memory here, and this one needs more: narrow the time range, group by fewer values, count with approx_count_distinct, or sort less`;
     return new StatementFailed({ reason: "memory_exceeded", detail });
   }
   return new StatementFailed({ reason: "sql_error", detail: cleaned(message) });

@@ -110,3 +110,13 @@ export const MACROS: Readonly<Record<string, Macro>> = {
 export const MACRO_DEFINITIONS: string = Object.entries(MACROS)
   .map(([name, { parameters, body }]) => `CREATE MACRO "${name}"(${parameters.join(", ")}) AS ${body}`)
   .join(";\n");
+
+/** Whether a statement may call one of them, by name, or by an operator that stands for one. */
+export const callsOurs = (sql: string): boolean => OURS.test(sql);
+
+const OURS = new RegExp(
+  `->|\\btime\\s+zone\\b|\\b(?:${Object.keys(MACROS)
+    .filter((name) => /^\w+$/.test(name))
+    .join("|")})"?\\s*\\(`,
+  "i",
+);
