@@ -220,6 +220,7 @@ it("keeps what a swap removed until it is confirmed, and compacts nothing of an 
   const age = () =>
     runInDurableObject(lake(), (_, { storage }) => {
       storage.sql.exec("UPDATE data_file SET removed_at = removed_at - ?", LAKE.snapshotReachMs + DAY_MS);
+      storage.sql.exec("UPDATE snapshot SET committed_at = committed_at - ?", LAKE.snapshotReachMs + DAY_MS);
     });
   await age();
   expect(await lake().forget()).toBe(0);
