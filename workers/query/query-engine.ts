@@ -61,6 +61,7 @@ const SAME_FOR_ALL: ReadonlySet<string> = new Set([
   "scan_too_large",
   "result_too_large",
   "memory_exceeded",
+  "engine_broken",
   "statement_timeout",
 ]);
 

@@ -3,8 +3,9 @@ import { request as httpRequest } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type QueryRig, startRig } from "../rig.ts";
 
-/** Runs for minutes, if it is let. */
-const ENDLESS = "select count(*) from range(100000000) a, range(100000) b where a.range + b.range = 7";
+/** Runs for minutes, if it is let. Each is another: the same ones would share a run. */
+let asked = 0;
+const endless = () => `select count(*) from range(100000000) a, range(100000) b where a.range + b.range = ${asked++}`;
 const [OWN, OTHER] = ["ab".repeat(32), "cd".repeat(32)];
 
 let rig: QueryRig;
@@ -37,9 +38,9 @@ function leave(id: string, sql: string): () => void {
 
 describe("a statement with a name", () => {
   it("is seen while it waits and runs, is cancelled by its name, and is remembered as cancelled", async () => {
-    const first = run("first", ENDLESS);
+    const first = run("first", endless());
     await expect.poll(() => state("first"), { timeout: 10_000 }).toBe("running");
-    const second = run("second", ENDLESS);
+    const second = run("second", endless());
     await expect.poll(() => state("second"), { timeout: 10_000 }).toBe("queued");
     const seen = (await (await ask("first")).json()) as Record<string, unknown>;
     expect(Object.keys(seen).toSorted()).toEqual(
@@ -59,7 +60,7 @@ describe("a statement with a name", () => {
   });
 
   it("is nobody else's: another token neither sees it nor ends it, and may use the same name", async () => {
-    const running = run("mine", ENDLESS);
+    const running = run("mine", endless());
     await expect.poll(() => state("mine"), { timeout: 10_000 }).toBe("running");
     for (const answer of [await ask("mine", OTHER), await remove("mine", OTHER)]) {
       expect(answer.status).toBe(404);
@@ -73,7 +74,7 @@ describe("a statement with a name", () => {
   });
 
   it("has its name for itself until it has ended", async () => {
-    const running = run("taken", ENDLESS);
+    const running = run("taken", endless());
     await expect.poll(() => state("taken"), { timeout: 10_000 }).toBe("running");
     const again = await run("taken", "select 1");
     expect(again.status).toBe(409);
@@ -94,7 +95,7 @@ describe("a statement with a name", () => {
   });
 
   it("ends when its client goes", async () => {
-    const left = leave("left", ENDLESS);
+    const left = leave("left", endless());
     await expect.poll(() => state("left"), { timeout: 10_000 }).toBe("running");
     left();
     await expect.poll(() => state("left"), { timeout: 10_000 }).toBe("cancelled");
