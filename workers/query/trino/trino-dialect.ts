@@ -1,4 +1,5 @@
 /** A statement in Trino's dialect as one in DuckDB's, on the syntax tree; what the planner then reads is the result. */
+import { plainText } from "../plan/plain-text.ts";
 import type { ParseSql } from "../plan/plan-statement.ts";
 import { Refused } from "../plan/refusal.ts";
 import { isNode, kind, type Node, nodes, numberLiteral, stringLiteral, unwrapped } from "../plan/syntax-tree.ts";
@@ -6,7 +7,7 @@ import { duckTypeOf } from "./duck-types.ts";
 import { type DialectRules, SqlPrinter } from "./sql-printer.ts";
 import { objectParts, quoted, stringText, unsupported } from "./sql-text.ts";
 import { atZone, withoutZone } from "./time-zones.ts";
-import { tokensOf } from "./tokens.ts";
+import { type Token, tokensOf } from "./tokens.ts";
 import { isMap, translatedCall } from "./trino-functions.ts";
 
 export interface Translation {
@@ -23,10 +24,13 @@ export function fromTrino(parse: ParseSql, sql: string, translation: Translation
   return new SqlPrinter(trinoRules(translation)).statement(tree);
 }
 
-/** @throws Refused with the parser's message. */
+/** @throws Refused with the parser's message, or for a text that would make too large a tree. */
 export function parsedTrino(parse: ParseSql, sql: string): unknown {
+  const tokens = tokensOf(sql).map((token) => (token.isBlank ? { ...token, text: " " } : token));
+  // The planner's own bounds, before any parser sees it; a mark for a parameter counts as a word.
+  plainText(tokens.map(({ text }) => (text === "?" ? "0" : text)).join(""), 0);
   try {
-    return parse(angleArrays(sql));
+    return parse(angleArrays(tokens));
   } catch (error) {
     if (error instanceof Refused) throw error;
     const message = error instanceof Error ? error.message : String(error);
@@ -50,15 +54,16 @@ export function parameterNodes(parse: ParseSql, list: string): Node[] {
   if (list.trim() === "") return [];
   const tree = parsedTrino(parse, `SELECT ${list}`);
   const select = Array.isArray(tree) ? kind(kind(kind(tree[0], "Query"), "body"), "Select") : null;
-  return nodes(select?.projection).map((item) => {
+  if (!select || nodes(select.from).length > 0 || isNode(select.selection))
+    throw unsupported("this list of parameters");
+  return nodes(select.projection).map((item) => {
     if (!isNode(item.UnnamedExpr)) throw unsupported("this parameter");
     return item.UnnamedExpr;
   });
 }
 
 /** The parser knows `array<varchar>` only: in Trino a call named `array` is always a type. */
-function angleArrays(sql: string): string {
-  const tokens = tokensOf(sql);
+function angleArrays(tokens: readonly Token[]): string {
   const closing: boolean[] = [];
   let text = "";
   let before = "";

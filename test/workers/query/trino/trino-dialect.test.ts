@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { SQL } from "../../../../r2-layout/limits.ts";
 import { planStatement } from "../../../../workers/query/plan/plan-statement.ts";
 import { tableResolver } from "../../../../workers/query/trino/table-names.ts";
 import { fromTrino, parameterNodes } from "../../../../workers/query/trino/trino-dialect.ts";
@@ -67,6 +68,11 @@ it.each([
     "SELECT CASE WHEN a THEN 1 ELSE NULL END AS i, TRY_CAST(b AS INTEGER) AS t",
   ],
   ["select regexp_replace(a, '(x)', '$1y') as r", String.raw`SELECT regexp_replace(a, '(x)', '\1y', 'g') AS r`],
+  [
+    "select t at time zone 'Europe/Paris' as a, with_timezone(t, 'Asia/Tokyo') as b",
+    "SELECT to_timezone(t, 'Europe/Paris') AS a, from_timezone(t, 'Asia/Tokyo') AS b",
+  ],
+  ["select json_extract_scalar(raw, '$.a') as a", "SELECT json_extract_string(raw, '$.a') AS a"],
 ])("says %s in DuckDB's words", (trino, duck) => {
   expect(translate(trino)).toBe(duck);
 });
@@ -84,12 +90,20 @@ it.each([
   ["select * from nope", "Table 'eventpile.default.nope' does not exist"],
   ["select * from hive.default.events", "Catalog 'hive' not found"],
   ["select * from eventpile.other.events", "Schema 'other' does not exist"],
-  ["select x'00'", "HexStringLiteral is not supported"],
+  ["select x'00'", "x'...' is not supported"],
   ["select lag(a) ignore nulls over (order by b) from events", "IGNORE NULLS is not supported"],
   ["select * from events tablesample bernoulli (10)", "sample in a table is not supported"],
   ["select date_format(a, b) from events", "a format that is not written out"],
 ])("refuses %s", (sql, message) => {
   expect(() => translate(sql)).toThrow(message);
+});
+
+it("bounds what it reads as the planner does, before a tree is made of it", () => {
+  expect(() => translate(`select ${"(".repeat(100)}1${")".repeat(100)}`)).toThrow("nest at most");
+  expect(() => translate(`select 1${" + 1".repeat(5_000)}`)).toThrow("operators in a row");
+  expect(() => translate(`select '${"x".repeat(SQL.statementBytes)}'`)).toThrow("bytes");
+  expect(() => translate("select ?", "1 from events")).toThrow("this list of parameters");
+  expect(translate("select /* a ? in a comment */ 1 as x -- ?")).toBe("SELECT 1 AS x");
 });
 
 it.each([
