@@ -40,10 +40,6 @@ export class SharedRun {
     return left.promise;
   }
 
-  has(id: string): boolean {
-    return this.#leave.has(id);
-  }
-
   /** This asker has gone. */
   leave(id: string): void {
     const left = this.#leave.get(id);
