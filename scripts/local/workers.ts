@@ -22,6 +22,7 @@ const LOCAL_VARS = {
   ]),
   IDENTITY_KEY: "local-identity-key",
   EVENTPILE_LOCAL: "1",
+  SQL_AUDIT: "off",
   LOCAL_S3_KEYS: `${LOCAL_S3_KEY_ID}:${LOCAL_S3_SECRET}`,
 };
 

@@ -12,6 +12,7 @@ import { answeredElsewhere } from "./distributed/hand-over.ts";
 import type { DistributedSettings } from "./distributed/settings.ts";
 import type { EngineStatement } from "./engine/statement.ts";
 import { admit, type Budgets } from "./gate/admission.ts";
+import { type Audit, auditStatement } from "./gate/audit.ts";
 import { bindParams } from "./gate/params.ts";
 import { type ParseSql, planStatement } from "./plan/plan-statement.ts";
 import { type PlannedTables, plannedTables } from "./planned-tables.ts";
@@ -23,6 +24,8 @@ export interface QueryParts extends Engines, Budgets {
   readonly parse: ParseSql;
   readonly catalog: Pick<LakeCatalogApi, "plan">;
   readonly timeoutMs: number;
+  /** Writes down what came of each statement; absent: nobody does. */
+  readonly audit?: Audit | undefined;
   /** Takes what is too large for an engine here; none where absent. */
   readonly distributed?: DistributedSettings | null;
   /** Whether answers are kept, and runs shared. */
@@ -49,6 +52,15 @@ export const askerOf = ({ headers, signal }: Request): Asker => ({
 
 /** @returns the answer in the format asked for, with its figures in `x-eventpile-stats`, or a problem document. */
 export async function answerQuestion(parts: QueryParts, question: SqlRequest, asker: Asker): Promise<Response> {
+  const askedAt = Date.now();
+  const answer = await answered(parts, question, asker);
+  if (parts.audit) {
+    parts.later(auditStatement(parts.audit, asker.token, question.sql, answer, Date.now() - askedAt));
+  }
+  return answer;
+}
+
+async function answered(parts: QueryParts, question: SqlRequest, asker: Asker): Promise<Response> {
   const startedAt = Date.now();
   const bound = bindParams(question.sql, question.params);
   const statement = bound.ok ? planStatement(parts.parse, bound.value, startedAt * MICROS_PER_MS) : bound;

@@ -21,6 +21,8 @@ export interface QueryEnv extends DistributedEnv {
   readonly SQL_TIMEOUT_MS?: string;
   /** "off": every answer is made anew, so that engines can be measured and tested. */
   readonly SQL_CACHE?: string;
+  /** "on": a line of the log for each statement (gate/audit.ts). */
+  readonly SQL_AUDIT?: string;
 }
 
 const parse = sqlParser(parserModule);
@@ -38,6 +40,7 @@ export function queryParts(env: QueryEnv, later: (work: Promise<unknown>) => voi
     cache: env.SQL_CACHE !== "off",
     timeoutMs: Number(env.SQL_TIMEOUT_MS ?? SQL.timeoutMs),
     distributed: distributedSettings(env),
+    audit: env.SQL_AUDIT === "on" ? (entry) => console.log(JSON.stringify(entry)) : undefined,
     later,
   };
 }
