@@ -93,7 +93,8 @@ function chartOptions(
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [12, 28, 0, 0],
+    // Half a date has room at either end of the axis.
+    padding: [12, 28, 0, 10],
     legend: { show: false },
     cursor: { y: false, drag: { setScale: false, x: false, y: false } },
     // Places at whole hours and days of the rows' clock, which is UTC.

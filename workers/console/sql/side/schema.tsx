@@ -19,6 +19,7 @@ export function Schema({ tables, onInsert }: { tables: Columns; onInsert(text: s
       </label>
       {Object.entries(tables).map(([table, all]) => {
         const columns = all.filter(({ name, doc }) => `${name} ${doc}`.toLowerCase().includes(sought));
+        if (columns.length === 0) return null;
         return (
           <details key={table} open={table === "events" || sought !== ""}>
             <summary>
@@ -57,10 +58,11 @@ export function Schema({ tables, onInsert }: { tables: Columns; onInsert(text: s
 
 function Functions({ sought, onInsert }: { sought: string; onInsert(text: string): void }) {
   const functions = FUNCTION_DOCS.filter(({ name, doc }) => `${name} ${doc}`.toLowerCase().includes(sought));
+  if (functions.length === 0) return null;
   return (
     <details open={sought !== ""}>
       <summary>
-        Functions <span class="quiet">{functions.length} beside DuckDB's</span>
+        <code>functions</code> <span class="quiet">{functions.length} beside DuckDB's</span>
       </summary>
       <ul>
         {functions.map(({ name, args, doc, example }) => (
