@@ -37,7 +37,8 @@ export async function checkClients(
         else failures.push(`${what}: ${theirs}\n    our own SQL: ${ours}`);
       }
     } catch (error) {
-      failures.push(`${name}: ${(error as Error).message.slice(0, 4_000)}`);
+      const { message, cause } = error as Error;
+      failures.push(`${name}: ${message.slice(0, 4_000)}${cause ? `, ${String(cause)}` : ""}`);
     }
     log(`${name} as Trino's client: ${Date.now() - began} ms`);
   };

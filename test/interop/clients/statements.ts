@@ -11,7 +11,9 @@ interface Page {
 export async function trinoRows(system: RunningSystem, sql: string): Promise<readonly (readonly unknown[])[]> {
   const headers = { authorization: `Bearer ${system.token}`, "x-trino-user": "grafana", "x-trino-source": "grafana" };
   const rows: (readonly unknown[])[] = [];
-  let response = await fetch(`${system.url}/v1/statement`, { method: "POST", headers, body: sql });
+  const post = () => fetch(`${system.url}/v1/statement`, { method: "POST", headers, body: sql });
+  // A connection that was kept open may have been closed at the other end: once more, on another.
+  let response = await post().catch(post);
   for (;;) {
     if (!response.ok) throw new Error(`${sql}: ${response.status} ${await response.text()}`);
     const { data = [], error, nextUri } = (await response.json()) as Page;
