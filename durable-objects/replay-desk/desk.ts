@@ -238,15 +238,14 @@ export class Desk {
 
   /** Jobs to be called now; each is due again after `REPLAY.resendMs`, should the message be lost. */
   takeDue(nowMs: number): string[] {
-    const due = this.#jobs.open().filter(({ nextAt }) => nextAt !== null && nextAt <= nowMs);
-    for (const { job } of due) this.#jobs.patch(job.id, { nextAt: nowMs + REPLAY.resendMs }, job.updatedAt);
-    return due.map(({ job }) => job.id);
+    const due = this.#jobs.due(nowMs);
+    for (const { id, updatedAt } of due) this.#jobs.patch(id, { nextAt: nowMs + REPLAY.resendMs }, updatedAt);
+    return due.map(({ id }) => id);
   }
 
   /** Milliseconds when a job is to be called next, null where none is. */
   nextAt(): number | null {
-    const times = this.#jobs.open().flatMap(({ nextAt }) => (nextAt === null ? [] : [nextAt]));
-    return times.length === 0 ? null : Math.min(...times);
+    return this.#jobs.nextAt();
   }
 
   /** @returns a job that still has to get out of a rule's way. */

@@ -191,6 +191,21 @@ export class JobTable {
     return this.#jobs("WHERE ended_at IS NULL ORDER BY n");
   }
 
+  /** Open ones that are to be called by then, oldest first. */
+  due(byMs: number): { id: string; updatedAt: number }[] {
+    return this.#sql
+      .exec<{ id: string; updatedAt: number }>(
+        "SELECT id, updated_at AS updatedAt FROM job WHERE ended_at IS NULL AND next_at <= ? ORDER BY n",
+        byMs,
+      )
+      .toArray();
+  }
+
+  /** Milliseconds when an open one is to be called next, null where none is: asked after each change, so without reading any whole. */
+  nextAt(): number | null {
+    return this.#sql.exec<{ at: number | null }>("SELECT min(next_at) AS at FROM job WHERE ended_at IS NULL").one().at;
+  }
+
   newest(kinds: readonly JobKind[] | undefined, limit: number, before: number = Number.MAX_SAFE_INTEGER): Job[] {
     const named = kinds === undefined ? "" : `AND kind IN (${kinds.map(() => "?").join(", ")})`;
     const where = `WHERE n < ? ${named} ORDER BY n DESC LIMIT ?`;
