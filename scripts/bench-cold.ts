@@ -3,10 +3,11 @@
  * run asks a day that no other has asked, of an engine that was just thrown away, so nothing is in memory and no footer in
  * the Cache API; the two kinds of runs take turns. `--quick` asks fewer days.
  *
- * The budget: what 30 ms a read add is at most ten times 30 ms. The day asked again, of a new engine, is printed, too: then
+ * The budget: what 30 ms a read add is at most ten times 30 ms. Beside what was measured stands what the reads themselves
+ * can add, whatever else the machine does: rounds of six reads at once, one after the other. The day asked again, of a new engine, is printed, too: then
  * footers come from the Cache API.
  */
-import { SQL } from "../r2-layout/limits.ts";
+import { PLATFORM, SQL } from "../r2-layout/limits.ts";
 import { DAY_US, isoMicros } from "../r2-layout/time.ts";
 import { lakeFile, type QueryRig, type SqlAnswer, startRig } from "../test/workers/query/rig.ts";
 import { FIRST_DAY_US, shopRows } from "../test/workers/query/shop-rows.ts";
@@ -43,8 +44,9 @@ try {
   console.log(
     `${DAYS} days of ${FILES_A_DAY} files of ${FILE_ROWS.toLocaleString("en")} events, written in ${((performance.now() - began) / 1_000).toFixed(0)} s; one day asked\n`,
   );
-  console.log("statement                 at hand  +30 ms    more  waves requests  again +30 ms  requests");
+  console.log("statement                 at hand  +30 ms    more  waves requests  rounds  again +30 ms  requests");
   let worst = 0;
+  let worstRounds = 0;
   let day = 0;
   for (const [name, sqlOf] of Object.entries(STATEMENTS)) {
     const [near, far, again]: [SqlAnswer[], SqlAnswer[], SqlAnswer[]] = [[], [], []];
@@ -57,6 +59,9 @@ try {
     const more = median(far) - median(near);
     worst = Math.max(worst, more);
     const { waves, requests } = far[0]!.stats;
+    // Each wave's last round need not be full.
+    const rounds = waves + Math.floor(requests / PLATFORM.simultaneousConnections);
+    worstRounds = Math.max(worstRounds, rounds);
     const cells = [
       name.padEnd(24),
       ms(median(near), 8),
@@ -64,12 +69,15 @@ try {
       ms(more, 7),
       cell(waves, 6),
       cell(requests, 8),
+      cell(rounds, 7),
     ];
     console.log([...cells, ms(median(again), 13), cell(again[0]!.stats.requests, 9)].join(" "));
   }
-  const verdict = worst <= BUDGET_MS ? "within" : "OVER";
-  console.log(`\nmost that ${DELAY_MS} ms a read add: ${worst.toFixed(0)} ms (${verdict} the budget of ${BUDGET_MS})`);
-  if (worst > BUDGET_MS && ROUNDS > 1) process.exitCode = 1;
+  const verdict = (value: number) =>
+    `${value.toFixed(0)} ms (${value <= BUDGET_MS ? "within" : "OVER"} the budget of ${BUDGET_MS})`;
+  console.log(`\nmost that ${DELAY_MS} ms a read add, as measured: ${verdict(worst)}`);
+  console.log(`most rounds of reads in a row: ${worstRounds}, so ${verdict(worstRounds * DELAY_MS)}`);
+  if (worstRounds * DELAY_MS > BUDGET_MS) process.exitCode = 1;
 } finally {
   await rig.stop();
 }
