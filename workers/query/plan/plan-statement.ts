@@ -357,7 +357,9 @@ class StatementWalk {
     }
     const call = kind(value, "Function");
     if (call) checkFunction(call);
-    const path = columnPath(value) ?? [];
+    // The parser takes `f(a = 1)` for an argument by the name of a, DuckDB for a comparison.
+    const named = identText(kind(value, "Named")?.name);
+    const path = columnPath(value) ?? (named === null ? [] : [named]);
     for (const part of path) this.#names.add(part);
     if (path.length === 1) this.#bareNames.add(path[0]!);
     for (const key of Object.keys(value)) if (key !== "span") this.#expressions(value[key], scope);
