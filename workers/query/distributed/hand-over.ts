@@ -27,16 +27,21 @@ export interface HandOver {
 
 const TOO_LARGE: ReadonlySet<QueryProblem["reason"]> = new Set(["scan_too_large", "too_many_files", "too_many_reads"]);
 
-/** The answer as it is; where it refuses a statement for its size, what the configured engine answers. */
+/** The answer as it is; where it refuses a statement for its size, what the configured engine answers, or how to ask one. */
 export async function answeredElsewhere(
   parse: ParseSql,
   settings: DistributedSettings | null,
   answer: Response,
   over: HandOver,
 ): Promise<Response> {
-  if (!settings || answer.status !== TOO_LARGE_STATUS) return answer;
-  const refusal = (await answer.clone().json()) as QueryProblem;
-  return (await handOver(parse, settings, refusal, over)) ?? answer;
+  if (answer.status !== TOO_LARGE_STATUS) return answer;
+  const refusal = (await answer.clone().json()) as QueryProblem & { elsewhere?: object };
+  if (!TOO_LARGE.has(refusal.reason)) return answer;
+  const handed = await handOver(parse, settings, refusal, over);
+  const trino = forTrino(parse, over.sql);
+  if (handed || !trino.ok) return handed ?? answer;
+  const told = { ...refusal, elsewhere: { ...refusal.elsewhere, trino: trino.value } };
+  return new Response(JSON.stringify(told), { status: answer.status, headers: answer.headers });
 }
 
 const TOO_LARGE_STATUS = 422;

@@ -57,10 +57,15 @@ it.each([
   expect(asked.at(-1)).toBe("SELECT count(*) AS n FROM lake.eventpile.events AS events");
 });
 
-it("refuses it with its figures where no engine is configured", async () => {
+it("refuses it with its figures, and the question for a Trino server, where no engine is configured", async () => {
   const before = asked.length;
   const answer = await answerQuestion(parts(null, false), question, asker);
-  expect(await answer.json()).toMatchObject({ reason: "too_many_files", files: 100_000 });
+  expect(await answer.json()).toMatchObject({
+    reason: "too_many_files",
+    files: 100_000,
+    elsewhere: { trino: "SELECT count(*) AS n FROM lake.eventpile.events AS events" },
+  });
+  expect(answer.status).toBe(422);
   expect(asked.length).toBe(before);
 });
 
