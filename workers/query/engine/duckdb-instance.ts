@@ -25,7 +25,7 @@ import {
   RUNTIME,
   type VirtualFiles,
 } from "./virtual-files.ts";
-import { WasmStack } from "./wasm-stack.ts";
+import { GUEST_STACK_BYTES, WasmStack } from "./wasm-stack.ts";
 
 export interface InstanceLimits {
   /** The wasm heap never grows past this; DuckDB then reports that it is out of memory. */
@@ -45,7 +45,7 @@ export class DuckDbInstance {
   readonly #mod: GlueModule;
   #connection: number;
   /** For statements that run in a pause of another. */
-  readonly #guest: { readonly connection: number; readonly views: Map<string, string> };
+  readonly #guest: { readonly connection: number; readonly views: Map<string, string>; readonly stack: WasmStack };
   /** Sees no views, which belong to the other one. */
   readonly #bareConnection: number;
   readonly #files: FileTable;
@@ -75,7 +75,8 @@ export class DuckDbInstance {
     this.#mod = bindings.mod;
     this.#files = files;
     this.#connection = connection;
-    this.#guest = { connection: bindings.connect()._conn, views: new Map() };
+    const guestStack = new WasmStack(bindings.mod, GUEST_STACK_BYTES);
+    this.#guest = { connection: bindings.connect()._conn, views: new Map(), stack: guestStack };
     this.#bareConnection = bindings.connect()._conn;
     this.#exports = exports;
   }
@@ -89,6 +90,7 @@ export class DuckDbInstance {
     await instantiateQuietly(bindings);
     bindFiles(bindings.mod, files);
     const stack = new WasmStack(bindings.mod);
+    stack.enter();
     bindings.open({ maximumThreads: 1 });
     const connection = bindings.connect()._conn;
     const exports = watched.findExports(bindings.mod);
@@ -152,9 +154,8 @@ export class DuckDbInstance {
   }
 
   /**
-   * Makes the instance another statement's, from within a turn of the one that runs: it has a connection and views of its
-   * own, and uses the C stack from where the parked one left it. It has to be over, and the function that is returned
-   * called, before the turn is.
+   * Makes the instance another statement's, from within a turn of the one that runs: it has a connection, views and a C
+   * stack of its own. It has to be over, and the function that is returned called, before the turn is.
    */
   lend(): () => void {
     const { views } = this;
@@ -165,6 +166,7 @@ export class DuckDbInstance {
     this.#connection = this.#guest.connection;
     this.views = this.#guest.views;
     this.#clock.turn = null;
+    this.#guest.stack.enter();
     return () => {
       this.#mod.stackRestore(stack);
       this.#files.visible = visible;
@@ -270,7 +272,7 @@ export class DuckDbInstance {
       this.broken = true;
       throw error;
     }
-    if (!this.#stack.isWhole()) {
+    if (!this.#stack.isWhole() || !this.#guest.stack.isWhole()) {
       this.broken = true;
       throw new SqlError("Out of Memory Error: the statement nests too deep");
     }

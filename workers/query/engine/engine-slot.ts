@@ -15,7 +15,8 @@
  *
  * A heavy statement holds the engine for seconds, and cannot be put aside: but it pauses between its steps, its C stack
  * parked. In such a pause it lends the instance to light ones that wait, one after the other: they run as guests, on a
- * connection of their own, on top of the same C stack, and so they have to be over before the holder goes on.
+ * connection and a C stack of their own, and have to be over before the holder goes on, for what they share is not made
+ * for two at once.
  *
  *     holder  step ── door open ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ closed ── step
  *     light           look: enter ── step ── release

@@ -8,19 +8,27 @@ import type { GlueModule } from "./duckdb-glue.ts";
 
 /** 25 times what the widest of our own statements took. */
 const STACK_BYTES = 2 * 1_024 * 1_024;
+/** For what runs while another is parked on the first. */
+export const GUEST_STACK_BYTES = 1_024 * 1_024;
 const CANARY_BYTES = 64;
 const CANARY = 0xa5;
 
 export class WasmStack {
   readonly #mod: GlueModule;
   readonly #bottom: number;
+  readonly #top: number;
 
-  constructor(mod: GlueModule) {
+  constructor(mod: GlueModule, bytes = STACK_BYTES) {
     this.#mod = mod;
-    this.#bottom = mod._malloc(STACK_BYTES);
+    this.#bottom = mod._malloc(bytes);
     if (this.#bottom === 0) throw new Error("no memory for DuckDB's stack");
     mod.HEAPU8.fill(CANARY, this.#bottom, this.#bottom + CANARY_BYTES);
-    mod.stackRestore((this.#bottom + STACK_BYTES) & ~15);
+    this.#top = (this.#bottom + bytes) & ~15;
+  }
+
+  /** What is called from now on uses it, from its beginning. */
+  enter(): void {
+    this.#mod.stackRestore(this.#top);
   }
 
   /** Whether nothing has written past its end. */
