@@ -240,7 +240,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   {
     name: "edge: a void is said until a message with it is on the queue",
     scenario: "split",
-    seed: 1970,
+    seed: 3989,
     file: SENDER,
     edits: [
       [
@@ -447,7 +447,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
   {
     name: "rebuild of the sessions: leases of before a switch are fenced off",
     scenario: "idle-switches",
-    seed: 763,
+    seed: 5742,
     file: CURSORS,
     edits: [["cursor = ?, moved_at = ?, token = token + 1, owner = NULL", "cursor = ?, moved_at = ?, owner = NULL"]],
   },
