@@ -100,14 +100,19 @@ export const scanFrom = ({ inner }: ScanQuery, where: string, more: string = "")
 const ROW_GROUPS = `coalesce(row_groups, CASE WHEN spans_days THEN ${LAKE.rowGroupsPerFile}
   ELSE 1 + row_count / ${LAKE.rowGroupRows / 2} + bytes / ${6 * MiB} END)`;
 
-/** @param columns those that are read, null for all. @param promoted those that the table has. */
+/**
+ * @param asked columns that are read, null for all; names that the table does not have say nothing.
+ * @param promoted those that the table has.
+ */
 export function scanQuery(
   table: TableName,
-  columns: readonly string[] | null,
+  asked: readonly string[] | null,
   promoted: readonly PromotedColumn[],
 ): ScanQuery {
+  const known = tableColumns(table, promoted);
+  let columns = asked?.filter((name) => Object.hasOwn(known, name)) ?? null;
   // Where files may differ in their columns, counting rows reads the first one.
-  if (columns?.length === 0 && promoted.length > 0) return scanQuery(table, [Object.keys(TABLES[table])[0]!], promoted);
+  if (columns?.length === 0 && promoted.length > 0) columns = [Object.keys(known)[0]!];
   const { inner, gaps, runs } = columnSums(table, columns, promoted);
   const isWhole = `bytes <= ${WHOLE_FILE_BYTES}`;
   const byGroups = `bytes - footer <= row_groups * ${WHOLE_GROUP_BYTES}`;

@@ -10,6 +10,7 @@ const RUNS = Number(process.env.ESTIMATE_RUNS ?? 12);
 /** Bundling, starting and filling, on a machine that is busy with other things. */
 const SETUP_MS = 180_000;
 let rig: QueryRig;
+let untoldBytes = 0;
 
 beforeAll(async () => {
   rig = await startRig();
@@ -26,6 +27,7 @@ beforeAll(async () => {
     const built = await lakeFile("events", [...shopRows({ seed, users: 4_000, ...shape })]);
     // A file of before there was an estimate.
     const { chunks: _, ...older } = built.facts;
+    if (seed === 1) untoldBytes = built.bytes.length;
     await rig.commit([seed === 1 ? { ...built, facts: older } : built]);
   }
 }, SETUP_MS);
@@ -80,11 +82,19 @@ it("foretells never less than a cold statement reads, and within a tenth where n
       expect(explained.estimate.requests).toBeGreaterThanOrEqual(stats.requests);
       expect(explained.estimate.bytes).toBeGreaterThanOrEqual(explained.bytes);
       if (sql.includes("where") || !sql.startsWith("select count(") || sql.includes("union")) return;
+      // The file that told nothing counts whole, also where its footer is all that is read.
+      if (sql.startsWith("select count(*) ")) {
+        expect(explained.estimate.bytes).toBeLessThanOrEqual(explained.bytes + untoldBytes);
+        return;
+      }
       // The footers are in the Cache API by now: what is read is short of them.
       exact++;
       expect(explained.estimate.bytes).toBeLessThanOrEqual(explained.bytes * 1.1);
     }),
-    { numRuns: RUNS },
+    {
+      numRuns: RUNS,
+      examples: [["select count(*) from events "], ["select count(country), count(revenue) from events "]],
+    },
   );
   expect(exact).toBeGreaterThan(0);
 });
