@@ -480,7 +480,14 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       "DuckDB may count SQL.queryBytes as its own, its heap grows to SQL.heapBytes, and an isolate has room for both",
     ),
     prefetchBytes: sql("pages take SQL.prefetchBytes, less where heap and result need the room"),
-    scanBytes: sql("reads SQL.scanBytes of column data and no more"),
+    heldFooterBytes: both(
+      "workers/query/prefetch/lake-reader.test.ts: holds SQL.heldFooterBytes of footers and no more: the end of another file is read again",
+    ),
+    scanBytes: sql("reads SQL.scanBytes of column data, in SQL.readsPerStatement reads, and no more"),
+    readsPerStatement: sql("reads SQL.scanBytes of column data, in SQL.readsPerStatement reads, and no more"),
+    filesLookedAt: noLimit(
+      "how many files of a statement that is too large are narrowed down by their bounds before it is refused",
+    ),
     filesPerStatement: sql("reads SQL.filesPerStatement files and no more"),
     engines: noLimit("how many objects share the statements"),
     waitMs: noLimit("how long a statement waits for its turn"),
@@ -516,6 +523,20 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       "durable-objects/query-budget/usage.test.ts: allows exactly the statements of a minute, then says when to come back",
     ),
     bytesPerDay: both("durable-objects/query-budget/usage.test.ts: bytes are counted until the day ends"),
+  },
+  TRINO: {
+    pageChars: both("workers/query/trino/pages.test.ts: ends a page at TRINO.pageChars, and not one before"),
+    pageBytesMax: both("workers/query/trino/pages.test.ts: takes a row of TRINO.pageBytesMax bytes and none longer"),
+    resultBytes: both(
+      "workers/query/trino/pages.test.ts: takes as many bytes in all as it is told, TRINO.resultBytes, and no more",
+    ),
+    pollWaitMs: noLimit("how long a poll waits for something to say"),
+    idleMs: both(
+      "workers/query/trino/result-spool.test.ts: is let go some time after the last that was asked, sooner once all was given",
+    ),
+    endedMs: both(
+      "workers/query/trino/result-spool.test.ts: is let go some time after the last that was asked, sooner once all was given",
+    ),
   },
   REPLAY: {
     sliceMs: noLimit("how long one invocation works; what is left goes on in another"),

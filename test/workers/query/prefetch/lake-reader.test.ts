@@ -1,7 +1,7 @@
 import { scheduler } from "node:timers/promises";
 import { afterAll, expect, it, vi } from "vitest";
 import type { PlannedFile } from "../../../../durable-objects/lake-catalog/api.ts";
-import { LAKE, SQL } from "../../../../r2-layout/limits.ts";
+import { SQL } from "../../../../r2-layout/limits.ts";
 import { FooterCache } from "../../../../workers/query/prefetch/footer-cache.ts";
 import { cachedFooters } from "../../../../workers/query/prefetch/footer-store.ts";
 import { LakeReader } from "../../../../workers/query/prefetch/lake-reader.ts";
@@ -31,10 +31,11 @@ async function reading(filter: Partial<ScanFilter>, more: { days?: number; capac
     match: async (key) => stored.get(key)?.clone(),
     put: async (key, response) => void stored.set(key, response),
   });
+  const cache = new RangeCache();
   const reader = (check = () => {}) =>
     new LakeReader({
       source,
-      cache: new RangeCache(),
+      cache,
       footerCache: new FooterCache(1_000_000),
       footerStore: store,
       tables: [
@@ -47,7 +48,7 @@ async function reading(filter: Partial<ScanFilter>, more: { days?: number; capac
       ...(capacity !== undefined && { capacity: () => capacity }),
       check,
     });
-  return { bytes, facts, reader };
+  return { bytes, facts, reader, cache };
 }
 
 async function readAll(reader: LakeReader, name: string): Promise<Uint8Array> {
@@ -113,8 +114,25 @@ it("ends where the statement has to", async () => {
   await expect(lake.plan()).rejects.toBe(failure);
 });
 
-it("holds SQL.heldFooterBytes of footers at most: those of a thousand files, within what may be prefetched", () => {
-  expect(SQL.heldFooterBytes).toBeGreaterThan(1_000 * 5_000);
-  expect(SQL.heldFooterBytes).toBeLessThan(SQL.prefetchBytes / 2);
-  expect(LAKE.rowGroupsPerFile).toBeGreaterThan(8);
+it("holds SQL.heldFooterBytes of footers and no more: the end of another file is read again", async () => {
+  const real = SQL.heldFooterBytes;
+  // Those of a thousand files, within what may be prefetched.
+  expect(real).toBeGreaterThan(1_000 * 5_000);
+  expect(real).toBeLessThan(SQL.prefetchBytes / 2);
+  try {
+    for (const beyond of [0, 1]) {
+      const { bytes, facts, reader, cache } = await reading({ columns: new Set(["country"]) });
+      const { footer } = facts.chunks!;
+      Object.assign(SQL, { heldFooterBytes: footer - beyond });
+      const lake = reader();
+      await lake.plan();
+      cache.shrinkTo(0);
+      const { requests } = lake.counts;
+      const [name] = [...lake.names()];
+      expect(await lake.read(name!, bytes.length - footer, footer)).toEqual(bytes.subarray(-footer));
+      expect(lake.counts.requests > requests).toBe(beyond > 0);
+    }
+  } finally {
+    Object.assign(SQL, { heldFooterBytes: real });
+  }
 });
