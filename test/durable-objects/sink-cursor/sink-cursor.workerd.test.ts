@@ -91,6 +91,18 @@ describe("a sink's cursor", () => {
           expect(counted.events).toBe(applied);
           expect(at * 10).toBe(applied);
         }),
+        // A lease that is surely lost.
+        {
+          examples: [
+            [
+              [
+                { kind: "lease", owner: 0, ttlMs: 0 },
+                { kind: "lease", owner: 1, ttlMs: 50 },
+                { kind: "apply", owner: 0, segments: 1 },
+              ],
+            ],
+          ],
+        },
       );
       expect(refused).toBeGreaterThan(0);
       expect(Object.keys(new CursorTable(storage.sql).all()).length).toBeGreaterThan(1);
