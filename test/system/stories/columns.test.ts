@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { SchemaJson } from "../../../workers/schema-json.ts";
 import { ORIGIN_HEADERS, type RunningSystem, type SqlAnswer, startSystem } from "../harness.ts";
-import { confirm, replay } from "./told.ts";
+import { confirm, nextAsk, replay } from "./told.ts";
 
 let system: RunningSystem;
 beforeAll(async () => {
@@ -49,6 +49,7 @@ function checker(part: string) {
       const [row] = (await system.sql(sql)).rows;
       asked++;
       if (JSON.stringify(row) !== JSON.stringify([EVENTS, EVENTS])) otherwise.push(row);
+      await nextAsk();
     }
   })();
   return async () => {

@@ -1,8 +1,7 @@
 /** Compaction under traffic and questions: nobody sees a row twice or misses one; and a session of long ago is found. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { MINUTE_MS, SQL } from "../../../r2-layout/limits.ts";
 import { ORIGIN_HEADERS, type RunningSystem, startSystem } from "../harness.ts";
-import { confirm, replay } from "./told.ts";
+import { confirm, nextAsk, replay } from "./told.ts";
 
 let system: RunningSystem;
 beforeAll(async () => {
@@ -12,8 +11,6 @@ afterAll(() => system?.stop());
 
 const DAY_MS = 86_400_000;
 const AGES = [0, 0, 0, 1, 40, 300];
-/** A token may ask so often, whatever an answer takes. */
-const ASK_EVERY_MS = MINUTE_MS / (SQL.statementsPerMinute - 100);
 let sent = 0;
 
 /** Numbered events of six days; those of 300 days ago are Ada's. */
@@ -50,7 +47,7 @@ function checker() {
       const [rows, ids, old, sum] = (await system.sql(sql(below))).rows[0]!.map(Number);
       asked++;
       if (rows !== ids || old !== below || sum !== (below * (below - 1)) / 2) wrong.push([below, rows, ids, old, sum]);
-      await new Promise((next) => setTimeout(next, ASK_EVERY_MS));
+      await nextAsk();
     }
   })();
   return {

@@ -1,11 +1,16 @@
 /** What a story's people do, in few words: producers send, analysts and support ask, an operator starts jobs. */
 import { expect } from "vitest";
-import { HOUR_MS, MINUTE_MS } from "../../../r2-layout/limits.ts";
+import { HOUR_MS, MINUTE_MS, SQL } from "../../../r2-layout/limits.ts";
 import { control } from "../../../scripts/local/running-system.ts";
 import { ORIGIN_HEADERS, type RunningSystem, type SqlAnswer, until } from "../harness.ts";
 
 const YEARS_OF_MINUTES = 60 * 24 * 366;
 const JOB_WAIT_MS = 60_000;
+/** A token may ask so often, however quick the answers are; some questions are left for the others of its story. */
+const ASK_EVERY_MS = MINUTE_MS / (SQL.statementsPerMinute - 100);
+
+/** For who asks SQL on and on. */
+export const nextAsk = () => new Promise<void>((next) => setTimeout(next, ASK_EVERY_MS));
 
 export interface Sent {
   readonly messageId: string;
