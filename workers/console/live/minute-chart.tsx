@@ -5,6 +5,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { useColorScheme } from "../shell/color-scheme.ts";
 import { formatClock, formatCount, formatMinute, formatShort } from "../shell/format.ts";
 import { type Corrections, changeText, isCorrected } from "./corrections.ts";
 import { type LiveMinute, MINUTE_MS } from "./minutes.ts";
@@ -27,15 +28,7 @@ export function MinuteChart({ minutes, corrections }: MinutesProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [hovered, setHovered] = useState<{ index: number; left: number } | null>(null);
-  const [scheme, setScheme] = useState(0);
-
-  // The canvas does not follow CSS variables: it is drawn anew when light turns dark.
-  useEffect(() => {
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    const change = () => setScheme((count) => count + 1);
-    dark.addEventListener("change", change);
-    return () => dark.removeEventListener("change", change);
-  }, []);
+  const scheme = useColorScheme();
 
   useEffect(() => {
     const element = box.current!;

@@ -1,6 +1,7 @@
 /** Lines, or bars that stand on each other, over time or numbers. A part of its own, because uPlot comes with it. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
+import { useColorScheme } from "../../shell/color-scheme.ts";
 import { formatShort } from "../../shell/format.ts";
 import { type ChartData, stacked } from "./chart-data.ts";
 import { timeLabels } from "./time-labels.ts";
@@ -17,15 +18,7 @@ interface Hovered {
 export default function LineChart({ data, shape }: { data: ChartData; shape: "line" | "bar" }) {
   const box = useRef<HTMLDivElement>(null);
   const [hovered, setHovered] = useState<Hovered | null>(null);
-  const [scheme, setScheme] = useState(0);
-
-  // The canvas does not follow CSS variables: it is drawn anew when light turns dark.
-  useEffect(() => {
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    const change = () => setScheme((count) => count + 1);
-    dark.addEventListener("change", change);
-    return () => dark.removeEventListener("change", change);
-  }, []);
+  const scheme = useColorScheme();
   useEffect(() => {
     const element = box.current!;
     const made = new uPlot(chartOptions(element, data, shape, setHovered), plotted(data, shape), element);
