@@ -1,3 +1,4 @@
+import "./scripts/local/runtime-flags.ts";
 import { defineConfig } from "vitest/config";
 
 /**

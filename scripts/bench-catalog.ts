@@ -9,6 +9,7 @@
  * Baseline, in the same run: the same plan by a catalog that holds the asked days' files and no others, and a commit to
  * an empty one. Every plan is compared with the list of files that was made for it.
  */
+import "./local/runtime-flags.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

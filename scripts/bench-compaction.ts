@@ -7,6 +7,7 @@
  * five statements answer the same before and after. Now and then a merge stands still in the middle, and the isolate's live
  * heap is asked for over the inspector, after a collection; that time does not count.
  */
+import "./local/runtime-flags.ts";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -6,6 +6,7 @@
  * window are looked up, and as many that were never there: a wrong answer ends the benchmark. The days are small (BENCH_IDS,
  * 40,000 ids each) so that 30 of them pass in seconds; figures for an id do not depend on it, memory stops at its bound.
  */
+import "./local/runtime-flags.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

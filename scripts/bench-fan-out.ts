@@ -8,6 +8,7 @@
  * they do not suffer from what else the machine does. What was written is read back and summed. At last the dedup window: rows, memory and disk for a million ids.
  */
 
+import "./local/runtime-flags.ts";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -8,6 +8,7 @@
  * workerd computed. The clock's rate is printed too, but on a busy or small machine it measures the load generator as well.
  */
 
+import "./local/runtime-flags.ts";
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";

@@ -7,6 +7,7 @@
  * The rows are checked with DuckDB, which reads the files that the catalog names.
  */
 
+import "./local/runtime-flags.ts";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

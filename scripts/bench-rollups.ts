@@ -6,6 +6,7 @@
  * own. Sums, money and values are checked against a plain count; the error of the user sketch is printed.
  */
 
+import "./local/runtime-flags.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

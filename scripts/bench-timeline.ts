@@ -6,6 +6,7 @@
  * through the sink; pages, sessions and profile of a user with 100,000 events. What is read back is checked.
  */
 
+import "./local/runtime-flags.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";

@@ -3,6 +3,7 @@
  * is copied whole each time: with 24 MB of wasm in it, that takes 2 s of every start. Grown by 16 MB instead, it takes
  * 0.05 s. Where the constant is not found any more, Miniflare runs as it is.
  */
+import "./runtime-flags.ts";
 import { registerHooks } from "node:module";
 import type * as Miniflare from "miniflare";
 

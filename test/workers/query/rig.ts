@@ -1,4 +1,5 @@
 /** The query Worker as it is deployed, in the real runtime, over a lake that a test fills: for tests and benchmarks. */
+import "../../../scripts/local/runtime-flags.ts";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
