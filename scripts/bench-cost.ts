@@ -1,6 +1,6 @@
 /**
  * `npm run bench:cost [-- --quick]`: what a million events cost, and a month, at 100, 7,000 and 100,000 events/s, from
- * operations counted in a running system and list prices (scripts/bench/prices.ts).
+ * operations counted in a running system and list prices (r2-layout/prices.ts).
  *
  * One shard is run at its share of each rate, with real traffic in real time, long enough to hold a minute's cron; what it
  * uses is multiplied. Fresh files are then merged, and that is counted too. Storage is what the run stored for an event,
@@ -13,10 +13,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { LOG, TIMELINE } from "../r2-layout/limits.ts";
+import { PRICES } from "../r2-layout/prices.ts";
 import { ORIGIN_HEADERS, type RunningSystem, startSystem } from "../test/system/harness.ts";
 import { CostLoad } from "./bench/cost-load.ts";
 import { count } from "./bench/figures.ts";
-import { PRICES, R2_FREE, R2_WRITES, REFERENCES } from "./bench/prices.ts";
+import { R2_FREE, R2_WRITES, REFERENCES } from "./bench/prices.ts";
 import { reconnecting } from "./bench/steady-load.ts";
 import type { UsageReport } from "./local/meter/usage.ts";
 
