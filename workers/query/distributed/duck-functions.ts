@@ -1,7 +1,9 @@
 /** DuckDB's functions as Trino says them. Only these may be handed over: another name may be another thing there. */
+
+import { stringText } from "../plan/string-text.ts";
 import { type Node, stringLiteral } from "../plan/syntax-tree.ts";
 import type { SqlPrinter } from "../trino/sql-printer.ts";
-import { stringText, unsupported } from "../trino/sql-text.ts";
+import { unsupported } from "../trino/sql-text.ts";
 import { argumentNode } from "../trino/trino-functions.ts";
 
 /** The same name and the same meaning. */

@@ -7,6 +7,7 @@ import { TIME_COLUMN } from "../../../r2-layout/data-file.ts";
 import type { Columns, TableName } from "../../../r2-layout/event-columns.ts";
 import { SQL_TYPES } from "../../../r2-layout/sql-types.ts";
 import { isoMicros } from "../../../r2-layout/time.ts";
+import { stringText } from "../plan/string-text.ts";
 
 export interface ViewFile {
   readonly key: string;
@@ -35,11 +36,9 @@ export function tableView(table: TableName, tableColumns: Columns, files: readon
     return `SELECT ${columns.map(([name, column]) => `NULL::${SQL_TYPES[column.type]} AS ${name}`).join(", ")} WHERE false`;
   }
   return [...groups.values()]
-    .map(({ list, where, keys }) => `SELECT ${list} FROM read_parquet([${keys.map(quoted).join(", ")}])${where}`)
+    .map(({ list, where, keys }) => `SELECT ${list} FROM read_parquet([${keys.map(stringText).join(", ")}])${where}`)
     .join(" UNION ALL ");
 }
 
 const beforeTime = (table: TableName, us: number): string =>
   `${TIME_COLUMN[table]} < TIMESTAMP '${isoMicros(us).replace("T", " ").replace("Z", "")}'`;
-
-const quoted = (key: string): string => `'${key.replaceAll("'", "''")}'`;

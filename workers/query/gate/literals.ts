@@ -1,4 +1,5 @@
 /** A value of JSON as one SQL literal, which means the value and nothing else. */
+import { stringText } from "../plan/string-text.ts";
 
 export interface ParamProblem {
   readonly reason: "bad_parameter";
@@ -42,10 +43,9 @@ export function listLiteral(values: readonly unknown[]): string {
 
 function text(value: string): string {
   if (!value.isWellFormed()) throw new WrongParam("a text holds half of a surrogate pair, which no UTF-8 has");
-  const quoted = (part: string) => `'${part.replaceAll("'", "''")}'`;
-  if (!value.includes("\0")) return quoted(value);
+  if (!value.includes("\0")) return stringText(value);
   // A statement is a C string to DuckDB: it would end there.
-  return `(${value.split("\0").map(quoted).join(" || chr(0) || ")})`;
+  return `(${value.split("\0").map(stringText).join(" || chr(0) || ")})`;
 }
 
 function number(value: number): string {

@@ -5,11 +5,12 @@
  */
 
 import type { LakeSchema } from "../../../r2-layout/promoted-columns.ts";
+import { stringText } from "../plan/string-text.ts";
 import { TrinoFailed } from "./errors.ts";
 import { FUNCTION_NAMES } from "./function-names.ts";
 import { lakeColumns, SYSTEM_SCHEMAS } from "./metadata-tables.ts";
 import { CATALOG, SCHEMA_NAME, SESSION_PROPERTIES, type TrinoSession } from "./session.ts";
-import { inQuotes, stringText } from "./sql-text.ts";
+import { inQuotes } from "./sql-text.ts";
 import { checkSchema, fullName, isLakeTable } from "./table-names.ts";
 import { Words } from "./words.ts";
 

@@ -1,8 +1,10 @@
 /** Each kind of expression as text, where no dialect says it otherwise. */
+
+import { stringText } from "../plan/string-text.ts";
 import { isNode, kind, type Node, nodes } from "../plan/syntax-tree.ts";
 import { BINARY_OPERATORS, UNARY_OPERATORS } from "./operators.ts";
 import type { SqlPrinter } from "./sql-printer.ts";
-import { kindOf, stringText, unsupported } from "./sql-text.ts";
+import { kindOf, unsupported } from "./sql-text.ts";
 
 type Print = (node: Node, printer: SqlPrinter) => string;
 

@@ -6,9 +6,10 @@
 import type { TableName } from "../../../r2-layout/event-columns.ts";
 import type { LakeSchema } from "../../../r2-layout/promoted-columns.ts";
 import { tableColumns } from "../../../r2-layout/promoted-columns.ts";
+import { stringText } from "../plan/string-text.ts";
 import { JDBC_TYPES, jdbcColumn } from "./jdbc-types.ts";
 import { CATALOG, SCHEMA_NAME, SESSION_PROPERTIES } from "./session.ts";
-import { quoted, stringText } from "./sql-text.ts";
+import { quoted } from "./sql-text.ts";
 import { TRINO_VERSION } from "./trino-functions.ts";
 import { COLUMN_TYPES } from "./trino-types.ts";
 

@@ -9,8 +9,6 @@ export const quoted = (name: string): string => (PLAIN_NAME.test(name) ? name : 
 
 export const inQuotes = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
-export const stringText = (value: string): string => `'${value.replaceAll("'", "''")}'`;
-
 export const unsupported = (what: string): Refused =>
   new Refused("unsupported_syntax", `${what} is not supported here`);
 

@@ -2,8 +2,10 @@
  * Times in a zone. Every time here is one of UTC without a zone, so "in a zone" is the clock on the wall there: right for
  * `date_trunc('day', event_time AT TIME ZONE 'Europe/Paris')`, which is what it is asked for.
  */
+
+import { stringText } from "../plan/string-text.ts";
 import { stringLiteral } from "../plan/syntax-tree.ts";
-import { stringText, unsupported } from "./sql-text.ts";
+import { unsupported } from "./sql-text.ts";
 
 const UTC = /^(utc|z|gmt|etc\/utc|zulu|uct|etc\/gmt|\+00:?00)$/i;
 const OFFSET = /^([+-])(\d{2}):?(\d{2})$/;

@@ -2,10 +2,11 @@
 import { plainText } from "../plan/plain-text.ts";
 import type { ParseSql } from "../plan/plan-statement.ts";
 import { Refused } from "../plan/refusal.ts";
+import { stringText } from "../plan/string-text.ts";
 import { isNode, kind, type Node, nodes, numberLiteral, stringLiteral, unwrapped } from "../plan/syntax-tree.ts";
 import { duckTypeOf } from "./duck-types.ts";
 import { type DialectRules, SqlPrinter } from "./sql-printer.ts";
-import { objectParts, quoted, stringText, unsupported } from "./sql-text.ts";
+import { objectParts, quoted, unsupported } from "./sql-text.ts";
 import { atZone, withoutZone } from "./time-zones.ts";
 import { type Token, tokensOf } from "./tokens.ts";
 import { isMap, translatedCall } from "./trino-functions.ts";

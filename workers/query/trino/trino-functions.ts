@@ -3,9 +3,10 @@
  * not here means the same in both, or is unknown to DuckDB's side, which says so.
  */
 import { type Columns, TABLES } from "../../../r2-layout/event-columns.ts";
+import { stringText } from "../plan/string-text.ts";
 import { isNode, kind, type Node, numberLiteral, stringLiteral, unwrapped } from "../plan/syntax-tree.ts";
 import type { SqlPrinter } from "./sql-printer.ts";
-import { objectParts, stringText, unsupported } from "./sql-text.ts";
+import { objectParts, unsupported } from "./sql-text.ts";
 import { joda, mysql } from "./time-formats.ts";
 import { atZone } from "./time-zones.ts";
 
