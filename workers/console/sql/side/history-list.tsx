@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { formatBytes, formatCount, formatWhen } from "../../shell/format.ts";
 import { HISTORY_MAX, history, matching, type PastRun } from "../history.ts";
 import { useStoredList } from "../stored-list.ts";
+import { SearchField } from "./search-field.tsx";
 
 /** More are found by searching. */
 const SHOWN = 60;
@@ -16,15 +17,7 @@ export function HistoryList({ onUse }: { onUse(sql: string): void }) {
   }
   return (
     <>
-      <label>
-        <span class="hidden">Search the history</span>
-        <input
-          type="search"
-          placeholder="Search the history"
-          value={sought}
-          onInput={(event) => setSought(event.currentTarget.value)}
-        />
-      </label>
+      <SearchField label="Search the history" value={sought} onInput={setSought} />
       <p class="hidden" role="status">
         {formatCount(found.length)} found
       </p>

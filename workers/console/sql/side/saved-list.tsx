@@ -5,6 +5,7 @@ import { matching, SAVED_MAX, saved } from "../history.ts";
 import { linkTo } from "../link.ts";
 import { CopyButton } from "../outcome/copy-button.tsx";
 import { useStoredList } from "../stored-list.ts";
+import { SearchField } from "./search-field.tsx";
 
 export interface SavedListProps {
   onUse(sql: string): void;
@@ -52,17 +53,7 @@ export function SavedList({ onUse, current }: SavedListProps) {
           statement.
         </p>
       )}
-      {statements.length > 5 && (
-        <label>
-          <span class="hidden">Search saved statements</span>
-          <input
-            type="search"
-            placeholder="Search saved statements"
-            value={sought}
-            onInput={(event) => setSought(event.currentTarget.value)}
-          />
-        </label>
-      )}
+      {statements.length > 5 && <SearchField label="Search saved statements" value={sought} onInput={setSought} />}
       <ul class="past">
         {matching(statements, sought).map(({ name: own, sql, savedAt }) => (
           <li key={own}>
