@@ -91,6 +91,33 @@ export class DayTallying {
   }
 }
 
+/** Both together: of what is to go, counts are negative. Values beyond `CUT.values` are summed under `(other)`, as where rows come. */
+export function addDays(to: DayTally, other: DayTally): DayTally {
+  return {
+    events: plus(to.events, other.events),
+    quarantine: plus(to.quarantine, other.quarantine),
+    contents: plus(to.contents, other.contents),
+    event_name: addValues(to.event_name, other.event_name),
+    country: addValues(to.country, other.country),
+    source: addValues(to.source, other.source),
+  };
+}
+
+function addValues(to: readonly ValueSum[], other: readonly ValueSum[]): ValueSum[] {
+  const sums = byValue(to);
+  for (const { value, ...sum } of other) {
+    const known = sums.has(value) || sums.size < CUT.values ? value : OTHER_VALUES;
+    sums.set(known, { value: known, ...plus(sums.get(known) ?? NOTHING, sum) });
+  }
+  return [...sums.values()];
+}
+
+const plus = (a: DaySum, b: DaySum): DaySum => ({
+  rows: a.rows + b.rows,
+  low: (a.low + b.low) >>> 0,
+  high: (a.high + b.high) >>> 0,
+});
+
 /** Values whose sums differ, the largest difference in rows first. */
 export function differingValues(before: DayTally, after: DayTally, column: TalliedColumn) {
   const [old, now] = [byValue(before[column]), byValue(after[column])];
@@ -105,7 +132,7 @@ export function differingValues(before: DayTally, after: DayTally, column: Talli
 
 export const sameDaySum = (a: DaySum, b: DaySum): boolean => a.rows === b.rows && a.low === b.low && a.high === b.high;
 
-const byValue = (sums: readonly ValueSum[]): Map<string, DaySum> => new Map(sums.map((sum) => [sum.value, sum]));
+const byValue = (sums: readonly ValueSum[]): Map<string, ValueSum> => new Map(sums.map((sum) => [sum.value, sum]));
 const values = (sums: ReadonlyMap<string, DaySum>): ValueSum[] =>
   Array.from(sums, ([value, { rows, low, high }]) => ({ value, rows, low, high }));
 

@@ -106,7 +106,7 @@ export const EVENT_COLUMNS = {
     id: 17,
     type: "list_utf8",
     required: false,
-    doc: "What the edge noticed: `late`, `clock_skewed`, `bot`, `republished`.",
+    doc: "What the edge noticed: `late`, `clock_skewed`, `bot`, `republished`, `off_contract`.",
   },
   page_url: { id: 19, type: "utf8", required: false, maxBytes: 2_048, doc: "Absolute URL without its fragment." },
   page_path: { id: 20, type: "utf8", required: false, maxBytes: 1_024, doc: "Path of the page." },
@@ -209,4 +209,4 @@ export type QuarantineRow = RowOf<typeof QUARANTINE_COLUMNS>;
 export type DerivedEvent = Omit<EventRow, "log_shard" | "log_seq">;
 
 export type EventType = "page" | "screen" | "track" | "identify" | "group" | "alias";
-export type EventFlag = "late" | "clock_skewed" | "bot" | "republished";
+export type EventFlag = "late" | "clock_skewed" | "bot" | "republished" | "off_contract";

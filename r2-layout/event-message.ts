@@ -30,6 +30,11 @@ export interface MessageHeader {
   readonly republish?: string;
   /** Numbers of earlier messages whose send failed, with their event counts: they are not owed. */
   readonly void?: readonly (readonly [n: number, events: number])[];
+  /**
+   * Whom its events may name (subjects.ts): `PackedPrefixes` of their users, devices and addresses. Quarantined lines are not
+   * in it. Absent: nobody has looked.
+   */
+  readonly who?: string;
   /** 16 bytes an event, in line order, base64: see `eventIdHash`. */
   readonly ids: string;
 }
@@ -70,6 +75,9 @@ export function parseMessage(body: unknown): Result<EventMessage, MalformedMessa
   for (const key of ["late", "skewed"] as const) {
     const value = header[key];
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) return malformed(`${key} is not a count`);
+  }
+  if (header.who !== undefined && !(typeof header.who === "string" && BASE64.test(header.who))) {
+    return malformed("who is not base64");
   }
   if (lines.length !== header.events) return malformed(`${lines.length} lines for ${header.events} events`);
   if (

@@ -96,3 +96,13 @@ export const ruleKey = (version: number): string => `rules/${String(version).pad
 
 /** `jobs/<id>/<name>`: what a correction, settlement or audit found on its way. */
 export const jobKey = (id: string, name: string): string => `jobs/${id}/${name}`;
+
+/** `receipts/<job>.json`: what an erasure has left behind, signed. Kept for good; holds hashes of identifiers only. */
+export const receiptName = (job: string): string => `receipts/${job}.json`;
+
+/** `receipts/keys/<id>.json`: a public key that receipts were signed with. */
+export const RECEIPT_KEYS = "receipts/keys/";
+export const receiptKeyName = (id: string): string => `${RECEIPT_KEYS}${id}.json`;
+
+/** `erasures/<job>/<store>.json.gz`: keyed hashes by which a store looks again for what was erased. Kept for good. */
+export const keptNamesKey = (job: string, store: string): string => `erasures/${job}/${store}.json.gz`;

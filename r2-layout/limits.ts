@@ -104,6 +104,8 @@ export const LOG = {
   dedupWindowDaysMax: 30,
   /** One rule's JSON, so that it is one row. A settlement of more places is several rules. */
   ruleBytes: MiB,
+  /** Rules of one answer that tells whom they keep out: within what a call may carry. */
+  barredRules: 16,
   /** Lines of one redrive. */
   redriveLines: 25_000,
   /** Sources counted one by one; the rest is counted together. */
@@ -254,6 +256,143 @@ export const SCHEMA = {
   bodyBytes: 8 * KiB,
 } as const;
 
+/** A contract's JSON Schema. */
+export const CONTRACT = {
+  /** One within the other, and in all: what every event of the name is checked against. */
+  schemaDepth: 16,
+  schemasMax: 1_000,
+  patternChars: 500,
+  documentBytes: 64 * KiB,
+  /** What an event means, and who answers for it. */
+  textBytes: 1 * KiB,
+  /** Event names, and versions of one: the registry compares with all of them. */
+  names: 2_000,
+  versions: 200,
+  /** Of an event: sources that are named. */
+  rollouts: 100,
+  /** Documents of all rollouts in force, each once for every source that it is rolled out to: one answer to an edge. */
+  enforcedBytes: 8 * MiB,
+  /** Of a version that may not follow. */
+  breaksTold: 50,
+  /** How old what an edge enforces may be, how long a new one waits for it, and when it asks again in vain. */
+  bookMs: wait(30 * SECOND_MS),
+  bookWaitMs: SECOND_MS,
+  bookRetryMs: wait(5 * SECOND_MS),
+  rulesBytes: 1 * KiB,
+} as const;
+
+/** Events that broke their contract: looked at by cause, tried against another version, and given back to the log. */
+export const VIOLATIONS = {
+  /** Of received time that one question looks at: by default, and at most. */
+  rangeMs: 7 * DAY_MS,
+  rangeMaxMs: 31 * DAY_MS,
+  /** A name or an expectation that a cause or a mapping names. */
+  textChars: 1_000,
+  mappingSteps: 50,
+  bodyBytes: 128 * KiB,
+  causesListed: 200,
+  samples: 10,
+  /** How much of an event a sample shows. */
+  sampleBytes: 8 * KiB,
+  /** Segments that one call reads, and for how long; what is left goes on in another. */
+  segmentsPerCall: 64,
+  sliceMs: 10 * SECOND_MS,
+  /** Of recorded events that a trial goes through, and by default. */
+  trialHoursMax: 7 * 24,
+  trialHours: 24,
+  /** Groups of failures that a call tells apart; the rest are counted as one. */
+  groupsTold: 500,
+  /** Hours of one report on what is expected, and by default. */
+  healthHoursMax: 7 * 24,
+  healthHours: 24,
+} as const;
+
+/** The hourly look at what contracts expect: what came of each event from each source, and what of it breaks an expectation. */
+export const HEALTH = {
+  /** After an hour's end: how long what an edge took may be on its way, and when a log that has nothing newer is taken to be idle. */
+  settleMs: wait(5 * MINUTE_MS),
+  idleMs: wait(30 * MINUTE_MS),
+  /** An hour that is not whole in the lake by then is never judged. */
+  openHours: 24,
+  /** Events by name that one slice asks for, and one hour in all; of an event sources and fields. */
+  eventsPerSlice: 8,
+  events: 200,
+  sources: 50,
+  fields: 32,
+  /** Hours that are kept, and of those before so many say which failure rate is usual. */
+  keptHours: 72,
+  baselineHours: 24,
+  /** A rate jumps where so much more of what came fails than usual, and at least so many. */
+  jumpShare: 0.05,
+  jumpFailures: 10,
+  /** Of fewer events a share says nothing. */
+  leastEvents: 10,
+  /** Good hours in a row after which a break is over. */
+  recoveredHours: 2,
+  /** A source that has sent nothing for so long is not waited for any more. */
+  sourceMs: 7 * DAY_MS,
+  /** Breaks that are open at once, and those that are over and kept. */
+  breaksOpen: 1_000,
+  breaksKept: 500,
+  /** Of one answer: breaks, and lines of events by source. */
+  breaksTold: 100,
+  linesTold: 200,
+} as const;
+
+/** Calls to others' servers when an expectation breaks, and when it holds again. */
+export const WEBHOOKS = {
+  /** An invocation has six connections at once, so receivers that hang leave one free. */
+  webhooks: 5,
+  urlChars: 500,
+  descriptionChars: 200,
+  bodyBytes: 4 * KiB,
+  /** A receiver that has not answered by then has failed. */
+  answerMs: wait(10 * SECOND_MS),
+  /** Waits after the first attempt, the second, …; after as many and one more it is given up. */
+  retryMs: [5 * SECOND_MS, 30 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS, 6 * HOUR_MS].map(wait),
+  /** How long a receiver that fails is left alone, by its failures in a row: the first, doubled with each, and at most. */
+  restMs: wait(5 * SECOND_MS),
+  restMaxMs: wait(5 * MINUTE_MS),
+  /** For one receiver: calls that wait, and settled ones that are remembered. */
+  waiting: 1_000,
+  remembered: 200,
+  errorChars: 200,
+} as const;
+
+/** What becomes of fields about people (contracts), and the search for those that nobody has declared. */
+export const PII = {
+  /** Hashes are comparable for so long: then there is another salt, and the old one is destroyed when clocks behind have caught up. */
+  saltMs: 30 * DAY_MS,
+  saltGraceMs: HOUR_MS,
+  /** People's keys that one isolate of the edge knows, and for how long: one that was destroyed is used no longer than this. */
+  keysKnown: 10_000,
+  keyMs: wait(5 * MINUTE_MS),
+  /** Keys that one request may ask for: each is a call. Events of further people are to be sent again. */
+  keysPerRequest: 1_000,
+  /** A key that is not there by then is not to be had: the event is to be sent again. */
+  keyWaitMs: 10 * SECOND_MS,
+  /** Keys that an erasure destroys between two looks at the clock, and calls at once. */
+  keysAtOnce: 200,
+  keysParallel: 6,
+  /** Values that are made readable in one request. */
+  revealed: 100,
+  revealBytes: MiB,
+  /** The daily search reads so many shards, segments of each and lines of those, evenly spread: some 500,000 events at most. */
+  auditShards: 64,
+  auditShardsAtOnce: 8,
+  auditSegments: 16,
+  auditLines: 500,
+  /** Of an event and of a text so much is looked at. */
+  auditValues: 1_000,
+  auditTextChars: 4_096,
+  /** Findings of one shard, the length of a field's name in them, those that a report tells, and days that they are kept. */
+  auditFindings: 200,
+  auditFieldChars: 200,
+  auditReported: 500,
+  reportDays: 7,
+  auditDays: 30,
+} as const;
+
 /** Cuts and retention: the history of the lake. */
 export const CUT = {
   /** A day is frozen from so long after its midnight, UTC: what was received before it has then left the queues. */
@@ -363,6 +502,65 @@ export const TIMELINE = {
   generationSeenMs: wait(2 * SECOND_MS),
 } as const;
 
+/** What support asks beyond one timeline. */
+export const SUPPORT = {
+  /** One text that may be a user, a device, an address or an event. */
+  lookupChars: 512,
+  /** Of a user: devices whose anonymous events are looked at for those before a sign-in. */
+  stitchedDevices: 5,
+  /** Segments read for an event whose commit is known to the millisecond. */
+  segmentsRead: 4,
+  /** Events of one export; a timeline keeps half as many. */
+  exportEvents: 200_000,
+  /** Broken events in the archive of all that is held about a person; it says where there are more. */
+  archiveQuarantine: 200,
+  /** Pages of one export, of at most some 100 calls each. */
+  exportPages: 400,
+} as const;
+
+/** Which subjects have given an e-mail address. */
+export const EMAIL_INDEX = {
+  /** For good: an address is in the object that its hash says. 400,000 rows each for 100 million users. */
+  objects: 256,
+  /** As SMTP has it (RFC 5321: 254); what is longer is no address. */
+  addressChars: 254,
+  /** An address that more have given is no way to find one of them. */
+  subjectsPerAddress: 20,
+  /** Addresses of one subject that are indexed. */
+  addressesPerSubject: 20,
+} as const;
+
+/** The online store of users' features (durable-objects/user-timeline/online-features.ts), and its batch. */
+export const PROFILE = {
+  /** Event names that are counted one by one in the windows; the rest is counted together. */
+  eventNames: 50,
+  /** Properties that may be chosen, and a name in the setting. */
+  properties: 50,
+  nameChars: 200,
+  batchUsers: 100,
+  /** A hundred ids of the longest kind, escaped as JSON may. */
+  batchBytes: 256 * KiB,
+  /** Calls of one batch under way. */
+  callsAtOnce: 25,
+  /** A user of a batch whose timeline has not answered by then is answered without it. */
+  answerMs: 5 * SECOND_MS,
+} as const;
+
+/** A person's own recent events, for their app: apart from what support may ask. */
+export const OWN = {
+  tokenChars: 2_048,
+  tokenSecondsMax: 24 * 60 * 60,
+  tokenSecondsDefault: 15 * 60,
+  /** A key that signs tokens: 256 bits, as HS256 wants them. */
+  keyBytesMin: 32,
+  minutesMax: 7 * 24 * 60,
+  eventsMax: 50,
+  eventsDefault: 20,
+  /** Of one person, over all their tokens: so many at once, and so many a minute for good. */
+  requestsAtOnce: 10,
+  requestsPerMinute: 30,
+} as const;
+
 export const ROLLUP = {
   minutesKeptMs: 48 * HOUR_MS,
   /** A minute may become final this long after its end. */
@@ -377,6 +575,9 @@ export const ROLLUP = {
   rebuildStepEvents: 4_000,
   /** Decoded minutes, hours and days held in memory by one object. */
   rowsInMemory: 16,
+  /** What the last batches added is remembered, so that SQL can count up to where the lake is: so many, of so many values. */
+  recentBatches: 64,
+  recentValues: 5_000,
   pointsPerAnswer: 50_000,
   /** Windows that are built anew at once in one object. */
   rebuildsAtOnce: 32,
@@ -395,6 +596,63 @@ export const ROLLUP = {
   changesLimitMax: 1_000,
 } as const;
 
+/** Custom rollups that a dashboard's tile defines. */
+export const TILES = {
+  /** Of the whole system: each is computed for every event, and keeps rows in every shard. */
+  definitions: 100,
+  /** A definition as JSON: its body, and a row of the registry's. */
+  bodyBytes: 64 * KiB,
+  nameChars: 100,
+  dimensions: 2,
+  funnelSteps: 8,
+  /** One value of a dimension; longer ones are cut. */
+  keyBytes: 256,
+  /** Values of one start that are told apart, fewer where each has a sketch; beyond, those with the fewest events go to `(other)`. */
+  valuesPerRow: 1_000,
+  sketchesPerRow: 100,
+  /** Their text, about: a row stays far below 2 MB. */
+  rowBytes: 768 * KiB,
+  /** Users of one minute that a funnel follows in a shard; beyond, a sample of them by their hash. */
+  funnelActors: 5_000,
+  /** Starts of a minute or five, and of an hour, are kept so long; days for good. */
+  minutesKeptMs: 48 * HOUR_MS,
+  hoursKeptMs: 32 * DAY_MS,
+  /** What came since rows were last written is one text, until it is as old, or as long. */
+  foldMs: wait(MINUTE_MS),
+  pendingBytes: 256 * KiB,
+  /** Events in one call, of a fill too: each may be a value of its own in every tile. One segment may hold more. */
+  stepEvents: 4_000,
+  /** Windows of one fill: hours that lie nearest to each other are joined. */
+  windows: 48,
+  /** Decoded rows held in memory by one object. */
+  rowsInMemory: 64,
+  /** Starts of a tile that are live: what a shard publishes. */
+  liveStarts: 60,
+  /** Values of one start that it publishes, fewer where each has a sketch: the hub holds them for each shard. */
+  publishedValues: 100,
+  publishedSketches: 40,
+  publishedBytes: 16 * KiB,
+  /** Hours of a funnel in one answer: each goes through the users of 60 minutes. */
+  funnelHours: 60,
+  /** A funnel is told to screens at most so often, for the same reason. */
+  funnelEveryMs: wait(5 * SECOND_MS),
+} as const;
+
+/** Dashboards of the live page. */
+export const DASHBOARDS = {
+  /** Of the whole system. */
+  dashboards: 200,
+  bodyBytes: 64 * KiB,
+  idChars: 64,
+  /** Of a dashboard, and of a tile's title. */
+  nameChars: 100,
+  /** Each may watch a topic of its own: a socket's bound leaves room for the minutes. */
+  tiles: 24,
+  /** Values of one column that a dashboard is narrowed to. */
+  filterValues: 20,
+  filterValueBytes: 256,
+} as const;
+
 export const LIVE = {
   /** Minutes on the screen, and minutes ahead of the clock that may be shown. */
   minutes: 60,
@@ -406,8 +664,29 @@ export const LIVE = {
   coalesceMs: wait(250),
   /** A minute is sent at most once in this time. */
   frameIntervalMs: wait(500),
+  /** Of one hub; beyond that, hubs below it, so many of the same size. */
   sockets: 5_000,
-  /** Clients have nothing to say but `ping`: longer messages, or more than these, close the socket. */
+  leaves: 64,
+  /** How long the edge goes by the hubs with room that the root has named. */
+  hubsKnownMs: wait(10_000),
+  /** A hub that does not answer another one counts as lost. */
+  relayTimeoutMs: wait(10_000),
+  /** One that has heard nothing of the root for so long asks again: minutes become final, so something is said each minute. */
+  silenceMs: wait(60_000),
+  /** Topics of one socket: their names lie in its attachment, of 2 KiB at most. */
+  topics: 32,
+  /** Tiles that are looked at anywhere, and how long one is kept that nobody looks at any more. */
+  tiles: 64,
+  tileKeptMs: wait(60_000),
+  /** Values of a tile's start that are shown: with 60 starts a snapshot stays below half a MiB. */
+  tileValues: 50,
+  /** Characters that a client may have been sent without having said that it read them; one that never says anything may have more. */
+  unread: MiB,
+  unreadSilent: 4 * MiB,
+  /** A client that has read nothing for so long while that much is unread is closed. */
+  slowMs: wait(60_000),
+  /** Of one socket: changes of its topics, and other messages that say nothing. Longer ones, or more, close it. */
+  subscribes: 500,
   clientMessageBytes: 1_024,
   clientMessages: 20,
 } as const;
@@ -570,6 +849,65 @@ export const REPLAY = {
   settledDays: 60,
   settledRows: 1_000,
   auditDays: 31,
+} as const;
+
+/** Requests to be forgotten. */
+export const ERASURE = {
+  /** Identifiers of one request; all of them are erased in one pass over each store. */
+  identifiers: 10_000,
+  /** With those that the closure adds. */
+  subjects: 50_000,
+  /** Timelines and addresses that are asked for one closure, in one request. */
+  closureCalls: 1_000,
+  /** Hashes in one rule, so that it is one row of the log's: a larger set is several rules. */
+  subjectsPerRule: 20_000,
+  /** An identifier as the columns have it, bytes. */
+  identifierBytes: 256,
+  bodyBytes: 4 * MiB,
+  /** Open for longer than this, a request is overdue. */
+  overdueMs: DAY_MS,
+  /** Objects that a receipt names for each store; further ones are counted. */
+  replacementsListed: 1_000,
+  /** Objects that one listing names, of those that may hold a name in clear. */
+  recordsListed: 200,
+  /** A preview that nobody confirms is withdrawn, and its lists with it. */
+  previewMs: 7 * DAY_MS,
+  /** A list is written before its job: so old and without one, it is nobody's. */
+  listGraceMs: HOUR_MS,
+  /** Of the newest so many erasures that are done, so many are looked for again each day, and so many of the people of each. */
+  checkedAmong: 200,
+  checkedJobs: 4,
+  checkedSubjects: 1_000,
+  /** Work of a day's look; what is left of it goes on the day after. */
+  checkMs: 10 * MINUTE_MS,
+  /** Nothing heard of for so long, a look goes on with the next hour. */
+  checkStallMs: 5 * MINUTE_MS,
+  /** Traces that are remembered, the newest. */
+  checkFoundKept: 50,
+} as const;
+
+/** Erased rows in the lake's files. */
+export const LAKE_ERASURE = {
+  /** With more subjects than this a file's Bloom filters would let most of its row groups through: all are read. */
+  filteredSubjects: 64,
+  /** Replaced objects that one answer names; more are counted. */
+  replacedTold: 1_000,
+  /** Unnamed segments of the log are looked for so many days back: older ones were swept. */
+  orphanDays: 3,
+  /** Bytes of an object that are hashed at once. */
+  hashedBytes: 8 * MiB,
+} as const;
+
+/** Erasing from the log's segments. */
+export const LOG_ERASURE = {
+  /** Segments in one answer to whom an erasure is about, and what a log looks at for it: rows, and bytes of their subjects. */
+  segmentsTold: 100,
+  rowsLooked: 1_000,
+  prefixBytesLooked: 8 * MiB,
+  /** Of one segment: with more subjects than this it is read by every erasure. Within a row of SQLite. */
+  prefixesKept: 100_000,
+  /** Objects to be deleted that one answer names. */
+  replacedTold: 1_000,
 } as const;
 
 export const ICEBERG = {

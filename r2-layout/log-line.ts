@@ -5,6 +5,8 @@
  *     {"row":{…},"d":1,"raw":{…}}                 quarantined: {"row":{…},"d":1,"q":{…},"raw":{…}}
  *
  * The row stands first and the sender's JSON last: a sink needs the row alone, and leaves the rest unparsed.
+ *
+ *     {"erased":"event"}    {"erased":"quarantined"}         of a line whose people were erased, so that lines keep their numbers
  */
 import type { DerivedEvent, EventRow, QuarantineRow } from "./event-columns.ts";
 import { INGEST } from "./limits.ts";
@@ -46,6 +48,31 @@ export function joinLogLine(row: DerivedEvent, d: number, q: QuarantineMark | un
 
 /** Reads all of a line that `formatLogLine` wrote. @throws SyntaxError where the segment is damaged. */
 export const parseLogLine = (text: string): LogLine => JSON.parse(text) as LogLine;
+
+export type LineKind = "event" | "quarantined";
+
+const ERASED = '{"erased":"';
+const ERASED_LINES: Readonly<Record<LineKind, string>> = {
+  event: `${ERASED}event"}`,
+  quarantined: `${ERASED}quarantined"}`,
+};
+
+/** What stands where the line stood. One that cannot be read counts as what the log counts it as. */
+export function erasedLine(line: string, unreadableIs: LineKind = "event"): string {
+  const known = erasedKind(line);
+  if (known) return line;
+  try {
+    return ERASED_LINES[readLogLine(line).q ? "quarantined" : "event"];
+  } catch {
+    return ERASED_LINES[unreadableIs];
+  }
+}
+
+/** Null where the line is whole. */
+export function erasedKind(line: string): LineKind | null {
+  if (!line.startsWith(ERASED)) return null;
+  return line === ERASED_LINES.event ? "event" : line === ERASED_LINES.quarantined ? "quarantined" : null;
+}
 
 /** What the sinks need of a line. */
 export interface LogEntry {

@@ -45,6 +45,12 @@ export class GroupPicks {
     return this.#texts(leaf!).rowsWith(text);
   }
 
+  /** Whether a row of the group may have one of these keys in a map. */
+  async mayHaveKey(column: string, keys: readonly string[]): Promise<boolean> {
+    const [leaf] = await this.#leaves(column, 1);
+    return this.#texts(leaf!).mayHave(keys);
+  }
+
   /**
    * The column's values in these rows, which ascend; null where a row has none. Lists are arrays, maps are objects.
    * @throws RangeError for a row beyond the last.
@@ -68,14 +74,14 @@ export class GroupPicks {
   }
 
   /** A map has two column chunks: its keys and its values. @throws RangeError where there is no such column. */
-  async #leaves(column: string): Promise<Leaf[]> {
+  async #leaves(column: string, most = 2): Promise<Leaf[]> {
     const { compressors, parsers, read } = this.#options;
     const metas = this.#group.columns.flatMap(({ meta_data: meta }) =>
       meta?.path_in_schema[0] === column ? [meta] : [],
     );
     if (metas.length === 0) throw new RangeError(`the file has no column ${column}`);
     return Promise.all(
-      metas.map(async (meta) => {
+      metas.slice(0, most).map(async (meta) => {
         const schemaPath = getTreePath(this.#tree, meta.path_in_schema);
         const { element } = schemaPath.at(-1)!;
         const paths = { pathInSchema: meta.path_in_schema, element, schemaPath };

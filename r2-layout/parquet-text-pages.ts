@@ -36,6 +36,19 @@ export class TextPages {
     return rows;
   }
 
+  /** Whether a page, or the dictionary that one reads by, has one of these texts: so a row may, and without it none does. */
+  mayHave(texts: readonly string[]): boolean {
+    const sought = texts.map((text) => encoder.encode(text));
+    let checked: Texts | null = null;
+    for (const { read } of this.#pages()) {
+      const { values } = read();
+      if (values === checked || values === null) continue;
+      checked = values;
+      for (let at = 0; at < values.length; at++) if (sought.some((text) => values.isEqual(at, text))) return true;
+    }
+    return false;
+  }
+
   /** What these rows have, which ascend: a text, a list of texts, null. Fewer where the pages end before. */
   picked(rows: readonly number[]): unknown[] {
     const picked: unknown[] = [];
@@ -141,6 +154,10 @@ class Texts {
       at += 4 + view.getUint32(at, true);
       this.#ends[i] = at;
     }
+  }
+
+  get length(): number {
+    return this.#ends.length;
   }
 
   text(at: number): string {

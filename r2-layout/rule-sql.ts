@@ -3,8 +3,9 @@ import { EVENT_COLUMNS } from "./event-columns.ts";
 import type { RuleField, RuleFilter, RuleValue } from "./rule.ts";
 import { isoMicros } from "./time.ts";
 
-/** What stands after WHERE. @throws RangeError where a value cannot be written down: a text with a NUL character. */
-export function ruleSql({ from, to, where, places }: RuleFilter): string {
+/** What stands after WHERE. @throws RangeError where it cannot be written down: a text with a NUL character, or whom it is about. */
+export function ruleSql({ from, to, where, places, subjects }: RuleFilter): string {
+  if (subjects !== undefined) throw new RangeError("SQL has no key to tell whom a rule is about");
   const conditions: string[] = [];
   if (from !== undefined) conditions.push(`event_time >= ${timestamp(from)}`);
   if (to !== undefined) conditions.push(`event_time < ${timestamp(to)}`);

@@ -7,6 +7,15 @@
  * below that place. Rules are applied in the order of their versions.
  */
 import type { EVENT_COLUMNS, EventRow } from "./event-columns.ts";
+import {
+  isPlaceholder,
+  type PackedSubjects,
+  type SubjectHash,
+  type SubjectHasher,
+  type SubjectKind,
+  subjectsOf,
+  unpackSubjects,
+} from "./subjects.ts";
 
 /** A column of `events`, or `properties.<name>`. */
 export type RuleField = keyof typeof EVENT_COLUMNS | `properties.${string}`;
@@ -28,13 +37,23 @@ export interface RuleFilter {
   readonly where?: Readonly<Partial<Record<RuleField, readonly RuleValue[]>>>;
   /** Exactly these events, and the rest of the filter holds too. */
   readonly places?: readonly EventPlace[];
+  /** Only events that name one of them, and the rest of the filter holds too. Who reads it needs the hasher of their key. */
+  readonly subjects?: PackedSubjects;
 }
 
 export type RuleChange =
   | { readonly kind: "set"; readonly values: Readonly<Partial<Record<RuleField, RuleValue>>> }
   /** Each value of the field that is a key becomes what it maps to. */
   | { readonly kind: "map"; readonly field: RuleField; readonly values: Readonly<Record<string, RuleValue>> }
-  | { readonly kind: "retract" };
+  | { readonly kind: "retract" }
+  /** As `retract`, of events about people who are to be forgotten: nothing about them comes into a log above it. */
+  | { readonly kind: "erase" }
+  /** Leaves the events below it as they are; nothing about the people comes into a log above it. */
+  | { readonly kind: "suppress" };
+
+/** Whether lines about whom the rule names are kept out of the log above its place. */
+export const barsLines = ({ change }: Pick<Rule, "change">): boolean =>
+  change.kind === "erase" || change.kind === "suppress";
 
 export interface Rule {
   readonly version: number;
@@ -79,29 +98,81 @@ export function fieldValue(row: EventRow, field: RuleField): RuleValue | readonl
 
 const placeKey = (source: string, eventId: string) => `${source}\n${eventId}`;
 
-/** Whether a row, of whatever place, is one that the filter means. For many rows use `ruleMatcher`. */
-export function ruleMatcher(filter: RuleFilter): (row: EventRow) => boolean {
+/**
+ * Whether a row, of whatever place, is one that the filter means. To be made once for many rows.
+ * @throws Error where the filter names subjects and there is no hasher: without one it would mean every event there is
+ */
+export function ruleMatcher(filter: RuleFilter, hash?: SubjectHasher): (row: EventRow) => boolean {
   const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = filter;
   const where = Object.entries(filter.where ?? {}).map(
-    ([field, values]) => [field as RuleField, new Set<RuleValue>(values)] as const,
+    ([field, values]) => [field as RuleField, valueTest(field as RuleField, values ?? [], hash)] as const,
   );
   const places =
     filter.places && new Set(filter.places.map((p) => `${p.shard}/${p.seq}/${placeKey(p.source, p.event_id)}`));
+  const people = filter.subjects === undefined ? null : { known: subjectsIn(filter.subjects), hash: needed(hash) };
   return (row) => {
     if (row.event_time < from || row.event_time >= to) return false;
     if (places && !places.has(`${row.log_shard}/${row.log_seq}/${placeKey(row.source, row.event_id)}`)) return false;
-    return where.every(([field, values]) => {
+    if (people && !subjectsOf(row).some((subject) => people.known.has(people.hash(subject)))) return false;
+    return where.every(([field, isOne]) => {
       const value = fieldValue(row, field);
-      return Array.isArray(value) ? value.some((one) => values.has(one)) : values.has(value as RuleValue);
+      return Array.isArray(value) ? value.some(isOne) : isOne(value as RuleValue);
     });
   };
 }
 
-/** @returns the row as the change leaves it, null where it is retracted. The row itself stays as it is. */
-export function changeRow(row: EventRow, change: RuleChange): EventRow | null {
+/** Columns in which an erased name has given way to a placeholder, in rows and in rules, now here, now there. */
+const NAMING: Readonly<Partial<Record<RuleField, SubjectKind>>> = { user_id: "user", anonymous_id: "device" };
+
+/** Whether a value is one of these. A name and the placeholder that was made of it are one. */
+function valueTest(
+  field: RuleField,
+  values: readonly RuleValue[],
+  hash: SubjectHasher | undefined,
+): (value: RuleValue) => boolean {
+  const known = new Set<RuleValue>(values);
+  const kind = NAMING[field];
+  if (!kind || !hash) return (value) => known.has(value);
+  const texts = values.filter((value) => typeof value === "string");
+  const hashes = () => new Set(texts.map((id) => hash({ kind, id })));
+  let hashed = texts.some(isPlaceholder) ? hashes() : null;
+  return (value) => {
+    if (known.has(value)) return true;
+    if (typeof value !== "string") return false;
+    if (isPlaceholder(value)) hashed ??= hashes();
+    return hashed?.has(hash({ kind, id: value })) ?? false;
+  };
+}
+
+function needed(hash: SubjectHasher | undefined): SubjectHasher {
+  if (!hash) throw new Error("a rule about people cannot be read without the key of their hashes");
+  return hash;
+}
+
+/** Readers are made for each page and file, of the same few rules. */
+const unpacked = new Map<PackedSubjects, ReadonlySet<SubjectHash>>();
+const SETS_KEPT = 32;
+
+function subjectsIn(packed: PackedSubjects): ReadonlySet<SubjectHash> {
+  const known = unpacked.get(packed);
+  if (known) return known;
+  if (unpacked.size === SETS_KEPT) unpacked.clear();
+  const subjects = unpackSubjects(packed);
+  unpacked.set(packed, subjects);
+  return subjects;
+}
+
+/**
+ * @returns the row as the change leaves it, null where it is retracted. The row itself stays as it is.
+ * @param hash for names that an erasure has replaced: with it a name and its placeholder are one
+ */
+export function changeRow(row: EventRow, change: RuleChange, hash?: SubjectHasher): EventRow | null {
   switch (change.kind) {
     case "retract":
+    case "erase":
       return null;
+    case "suppress":
+      return row;
     case "set":
       return Object.entries(change.values).reduce(
         (changed, [field, value]) => withField(changed, field as RuleField, value ?? null),
@@ -110,10 +181,19 @@ export function changeRow(row: EventRow, change: RuleChange): EventRow | null {
     case "map": {
       const value = fieldValue(row, change.field);
       const key = typeof value === "number" ? String(value) : value;
-      if (typeof key !== "string" || !Object.hasOwn(change.values, key)) return row;
-      return withField(row, change.field, change.values[key]!);
+      if (typeof key !== "string") return row;
+      const known = Object.hasOwn(change.values, key)
+        ? key
+        : Object.keys(change.values).find((other) => isSameName(change.field, key, other, hash));
+      return known === undefined ? row : withField(row, change.field, change.values[known]!);
     }
   }
+}
+
+function isSameName(field: RuleField, one: string, other: string, hash: SubjectHasher | undefined): boolean {
+  const kind = NAMING[field];
+  if (!kind || !hash || !(isPlaceholder(one) || isPlaceholder(other))) return false;
+  return hash({ kind, id: one }) === hash({ kind, id: other });
 }
 
 function withField(row: EventRow, field: RuleField, value: RuleValue): EventRow {
@@ -125,23 +205,60 @@ function withField(row: EventRow, field: RuleField, value: RuleValue): EventRow 
   return { ...row, properties: Object.keys(rest).length > 0 ? rest : null };
 }
 
+/** What one rule, or several erasures in a row, make of a row. */
+type RuleStep = (row: EventRow) => EventRow | null;
+
 /**
  * A row passes through the rules above its place, in order. @returns null where one of them retracts it, the row itself
  * where none changes it. Rows and rules of one shard; of several, see `shardedRulesReader`.
+ * @throws Error where one of them is about people and there is no hasher: what it takes out would be shown
  */
-export function rulesReader(rules: readonly RuleAt[]): (row: EventRow) => EventRow | null {
-  const ordered = rules
-    .toSorted((a, b) => a.version - b.version)
-    .map((rule) => ({ seq: rule.seq, change: rule.change, matches: ruleMatcher(rule.filter) }));
-  if (ordered.length === 0) return (row) => row;
+export function rulesReader(rules: readonly RuleAt[], hash?: SubjectHasher): (row: EventRow) => EventRow | null {
+  const steps: RuleStep[] = [];
+  let erasures: RuleAt[] = [];
+  const together = () => {
+    if (erasures.length > 0) steps.push(erasing(erasures, needed(hash)));
+    erasures = [];
+  };
+  for (const rule of rules.toSorted((a, b) => a.version - b.version)) {
+    const { seq, change, filter } = rule;
+    if (change.kind === "suppress") continue;
+    if (change.kind === "erase" && isAboutPeopleAlone(filter)) {
+      erasures.push(rule);
+      continue;
+    }
+    together();
+    const matches = ruleMatcher(filter, hash);
+    steps.push((row) => (row.log_seq < seq && matches(row) ? changeRow(row, change, hash) : row));
+  }
+  together();
+  if (steps.length === 0) return (row) => row;
   return (row) => {
     let current: EventRow | null = row;
-    for (const { seq, change, matches } of ordered) {
+    for (const step of steps) {
+      current = step(current);
       if (current === null) return null;
-      if (current.log_seq < seq && matches(current)) current = changeRow(current, change);
     }
     return current;
   };
+}
+
+const isAboutPeopleAlone = ({ subjects, from, to, where, places }: RuleFilter): boolean =>
+  subjects !== undefined && from === undefined && to === undefined && where === undefined && places === undefined;
+
+/** Erasures one after another as one look, however many there were: whom each is about, up to which place. */
+function erasing(rules: readonly RuleAt[], hash: SubjectHasher): RuleStep {
+  const [only] = rules;
+  if (rules.length === 1 && only) {
+    const people = subjectsIn(only.filter.subjects!);
+    return (row) =>
+      row.log_seq < only.seq && subjectsOf(row).some((subject) => people.has(hash(subject))) ? null : row;
+  }
+  const until = new Map<SubjectHash, number>();
+  for (const { seq, filter } of rules) {
+    for (const subject of subjectsIn(filter.subjects!)) until.set(subject, Math.max(seq, until.get(subject) ?? 0));
+  }
+  return (row) => (subjectsOf(row).some((subject) => row.log_seq < (until.get(hash(subject)) ?? 0)) ? null : row);
 }
 
 /**
@@ -151,9 +268,13 @@ export function rulesReader(rules: readonly RuleAt[]): (row: EventRow) => EventR
 export function shardedRulesReader(
   byShard: ReadonlyMap<number, readonly RuleAt[]>,
   above = 0,
+  hash?: SubjectHasher,
 ): (row: EventRow) => EventRow | null {
   const readers = new Map(
-    [...byShard].map(([shard, rules]) => [shard, rulesReader(rules.filter(({ version }) => version > above))] as const),
+    Array.from(byShard, ([shard, rules]) => {
+      const due = rules.filter(({ version }) => version > above);
+      return [shard, rulesReader(due, hash)] as const;
+    }),
   );
   return (row) => {
     const read = readers.get(row.log_shard);

@@ -2,7 +2,7 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { EventRow, QuarantineRow } from "./event-columns.ts";
 import { KiB, SINK } from "./limits.ts";
-import { eventRow, isReadable, quarantineRow, readLogLine } from "./log-line.ts";
+import { erasedKind, eventRow, isReadable, type LineKind, quarantineRow, readLogLine } from "./log-line.ts";
 import type { SinkName } from "./sinks.ts";
 
 /** What the log knows of a segment once it is committed. */
@@ -27,6 +27,8 @@ export interface SegmentRef {
   readonly origins?: readonly number[];
   /** For the sink that asked: lines (from 0) that it gets, or got, from a redrive instead. */
   readonly skip?: readonly number[] | "all";
+  /** For the sink that asked: quarantined lines (from 0) that a redrive has made events. They stay where they are, too. */
+  readonly released?: readonly number[] | "all";
   /** Events in it whose sender sent them to replace earlier ones; absent: none. */
   readonly republished?: number;
 }
@@ -49,12 +51,19 @@ export function decodeSegmentLines(bytes: Uint8Array): string[] {
 export interface SegmentRows {
   readonly events: EventRow[];
   readonly quarantine: QuarantineRow[];
+  /** Lines whose people were erased. */
+  readonly erased: { events: number; quarantined: number };
 }
 
 /** Every row of a segment, in log order. @throws as `decodeSegmentLines`, and where a row lacks what every row has. */
 export function decodeSegment(bytes: Uint8Array, at: { shard: number; seq: number }): SegmentRows {
-  const rows: SegmentRows = { events: [], quarantine: [] };
+  const rows: SegmentRows = { events: [], quarantine: [], erased: { events: 0, quarantined: 0 } };
   for (const text of decodeSegmentLines(bytes)) {
+    const erased = erasedKind(text);
+    if (erased) {
+      rows.erased[erased === "event" ? "events" : "quarantined"]++;
+      continue;
+    }
     const entry = readLogLine(text);
     if (!isReadable(entry)) throw new SyntaxError("a line's row lacks what every row has");
     if (entry.q) rows.quarantine.push(quarantineRow(entry, at));
@@ -66,6 +75,8 @@ export function decodeSegment(bytes: Uint8Array, at: { shard: number; seq: numbe
 export type SegmentLine =
   | { readonly event: EventRow }
   | { readonly quarantine: QuarantineRow }
+  /** Its people were erased. */
+  | { readonly erased: LineKind }
   | { readonly damage: string };
 
 /**
@@ -74,6 +85,8 @@ export type SegmentLine =
  */
 export function decodeEachLine(bytes: Uint8Array, at: { shard: number; seq: number }): SegmentLine[] {
   return decodeSegmentLines(bytes).map((text) => {
+    const erased = erasedKind(text);
+    if (erased) return { erased };
     try {
       const entry = readLogLine(text);
       if (!isReadable(entry)) return { damage: "its row lacks what every row has" };
@@ -81,7 +94,8 @@ export function decodeEachLine(bytes: Uint8Array, at: { shard: number; seq: numb
       const { log_shard: shard = at.shard, log_seq: seq = at.seq } = entry.row as Partial<EventRow>;
       return { event: eventRow(entry, { shard, seq }) };
     } catch (error) {
-      return { damage: String(error) };
+      // Not its message: that may quote the line, and what is told here is kept with a hole, for good.
+      return { damage: error instanceof SyntaxError ? "it is no JSON" : "it is no line of the log" };
     }
   });
 }

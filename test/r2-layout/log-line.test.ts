@@ -3,8 +3,17 @@ import { describe, expect, it } from "vitest";
 import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
 import { EVENT_COLUMNS, QUARANTINE_COLUMNS } from "../../r2-layout/event-columns.ts";
 import { INGEST } from "../../r2-layout/limits.ts";
-import { formatLogLine, joinLogLine, parseLogLine, propertiesOf, readLogLine } from "../../r2-layout/log-line.ts";
-import { decodeSegment, encodeSegment } from "../../r2-layout/segment.ts";
+import { lineNames } from "../../r2-layout/line-subjects.ts";
+import {
+  erasedKind,
+  erasedLine,
+  formatLogLine,
+  joinLogLine,
+  parseLogLine,
+  propertiesOf,
+  readLogLine,
+} from "../../r2-layout/log-line.ts";
+import { decodeEachLine, decodeSegment, encodeSegment } from "../../r2-layout/segment.ts";
 
 const row: DerivedEvent = {
   event_id: "1",
@@ -230,4 +239,66 @@ describe("promise 6: the columns", () => {
       ]
     `);
   });
+});
+
+describe("a line whose people were erased (promise 7)", () => {
+  const event = formatLogLine({ raw: { userId: "ada" }, row: { ...row, user_id: "ada" }, d: 1 });
+  const quarantined = formatLogLine({ raw: { note: "of ada" }, row, d: 1, q: { cause: "wrong_type" } });
+
+  it("keeps its number and its kind, and nothing of what it said", () => {
+    const whole = formatLogLine({ raw: {}, row: { ...row, event_id: "2" }, d: 1 });
+    const lines = [erasedLine(event), whole, erasedLine(quarantined)];
+    expect(lines.join()).not.toContain("ada");
+    const rows = decodeSegment(encodeSegment(lines), { shard: 0, seq: 1 });
+    expect(rows.events.map(({ event_id }) => event_id)).toEqual(["2"]);
+    expect(rows).toMatchObject({ quarantine: [], erased: { events: 1, quarantined: 1 } });
+    const each = decodeEachLine(encodeSegment(lines), { shard: 0, seq: 1 });
+    expect(each).toMatchObject([{ erased: "event" }, { event: { event_id: "2" } }, { erased: "quarantined" }]);
+  });
+
+  it("stays what it is, and names nobody", () => {
+    for (const line of [event, quarantined]) {
+      const erased = erasedLine(line);
+      expect(erasedLine(erased)).toBe(erased);
+      expect(lineNames(line, ({ id }) => id === "ada" || id === "of ada")).toBe(true);
+      expect(lineNames(erased, () => true)).toBe(false);
+    }
+    expect(erasedLine("no line", "quarantined")).toBe(erasedLine(quarantined));
+  });
+
+  it("is not to be had from a sender: what begins like it is damage", () => {
+    expect(erasedKind('{"erased":"event","row":{}}')).toBeNull();
+    expect(decodeEachLine(encodeSegment(['{"erased":"event","row":{}}']), { shard: 0, seq: 1 })[0]).toHaveProperty(
+      "damage",
+    );
+  });
+});
+
+describe("whom a line names", () => {
+  it("is what the columns of an event say, and any text of one that has none", () => {
+    const naming = (id: string) => (subject: { id: string }) => subject.id === id;
+    const line = formatLogLine({ raw: { deep: ["ada"] }, row, d: 1 });
+    expect(lineNames(line, naming("ada"))).toBe(false);
+    const broken = formatLogLine({ raw: { deep: ["ada"] }, row, d: 1, q: { cause: "wrong_type" } });
+    expect(lineNames(broken, naming("ada"))).toBe(true);
+    expect(lineNames(line.slice(1), naming("ada"))).toBe(true);
+    expect(lineNames('"ad\\u0061" cut', naming("ada"))).toBe(true);
+    expect(lineNames(broken, naming("bob"))).toBe(false);
+  });
+});
+
+it("promise 7: what is told of a line that cannot be read quotes nothing of it", () => {
+  const texts = [
+    '{"row":{"user_id":"ada"},,',
+    '{"row":nada}',
+    '"ada"',
+    "null",
+    "ada",
+    '{"row":{"user_id":"ada"},"d":1,"raw":{}}',
+  ];
+  const told = decodeEachLine(encodeSegment(texts), { shard: 0, seq: 1 });
+  expect(told.map((line) => "damage" in line && line.damage)).toEqual([
+    ...["it is no JSON", "it is no JSON", "it is no line of the log", "it is no line of the log", "it is no JSON"],
+    "its row lacks what every row has",
+  ]);
 });

@@ -11,6 +11,7 @@ import {
   rulesReader,
   shardedRulesReader,
 } from "../../r2-layout/rule.ts";
+import { packSubjects, placeholderOf, subjectHasher } from "../../r2-layout/subjects.ts";
 import { eventRow, eventRowArbitrary } from "./event-rows.ts";
 
 const at = (version: number, seq: number, change: RuleChange, filter: Rule["filter"] = {}): RuleAt => ({
@@ -169,5 +170,68 @@ describe("rulesReader", () => {
     expect(city(0, 2)).toBe("none");
     expect(shardedRulesReader(byShard)(eventRow(1, { log_shard: 0, log_seq: 15 }))!.city).toBe("two");
     expect(shardedRulesReader(byShard, 1)(eventRow(1, { log_shard: 1, log_seq: 2 }))!.city).toBe("two");
+  });
+});
+
+describe("rules about subjects (promise 7)", () => {
+  const hash = subjectHasher("a key");
+  const ada = { ...eventRow(1), user_id: "ada", anonymous_id: "phone", log_seq: 3 };
+  const filter = (...users: string[]) => ({
+    subjects: packSubjects(users.map((id) => hash({ kind: "user", id }))),
+  });
+
+  it("mean the events that name one of them, and of nobody none", () => {
+    fc.assert(
+      fc.property(eventRowArbitrary, fc.uniqueArray(fc.string({ minLength: 1 }), { maxLength: 4 }), (row, others) => {
+        const user_id = row.user_id || "somebody";
+        const named = { ...row, user_id, anonymous_id: null, properties: null };
+        const without = others.filter((id) => id !== user_id);
+        expect(ruleMatcher(filter(...without, user_id), hash)(named)).toBe(true);
+        expect(ruleMatcher(filter(...without), hash)(named)).toBe(false);
+      }),
+    );
+  });
+
+  it("mean only those of them that the rest of the filter means", () => {
+    const matches = ruleMatcher({ ...filter("ada"), where: { anonymous_id: ["laptop"] } }, hash);
+    expect(matches(ada)).toBe(false);
+    expect(matches({ ...ada, anonymous_id: "laptop" })).toBe(true);
+  });
+
+  it("take out what stands below an erasure's place, and leave what a suppression finds below its own", () => {
+    const read = (kind: "erase" | "suppress", seq: number) =>
+      rulesReader([at(1, seq, { kind }, filter("ada"))], hash)(ada);
+    expect(read("erase", 4)).toBeNull();
+    expect(read("erase", 3)).toBe(ada);
+    expect(read("suppress", 4)).toBe(ada);
+    const byShard = new Map([[ada.log_shard, [at(2, 4, { kind: "erase" }, filter("ada"))]]]);
+    expect(shardedRulesReader(byShard, 1, hash)(ada)).toBeNull();
+    expect(shardedRulesReader(byShard, 2, hash)(ada)).toBe(ada);
+  });
+
+  it("are read by nobody who has no key, rather than for every event or for none", () => {
+    expect(() => ruleMatcher(filter("ada"))).toThrow("without the key");
+    expect(() => rulesReader([at(1, 4, { kind: "erase" }, filter("ada"))])).toThrow("without the key");
+  });
+
+  it("a name and the placeholder that an erasure has put in its place are one, in rows and in rules, in filters and in maps", () => {
+    const kinds = { user_id: "user", anonymous_id: "device" } as const;
+    for (const field of ["user_id", "anonymous_id"] as const) {
+      const placeholder = placeholderOf(hash({ kind: kinds[field], id: "ada" }));
+      const other = placeholderOf(hash({ kind: kinds[field], id: "bob" }));
+      for (const [named, value] of [
+        ["ada", "ada"],
+        ["ada", placeholder],
+        [placeholder, "ada"],
+        [placeholder, placeholder],
+      ] as const) {
+        const row = { ...eventRow(1), [field]: value };
+        expect(ruleMatcher({ where: { [field]: [named] } }, hash)(row)).toBe(true);
+        expect(ruleMatcher({ where: { [field]: ["bob", other] } }, hash)(row)).toBe(false);
+        const change = { kind: "map", field, values: { [named]: "cleo", bob: "dora" } } as const;
+        expect(changeRow(row, change, hash)![field]).toBe("cleo");
+        expect(changeRow({ ...row, [field]: other }, change, hash)![field]).toBe("dora");
+      }
+    }
   });
 });
