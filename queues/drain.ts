@@ -9,6 +9,7 @@
  *     crash between effect, cursor   the step is applied a second time; the objects on the way skip what they have
  *     lease lost to a faster drain   the move is refused, nothing follows it; a wake-up goes on from the true cursor
  *     a newer rule is raised         the store refuses the step, which is read again through the rule
+ *     a redrive of the sink's hole   the hole is closed first, in case that whoever sent it could not any more
  *
  * What cannot be read, or is refused for what it is (refusal.ts), fails a bounded number of times, then becomes a hole,
  * and the log is read on without it:
@@ -23,6 +24,7 @@ import type { ObjectNamespace } from "../durable-objects/namespace.ts";
 import type { Hole, Lease, Moved } from "../durable-objects/sink-cursor/api.ts";
 import { shardName } from "../r2-layout/keys.ts";
 import { SINK } from "../r2-layout/limits.ts";
+import type { SegmentRef } from "../r2-layout/segment.ts";
 import { DETAIL_CHARS, LeaseLost, LeftOut, type PoisonLimits } from "./left-out.ts";
 import {
   type LogPage,
@@ -139,6 +141,7 @@ type PageEnd = "applied" | "again" | "stopped";
 const REREADS = 3;
 
 class ShardDrain {
+  readonly #shard: number;
   readonly #lease: Lease;
   readonly #deps: DrainDeps;
   readonly #invocation: Invocation;
@@ -150,6 +153,7 @@ class ShardDrain {
   cursor: number;
 
   constructor(shard: number, lease: Lease, deps: DrainDeps, invocation: Invocation) {
+    this.#shard = shard;
     this.#lease = lease;
     this.#deps = deps;
     this.#invocation = invocation;
@@ -192,6 +196,7 @@ class ShardDrain {
     const { segments, lineOf, ...rest } = read;
     const { token, generation } = this.#lease;
     const step: SinkStep = { ...rest, token, ...(generation && { generation }), calls: this.#invocation.calls };
+    await this.#closeHoles(segments);
     try {
       return await sink.apply(step);
     } catch (error) {
@@ -203,6 +208,20 @@ class ShardDrain {
       }
       this.#aloneUntil = read.to;
       return "again";
+    }
+  }
+
+  /**
+   * Whoever sent a hole again closes it, and may have died before: a cursor does not pass what brings a hole's lines while
+   * the hole is open, or its lines would be looked for where they are not.
+   */
+  async #closeHoles(segments: readonly SegmentRef[]): Promise<void> {
+    const { name, holes } = this.#deps.sink;
+    for (const { kind, seq, sinks, origins } of segments) {
+      // What comes for all sinks brings no hole: each sink has holes of its own.
+      if (kind !== "redrive" || sinks?.length !== 1 || sinks[0] !== name) continue;
+      const [origin] = origins ?? [];
+      if (origin !== undefined) await holes?.(this.#shard).close(this.#shard, origin, seq);
     }
   }
 

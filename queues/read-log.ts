@@ -17,6 +17,7 @@ import { shardName } from "../r2-layout/keys.ts";
 import { SINK } from "../r2-layout/limits.ts";
 import type { RuleAt } from "../r2-layout/rule.ts";
 import type { SegmentRef } from "../r2-layout/segment.ts";
+import type { SubjectHasher } from "../r2-layout/subjects.ts";
 import {
   type Damage,
   type LeftOutLines,
@@ -25,17 +26,17 @@ import {
   readSegment,
   type SegmentPart,
 } from "./read-segment.ts";
+import { type SegmentReader, segmentObject } from "./segment-object.ts";
 
-/** The slice of R2 that reading the log needs. */
-export interface SegmentReader {
-  get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
-}
+export type { SegmentReader };
 
 export type ReadableLog = Pick<EventLogApi, "segments"> & Pick<EventLogRulesApi, "rules">;
 
 export interface LogReadDeps {
   readonly logs: ObjectNamespace<ReadableLog>;
   readonly bucket: SegmentReader;
+  /** For rules about people, without which their rows cannot be read: who has none stops there. */
+  readonly hash?: SubjectHasher;
 }
 
 export interface LogReadOptions {
@@ -79,6 +80,8 @@ export interface LogStep {
   /** All lines that were not left out, retracted ones too. */
   readonly applied: AppliedCounts;
   readonly segments: readonly SegmentRef[];
+  /** Events that the sink gives up here: holes. Absent: none. */
+  readonly leftOut?: number;
   /**
    * Events of redrives as a store may have them where they stood before: it had taken them when nobody knew yet, and then
    * their segment became a hole. In every form that rules gave them.
@@ -116,11 +119,12 @@ export class LogReader {
     const { eventsMax = SINK.stepEvents, aloneUntil = 0, leftOut } = options;
     const most = Math.min(eventsMax, SINK.stepEvents);
     const wanted = page.segments.map((ref) => ({ ref, share: shareOf(ref, options.sink, leftOut?.(ref.seq)) }));
-    const rowRules = new RowRules(page.rules.rules, after);
+    const rowRules = new RowRules(page.rules.rules, after, this.#deps.hash);
     const read = (ref: SegmentRef, body: Uint8Array | null, { without, hole }: Share) =>
       without === "all" ? notRead(hole) : readSegment(ref, body, this.#shard, without, ref.seq <= aloneUntil);
     let step = new GrowingStep(this.#shard, after, page);
-    for await (const { ref, body, ...fetch } of fetched(wanted, this.#deps.bucket)) {
+    const log = this.#deps.logs.getByName(shardName(this.#shard));
+    for await (const { ref, body, ...fetch } of fetched(wanted, this.#deps.bucket, log)) {
       let { share } = fetch;
       const inflated = body === null ? 0 : inflatedBytes(body);
       const isFull = step.events + ref.events > most || step.bytes + inflated > SINK.stepBytes;
@@ -191,6 +195,7 @@ class GrowingStep {
   readonly #quarantine: QuarantineRow[] = [];
   readonly #former: EventRow[] = [];
   readonly #applied = { events: 0, quarantined: 0, retracted: 0, skipped: { events: 0, quarantined: 0 } };
+  #leftOut = 0;
   #lineOf: ReadonlyMap<EventRow | QuarantineRow, number> | undefined;
   /** Lines, by the log's word, and inflated bytes. */
   events = 0;
@@ -222,6 +227,8 @@ class GrowingStep {
       skipped.events += ref.events - ref.quarantined - applied.events - (hole?.events ?? 0);
       skipped.quarantined += ref.quarantined - applied.quarantined - (hole?.quarantined ?? 0);
     }
+    // What the store had before is no hole.
+    if (hole && !hole.had) this.#leftOut += hole.events;
     this.events += ref.events;
     this.bytes += bytes;
     this.#lineOf = part.lineOf;
@@ -246,6 +253,7 @@ class GrowingStep {
       quarantine: this.#quarantine,
       applied: { events, quarantined, ...(retracted > 0 && { retracted }), ...(hasSkipped && { skipped }) },
       segments: this.#segments,
+      ...(this.#leftOut > 0 && { leftOut: this.#leftOut }),
       ...(this.#former.length > 0 && { former: this.#former }),
       ...(this.#lineOf && { lineOf: this.#lineOf }),
     };
@@ -272,22 +280,21 @@ interface Wanted {
 }
 
 /** The objects in order, a few fetched ahead; null where there is none, or none is wanted. Small while packed. */
-async function* fetched(refs: readonly Wanted[], bucket: SegmentReader) {
-  const ahead: Promise<Uint8Array | null>[] = [];
+async function* fetched(refs: readonly Wanted[], bucket: SegmentReader, log: Pick<EventLogApi, "segments">) {
+  const ahead: ReturnType<typeof fetchSegment>[] = [];
   let started = 0;
-  for (const { ref, share } of refs) {
+  for (const { share } of refs) {
     for (; started < refs.length && ahead.length < FETCHES; started++) {
-      const body = fetchSegment(refs[started]!, bucket);
+      const body = fetchSegment(refs[started]!, bucket, log);
       body.catch(() => {}); // Awaited later, or not at all where an earlier one fails.
       ahead.push(body);
     }
-    yield { ref, share, body: await ahead.shift()! };
+    yield { share, ...(await ahead.shift()!) };
   }
 }
 
-async function fetchSegment({ ref, share }: Wanted, bucket: SegmentReader): Promise<Uint8Array | null> {
-  const object = share.without === "all" ? null : await bucket.get(ref.key);
-  return object && new Uint8Array(await object.arrayBuffer());
+async function fetchSegment({ ref, share }: Wanted, bucket: SegmentReader, log: Pick<EventLogApi, "segments">) {
+  return share.without === "all" ? { ref, body: null } : segmentObject(ref, bucket, log);
 }
 
 /** gzip keeps the inflated size in its last four bytes, so a step can be cut before anything is inflated. */

@@ -4,10 +4,12 @@
  */
 import type { AppliedCounts } from "../durable-objects/sink-cursor/api.ts";
 import type { EventRow, QuarantineRow } from "../r2-layout/event-columns.ts";
+import { quarantineNames } from "../r2-layout/line-subjects.ts";
 import type { RuleAt } from "../r2-layout/rule.ts";
 import { rulesReader } from "../r2-layout/rule.ts";
 import type { SegmentLine, SegmentRef } from "../r2-layout/segment.ts";
 import { decodeEachLine, decodeSegment } from "../r2-layout/segment.ts";
+import { type SubjectHash, type SubjectHasher, unpackSubjects } from "../r2-layout/subjects.ts";
 
 /** Lines of a segment, from 0. */
 export type LeftOutLines = readonly number[] | "all";
@@ -33,7 +35,7 @@ export interface SegmentPart {
   readonly quarantine: readonly QuarantineRow[];
   /** The line that a row stands in, where it was asked for. */
   readonly lineOf?: ReadonlyMap<EventRow | QuarantineRow, number>;
-  /** Lines that were read, less those left out; those that a rule retracts are among them. */
+  /** Lines that were read, less those left out; those that a rule retracts, and those erased, are among them. */
   readonly applied: AppliedCounts;
   /** Of a redrive: as `LogStep.former`. */
   readonly former?: readonly EventRow[];
@@ -54,9 +56,9 @@ export function readSegment(
   const at = { shard, seq: ref.seq };
   if (leftOut.length === 0 && !withLines && ref.kind === undefined) {
     try {
-      const { events, quarantine } = decodeSegment(body, at);
-      const applied = { events: events.length, quarantined: quarantine.length };
-      if (events.length + quarantine.length === ref.events && quarantine.length === ref.quarantined) {
+      const { events, quarantine, erased } = decodeSegment(body, at);
+      const applied = appliedOf(events.length, quarantine.length, erased);
+      if (applied.events + applied.quarantined === ref.events && applied.quarantined === ref.quarantined) {
         return { events, quarantine, applied };
       }
     } catch {
@@ -80,7 +82,9 @@ function eachLine(
     return whole(ref, "segment_damaged", `it has ${lines.length} lines, the log says ${ref.events}`);
   }
   const damaged = lines.flatMap((line, at) => ("damage" in line ? [at] : []));
-  const quarantined = lines.filter((line) => "quarantine" in line).length;
+  const isQuarantined = (line: SegmentLine) =>
+    "quarantine" in line || ("erased" in line && line.erased === "quarantined");
+  const quarantined = lines.filter(isQuarantined).length;
   const unknown = ref.quarantined - quarantined;
   if (unknown < 0 || unknown > damaged.length) {
     return whole(ref, "segment_damaged", `${quarantined} lines are quarantined, the log says ${ref.quarantined}`);
@@ -99,16 +103,31 @@ function eachLine(
   }
   const events: EventRow[] = [];
   const quarantine: QuarantineRow[] = [];
+  const erased = { events: 0, quarantined: 0 };
   const lineOf = withLines ? new Map<EventRow | QuarantineRow, number>() : undefined;
   for (const [at, line] of lines.entries()) {
     if (leftOut.has(at) || "damage" in line) continue;
+    if ("erased" in line) {
+      erased[line.erased === "event" ? "events" : "quarantined"]++;
+      continue;
+    }
     if ("event" in line) events.push(line.event);
     else quarantine.push(line.quarantine);
     lineOf?.set("event" in line ? line.event : line.quarantine, at);
   }
-  const applied = { events: events.length, quarantined: quarantine.length };
+  const applied = appliedOf(events.length, quarantine.length, erased);
   return { events, quarantine, applied, ...(lineOf && { lineOf }) };
 }
+
+const appliedOf = (
+  events: number,
+  quarantined: number,
+  erased: { readonly events: number; readonly quarantined: number },
+): AppliedCounts => ({
+  events: events + erased.events,
+  quarantined: quarantined + erased.quarantined,
+  ...(erased.events > 0 && { retracted: erased.events }),
+});
 
 const whole = (ref: SegmentRef, cause: "segment_missing" | "segment_damaged", detail: string): Damage => ({
   ref,
@@ -125,13 +144,18 @@ export class RowRules {
   readonly #redriven: ((row: EventRow) => EventRow | null) | null;
   /** One by one, in order. */
   readonly #each: readonly ((row: EventRow) => EventRow | null)[];
+  readonly #quarantine: (row: QuarantineRow) => boolean;
 
-  /** @param after the page's rows stand above it, so that rules below hold for none of them but redriven ones. */
-  constructor(rules: readonly RuleAt[], after: number) {
+  /**
+   * @param after the page's rows stand above it, so that rules below hold for none of them but redriven ones.
+   * @throws Error where a rule is about people and there is no hasher
+   */
+  constructor(rules: readonly RuleAt[], after: number, hash?: SubjectHasher) {
     const above = rules.filter(({ seq }) => seq > after);
-    this.#ordinary = above.length === 0 ? null : rulesReader(above);
-    this.#redriven = rules.length === 0 ? null : rulesReader(rules);
-    this.#each = rules.toSorted((a, b) => a.version - b.version).map((rule) => rulesReader([rule]));
+    this.#ordinary = above.length === 0 ? null : rulesReader(above, hash);
+    this.#redriven = rules.length === 0 ? null : rulesReader(rules, hash);
+    this.#each = rules.toSorted((a, b) => a.version - b.version).map((rule) => rulesReader([rule], hash));
+    this.#quarantine = notErased(above, hash);
   }
 
   /** The part less the rows that are retracted. Rows of a redrive get their place only here. */
@@ -147,11 +171,13 @@ export class RowRules {
       events.push(row);
       lineOf?.set(row, part.lineOf!.get(read)!);
     }
-    const retracted = part.events.length - events.length;
+    const retracted = part.events.length - events.length + (part.applied.retracted ?? 0);
     const former = ref.kind === "redrive" ? part.events.flatMap((row) => this.#formsOf(row, ref)) : [];
     return {
       ...part,
       events,
+      // They count as before, as they do once they are erased.
+      quarantine: part.quarantine.filter(this.#quarantine),
       applied: { ...part.applied, retracted },
       ...(lineOf && { lineOf }),
       ...(former.length > 0 && { former }),
@@ -171,4 +197,24 @@ export class RowRules {
     const places = new Set([read.log_seq, ...origins].filter((place) => place < seq));
     return [...places].flatMap((place) => forms.map((form) => ({ ...form, log_seq: place })));
   }
+}
+
+/**
+ * Whether a quarantined row is about nobody who was erased above it. No other rule goes over them, but what an erasure has
+ * taken out of the lake's quarantine must not come back by a rebuild that reads the log before it is taken out there.
+ */
+function notErased(rules: readonly RuleAt[], hash?: SubjectHasher): (row: QuarantineRow) => boolean {
+  const erasures = rules.flatMap(({ seq, change, filter: { subjects } }) =>
+    change.kind === "erase" && subjects !== undefined ? [{ seq, subjects }] : [],
+  );
+  if (erasures.length === 0 || !hash) return () => true;
+  // Unpacked where there is a row: most segments have none.
+  const people = erasures.map(({ subjects }) => {
+    let known: ReadonlySet<SubjectHash> | undefined;
+    return () => (known ??= unpackSubjects(subjects));
+  });
+  return (row) => {
+    const due = people.filter((_, i) => row.log_seq < erasures[i]!.seq);
+    return due.length === 0 || !quarantineNames(row, (subject) => due.some((of) => of().has(hash(subject))));
+  };
 }

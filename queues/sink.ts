@@ -37,6 +37,8 @@ export interface SinkStep {
   readonly applied: AppliedCounts;
   /** As `LogStep.former`; absent: none. */
   readonly former?: readonly EventRow[];
+  /** As `LogStep.leftOut`; absent: none. */
+  readonly leftOut?: number;
   /** The lease's: which build of the store is live. */
   readonly generation?: number;
   /** The rule version that the rows passed through; absent: 0. A store that knows a newer one refuses the step. */
@@ -45,7 +47,7 @@ export interface SinkStep {
   readonly calls?: CallBudget;
 }
 
-export type HoleKeeper = Pick<HolesApi, "failed" | "decide">;
+export type HoleKeeper = Pick<HolesApi, "failed" | "decide" | "close">;
 
 export interface Sink {
   readonly name: SinkName;

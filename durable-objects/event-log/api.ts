@@ -1,7 +1,9 @@
 /** What others may ask of an EventLog: one object per shard, named by `shardName(shard)`. */
 import type { Rule, RuleAt } from "../../r2-layout/rule.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
+import type { PackedPrefixes, PackedSubjects } from "../../r2-layout/subjects.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
+import type { DayCounts } from "./day-counts.ts";
 
 /** One queue message's share of a commit. */
 export interface CommittedMessage {
@@ -21,6 +23,8 @@ export interface CommittedMessage {
   readonly clockSkewed?: number;
   /** Events of it that a split has given to other shards, which have them already; absent: none. */
   readonly movedOut?: number;
+  /** Events of it that a rule keeps out of the log: they are about somebody who is to be forgotten. Absent: none. */
+  readonly suppressed?: number;
   /**
    * A part that a split has sent here out of another shard's message: `n`, `before` and `void` are that shard's affair and
    * are not looked at. Packed ids of 16 bytes, any of which being owned says that this part is accounted for.
@@ -45,12 +49,16 @@ export interface SegmentCommit {
     readonly maxReceivedAt: number;
     /** Milliseconds: when the object was written, by the writer's clock. */
     readonly writtenAt: number;
+    /** `PackedPrefixes` of whom its events may name; quarantined lines are not in it. Absent: nobody has looked. */
+    readonly subjects?: string;
   } | null;
   /** 16 bytes for each line of the segment, in line order. */
   readonly ids: Uint8Array;
   readonly messages: readonly CommittedMessage[];
   /** Messages of the batch that were left out because the log owns them: a statistic, counted if this commits. */
   readonly redelivered?: number;
+  /** Version of the newest rule by which lines were kept out; absent: 0, none. */
+  readonly barred?: number;
 }
 
 export type CommitAnswer =
@@ -59,6 +67,8 @@ export type CommitAnswer =
   | { readonly kind: "owned"; readonly ids: number[]; readonly messages: number[] }
   /** The segment is too old to be safe from the sweep: write it again. */
   | { readonly kind: "stale" }
+  /** A newer rule keeps somebody out: leave the lines about them out, by `EventLogApi.barred`. */
+  | { readonly kind: "barred"; readonly version: number }
   /** The shard was split: group the lines by the last of these numbers of shards, and use this epoch. */
   | { readonly kind: "moved"; readonly epoch: number; readonly shards?: readonly number[] };
 
@@ -108,6 +118,9 @@ export interface LogStatus {
   /** Milliseconds since when the oldest gap is known, null without one: a gap of minutes is a delay, of a day a loss. */
   readonly oldest_gap_at: number | null;
   readonly sources: readonly SourceCounts[];
+  /** Messages of edges, without redeliveries, since it is counted; and the counts of the newest commit's day (UTC). */
+  readonly messages: number;
+  readonly newest_day: DayCounts;
 }
 
 /** What a sink has still to read. */
@@ -124,10 +137,24 @@ export interface PastCursor {
   readonly since: number | null;
 }
 
+/** Whom a rule keeps out. What was accepted below a suppression stays, also where it comes back above it, as a redrive. */
+export interface BarringRule {
+  readonly kind: "erase" | "suppress";
+  readonly subjects: PackedSubjects;
+}
+
 export interface EventLogApi {
-  /** Which are owned already, one byte (0 or 1) each; advisory, `commit` decides. */
-  filter(ids: Uint8Array, messageIds: Uint8Array): Promise<{ ids: Uint8Array; messages: Uint8Array }>;
+  /**
+   * Which are owned already, one byte (0 or 1) each, and the version of the newest rule that keeps somebody out (absent: none);
+   * advisory, `commit` decides.
+   */
+  filter(ids: Uint8Array, messageIds: Uint8Array): Promise<{ ids: Uint8Array; messages: Uint8Array; barred?: number }>;
   commit(commit: SegmentCommit): Promise<CommitAnswer>;
+  /**
+   * Whom rules above a version keep out of the log, rule by rule: at most `LOG.barredRules` of them. `until` is the last one
+   * told; where it is not the newest, ask on from there.
+   */
+  barred(after: number): Promise<{ readonly until: number; readonly rules: readonly BarringRule[] }>;
   /**
    * Segments with seq > after, in order, at most `LOG.segmentsPerRead`. `asOf` is the log's clock in ms, read before;
    * `rules` the version of the newest rule: who knows an older one asks for `rules()` before it reads a row. `sink` says
@@ -181,6 +208,11 @@ export interface EventLogRulesApi {
   raise(rule: Rule, key: string, shards?: readonly number[]): Promise<{ readonly seq: number }>;
   /** The rules of this shard with their places; `places` of other shards are left out. */
   rules(): Promise<{ readonly version: number; readonly rules: RuleAt[] }>;
+  /**
+   * Puts placeholders where rules name erased people (r2-layout/redact.ts). @param names placeholders by identifier
+   * @param isTrial changes nothing @returns how many rules name one
+   */
+  redactRules(names: ReadonlyMap<string, string>, isTrial: boolean): Promise<number>;
 }
 
 /** Events that come into the log once more: out of a hole of one sink, or out of quarantine. */
@@ -194,6 +226,8 @@ export interface Redrive {
   readonly sinks: readonly SinkName[];
   /** 16 bytes for each line, where the lines get ids that they did not have: what was quarantined, and is an event now. */
   readonly ids?: Uint8Array;
+  /** As of a commit: lines about whom rules up to this version keep out are none of these. */
+  readonly barred?: number;
 }
 
 /** Lines of one segment. */
@@ -211,6 +245,8 @@ export type RedriveAnswer =
   | { readonly kind: "committed"; readonly seq: number }
   /** The segment is too old to be safe from the sweep: write it again. */
   | { readonly kind: "stale" }
+  /** Nothing was changed: as of a commit. */
+  | { readonly kind: "barred"; readonly version: number }
   /** Nothing was changed. These lines were redriven before, for one of the sinks: leave them out. */
   | { readonly kind: "redriven"; readonly origins: readonly RedriveOrigin[] }
   /** Nothing was changed. Indexes into `ids` that the log owns already: leave these lines out. */
@@ -274,4 +310,56 @@ export interface EventLogLineageApi {
   /** One byte for each id, 1 where this log or one that it came out of owns it. */
   ownedBefore(ids: Uint8Array): Promise<Uint8Array>;
   raise(rule: Rule, key: string, shards?: readonly number[]): Promise<{ readonly seq: number }>;
+}
+
+/** A segment's object written anew: as many lines, some of which are marks of erased ones (r2-layout/log-line.ts). */
+export interface SegmentReplacement {
+  readonly seq: number;
+  /** The key of the object that was read. */
+  readonly from: string;
+  readonly to: {
+    readonly key: string;
+    readonly bytes: number;
+    /** Milliseconds: when it was written, by the writer's clock. */
+    readonly writtenAt: number;
+    /** As `noteSubjects`, of the lines that are left; absent: nobody has looked. */
+    readonly subjects?: PackedPrefixes;
+  };
+}
+
+export type ReplaceAnswer =
+  | { readonly kind: "replaced" }
+  /** Nothing was changed: somebody else has written it anew. Read that one. */
+  | { readonly kind: "moved"; readonly key: string }
+  /** Nothing was changed: the log has let go of it, or never had it. */
+  | { readonly kind: "forgotten" }
+  /** Nothing was changed: the object is too old to be safe from the sweep. Write it again. */
+  | { readonly kind: "stale" };
+
+/** What an erasure asks (queues/erasure/stores/log.ts). */
+export interface EventLogErasureApi {
+  /**
+   * Segments with seq > after that may name one of these, redrives too, in order: at most `LOG_ERASURE.segmentsTold`. Those of
+   * which nobody has said whom they name are among them. `until` is the last seq that was looked at: ask on from there, up to
+   * the head. @throws RangeError where `subjects` is no packed set.
+   */
+  segmentsWith(
+    subjects: PackedPrefixes,
+    after: number,
+  ): Promise<{ readonly head: number; readonly until: number; readonly segments: SegmentRef[] }>;
+  /**
+   * Gives a segment's row the new object's key, in one transaction, and notes the old object as one to delete. Safe to repeat: the
+   * same new key is answered as the first time. Who read the row before finds the old object gone, and reads the row again
+   * (queues/segment-object.ts). @throws RangeError where the new key is no segment's.
+   */
+  replaceSegment(replacement: SegmentReplacement): Promise<ReplaceAnswer>;
+  /**
+   * Whom the lines of a segment may name, quarantined ones too, by who has read all of them: from then on it is read only for
+   * these. Nothing is noted where the row has another key by now. @throws RangeError where `subjects` is no packed set.
+   */
+  noteSubjects(seq: number, key: string, subjects: PackedPrefixes): Promise<void>;
+  /** Objects that were replaced and may still be there: at most `LOG_ERASURE.replacedTold`. */
+  replacedObjects(): Promise<string[]>;
+  /** They are deleted. Safe to repeat. */
+  replacedDeleted(keys: readonly string[]): Promise<void>;
 }

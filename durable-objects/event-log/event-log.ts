@@ -12,14 +12,18 @@ import type { Rule, RuleAt } from "../../r2-layout/rule.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import type { ShardHistory } from "../../r2-layout/shards.ts";
 import { parseShards } from "../../r2-layout/shards.ts";
+import { type PackedPrefixes, unpackPrefixes } from "../../r2-layout/subjects.ts";
 import { wait } from "../../r2-layout/wait.ts";
+import { inJurisdiction } from "../jurisdiction.ts";
 import type { ObjectNamespace } from "../namespace.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
 import { SINKS } from "../sink-cursor/api.ts";
 import type {
+  BarringRule,
   CommitAnswer,
   EventLogApi,
   EventLogAuditApi,
+  EventLogErasureApi,
   EventLogLineageApi,
   EventLogPlacesApi,
   EventLogRedriveApi,
@@ -29,7 +33,9 @@ import type {
   PastCursor,
   Redrive,
   RedriveAnswer,
+  ReplaceAnswer,
   SegmentCommit,
+  SegmentReplacement,
   Standing,
   WakeUp,
 } from "./api.ts";
@@ -63,6 +69,7 @@ export class EventLog
   implements
     EventLogApi,
     EventLogAuditApi,
+    EventLogErasureApi,
     EventLogLineageApi,
     EventLogPlacesApi,
     EventLogRedriveApi,
@@ -78,7 +85,8 @@ export class EventLog
   /** When the alarm is set for, null where it is not. A cache. */
   #alarmAt: number | null = null;
 
-  constructor(ctx: DurableObjectState, env: EventLogEnv) {
+  constructor(ctx: DurableObjectState, bindings: EventLogEnv) {
+    const env = inJurisdiction(bindings);
     super(ctx, env);
     this.#queues = { lake: env.WAKE_LAKE, sessions: env.WAKE_SESSIONS, rollups: env.WAKE_ROLLUPS };
     const windowMs = dedupWindowMs(env);
@@ -98,7 +106,10 @@ export class EventLog
     });
   }
 
-  async filter(ids: Uint8Array, messageIds: Uint8Array): Promise<{ ids: Uint8Array; messages: Uint8Array }> {
+  async filter(
+    ids: Uint8Array,
+    messageIds: Uint8Array,
+  ): Promise<{ ids: Uint8Array; messages: Uint8Array; barred: number }> {
     const all = new Uint8Array(ids.byteLength + messageIds.byteLength);
     all.set(ids);
     all.set(messageIds, ids.byteLength);
@@ -106,7 +117,8 @@ export class EventLog
     const inherited = await this.#inheritance.owned(all);
     if (inherited) for (let i = 0; i < owned.length; i++) owned[i]! |= inherited[i]!;
     const events = ids.byteLength / ID_BYTES;
-    return { ids: owned.slice(0, events), messages: owned.slice(events) };
+    const barred = this.#log.places.barredVersion;
+    return { ids: owned.slice(0, events), messages: owned.slice(events), barred };
   }
 
   async commit(commit: SegmentCommit): Promise<CommitAnswer> {
@@ -183,12 +195,41 @@ export class EventLog
     return { version: places.rulesVersion, rules: places.rules() };
   }
 
+  async barred(after: number): Promise<{ until: number; rules: BarringRule[] }> {
+    return this.#log.places.barredAfter(after);
+  }
+
+  async redactRules(names: ReadonlyMap<string, string>, isTrial: boolean): Promise<number> {
+    return this.#transaction(() => this.#log.places.redactRules(names, isTrial));
+  }
+
   async redrive(redrive: Redrive): Promise<RedriveAnswer> {
     const inherited = await this.#inheritance.owned(redrive.ids ?? new Uint8Array());
     const now = Date.now();
     const answer = this.#transaction(() => this.#log.redrive(redrive, now, inherited));
     if (answer.kind === "committed") await this.#wake(now);
     return answer;
+  }
+
+  async segmentsWith(subjects: PackedPrefixes, after: number) {
+    const { head, places } = this.#log;
+    return { head, ...places.with(new Set(unpackPrefixes(subjects)), after, head) };
+  }
+
+  async replaceSegment(replacement: SegmentReplacement): Promise<ReplaceAnswer> {
+    return this.#transaction(() => this.#log.places.replace(replacement, Date.now()));
+  }
+
+  async noteSubjects(seq: number, key: string, subjects: PackedPrefixes): Promise<void> {
+    this.#transaction(() => this.#log.places.noteSubjects(seq, key, subjects));
+  }
+
+  async replacedObjects(): Promise<string[]> {
+    return this.#log.places.replaced.keys();
+  }
+
+  async replacedDeleted(keys: readonly string[]): Promise<void> {
+    this.#transaction(() => this.#log.places.replaced.deleted(keys));
   }
 
   async tally(

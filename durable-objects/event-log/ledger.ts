@@ -19,12 +19,14 @@
  */
 import { shardName } from "../../r2-layout/keys.ts";
 import { LOG, SECOND_MS } from "../../r2-layout/limits.ts";
+import { dayOf, MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type { CatalogStatus, LakeCatalogApi } from "../lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../lake-catalog/api.ts";
 import type { ObjectNamespace } from "../namespace.ts";
 import type { CursorStatus, SinkCursorApi, SinkName } from "../sink-cursor/api.ts";
 import { SINKS } from "../sink-cursor/api.ts";
 import type { EventLogApi, LogStatus, PastCursor, SourceCounts } from "./api.ts";
+import type { DayCounts } from "./day-counts.ts";
 
 export interface LedgerDeps {
   readonly logs: ObjectNamespace<Pick<EventLogApi, "tally">>;
@@ -79,8 +81,14 @@ export interface ShardLedger {
   /** The dedup window: ids, and bytes of memory that their sets and filters take. */
   readonly ids: number;
   readonly id_memory_bytes: number;
+  /** Messages of edges that arrived, without redeliveries. */
+  readonly messages: number;
+  readonly today: Today;
   readonly sinks: Readonly<Record<SinkName, SinkLedger>>;
 }
+
+/** What arrived since midnight, UTC. */
+export type Today = Omit<DayCounts, "day">;
 
 /** The lake's rows of events, and what became of those that it has applied. Cumulative, but for the rows. */
 export interface StoredLedger {
@@ -111,6 +119,7 @@ export interface Ledger {
     readonly clock_skewed: number;
     readonly gaps: number;
   } & Readonly<Record<SinkName, number>>;
+  readonly today: Today;
   readonly stored: StoredLedger;
   /** Over all shards, those with the most events first; at most `LOG.sources`. */
   readonly sources: readonly SourceCounts[];
@@ -176,6 +185,8 @@ export function shardLedger(
     rules = 0,
     epoch = 0,
     oldest_gap_at = null,
+    messages = 0,
+    newest_day,
   } = status;
   const sinkLedger = (sink: SinkName): SinkLedger => {
     const { cursor, applied, holes: left, retracted } = cursors[sink];
@@ -225,9 +236,19 @@ export function shardLedger(
     epoch,
     ids: status.ids,
     id_memory_bytes: status.id_memory_bytes,
+    messages,
+    today: newest_day?.day === dayOf(nowMs * MICROS_PER_MS) ? withoutName(newest_day) : NOTHING_TODAY,
     sinks,
   };
 }
+
+const NOTHING_TODAY: Today = { events: 0, messages: 0, segments: 0, bytes: 0 };
+const withoutName = ({ events, messages, segments, bytes }: DayCounts): Today => ({
+  events,
+  messages,
+  segments,
+  bytes,
+});
 
 const NOTHING_PAST: PastCursor = {
   events: 0,
@@ -269,6 +290,12 @@ export function addLedgers(
       lake: total((shard) => shard.sinks.lake.applied),
       sessions: total((shard) => shard.sinks.sessions.applied),
       rollups: total((shard) => shard.sinks.rollups.applied),
+    },
+    today: {
+      events: total(({ today }) => today.events),
+      messages: total(({ today }) => today.messages),
+      segments: total(({ today }) => today.segments),
+      bytes: total(({ today }) => today.bytes),
     },
     stored,
     sources: addSources(sources),

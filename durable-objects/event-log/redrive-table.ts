@@ -16,6 +16,9 @@
  *
  * In each row applied + left out = met, and applied + holes + still to apply = 100. Totals are rows, so that only what lies
  * past a cursor is looked at.
+ *
+ * A release is a redrive for all sinks of lines that were quarantined and are events now. The lines that it stands for are
+ * left out nowhere: in `quarantine` they are the record of what happened, also of a lake that is built anew.
  */
 import type { SinkName } from "../../r2-layout/sinks.ts";
 import { SINKS } from "../../r2-layout/sinks.ts";
@@ -69,7 +72,10 @@ export class RedriveTable {
   /** Lines of a segment that were redriven for one of these sinks; null where there are none. */
   linesOf(origin: number, sinks: readonly SinkName[]): readonly number[] | "all" | null {
     const rows = this.#sql.exec<LinesRow>("SELECT * FROM redriven WHERE origin = ?", origin);
-    return joined(Array.from(rows).filter((row) => sinks.some((sink) => isFor(row.sinks, sink))));
+    const forAll = sinksText(sinks) === ALL;
+    // What was released still stands in its place: one sink may have left it out there, and get it again.
+    const meant = (row: LinesRow) => (forAll || !isRelease(row)) && sinks.some((sink) => isFor(row.sinks, sink));
+    return joined(Array.from(rows).filter(meant));
   }
 
   /** To be called in a transaction. @param lines of the redrive itself. */
@@ -120,17 +126,26 @@ export class RedriveTable {
 
   /** Lines of segments from..to (both inclusive) that this sink gets, or got, from a redrive instead. */
   skips(from: number, to: number, sink: SinkName): Map<number, readonly number[] | "all"> {
+    return this.#lines(from, to, (row) => isFor(row.sinks, sink) && !isRelease(row));
+  }
+
+  /** Quarantined lines of segments from..to (both inclusive) that are events now. */
+  releases(from: number, to: number): Map<number, readonly number[] | "all"> {
+    return this.#lines(from, to, isRelease);
+  }
+
+  #lines(from: number, to: number, which: (row: LinesRow) => boolean): Map<number, readonly number[] | "all"> {
     const rows = this.#sql.exec<LinesRow>("SELECT * FROM redriven WHERE origin >= ? AND origin <= ?", from, to);
-    const own = Array.from(rows).filter((row) => isFor(row.sinks, sink));
-    const skips = new Map<number, readonly number[] | "all">();
-    for (const [origin, some] of Map.groupBy(own, (row) => row.origin)) skips.set(origin, joined(some)!);
-    return skips;
+    const own = Array.from(rows).filter(which);
+    const lines = new Map<number, readonly number[] | "all">();
+    for (const [origin, some] of Map.groupBy(own, (row) => row.origin)) lines.set(origin, joined(some)!);
+    return lines;
   }
 
   account(sink: SinkName, cursor: number): RedriveAccount {
     const total = this.#sums(sink);
     const past = this.#sumPast("redrives", "seq", sink, cursor);
-    const originsPast = this.#sumPast("redriven", "origin", sink, cursor);
+    const originsPast = this.#sumPast("redriven", "origin", sink, cursor, `AND NOT ${RELEASE}`);
     return {
       met: minus(total.lines, past),
       past,
@@ -160,11 +175,17 @@ export class RedriveTable {
     };
   }
 
-  #sumPast(table: "redrives" | "redriven", place: "seq" | "origin", sink: SinkName, cursor: number): LineCounts {
+  #sumPast(
+    table: "redrives" | "redriven",
+    place: "seq" | "origin",
+    sink: SinkName,
+    cursor: number,
+    less = "",
+  ): LineCounts {
     return this.#sql
       .exec<{ events: number; quarantined: number }>(
         `SELECT coalesce(sum(events), 0) AS events, coalesce(sum(quarantined), 0) AS quarantined FROM ${table}
-           WHERE ${place} > ? AND (sinks = ? OR instr(sinks, ?) > 0)`,
+           WHERE ${place} > ? AND (sinks = ? OR instr(sinks, ?) > 0) ${less}`,
         cursor,
         ALL,
         sink,
@@ -179,6 +200,10 @@ export const sinksText = (sinks: readonly SinkName[]): string =>
 /** Undefined for all of them. */
 export const sinksOf = (text: string): readonly SinkName[] | undefined =>
   text === ALL ? undefined : (text.split(",") as SinkName[]);
+
+/** Of `redriven`: for all sinks, and of lines that were all quarantined. A hole's redrive is for its sink. */
+const isRelease = ({ sinks, events }: LinesRow): boolean => sinks === ALL && events === 0;
+const RELEASE = "(sinks = '*' AND events = 0)";
 
 const isFor = (text: string, sink: SinkName): boolean => sinksOf(text)?.includes(sink) ?? true;
 

@@ -4,12 +4,19 @@
  * 0, where they hold for none of its rows.
  */
 import { LOG } from "../../r2-layout/limits.ts";
-import type { Rule, RuleAt } from "../../r2-layout/rule.ts";
+import { redactedJson } from "../../r2-layout/redact.ts";
+import { barsLines, type Rule, type RuleAt } from "../../r2-layout/rule.ts";
+import type { PackedSubjects } from "../../r2-layout/subjects.ts";
+import type { BarringRule } from "./api.ts";
+
+/** As `barsLines`. */
+const BARS = "json_extract(rule, '$.change.kind') IN ('erase', 'suppress')";
 
 export class RuleTable {
   readonly #sql: SqlStorage;
-  /** A cache; null until it is read. */
+  /** Caches; null until they are read. */
   #version: number | null = null;
+  #barred: number | null = null;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -26,8 +33,31 @@ export class RuleTable {
     return this.#version ?? 0;
   }
 
+  /** The newest that keeps somebody out of the log, 0 without any. */
+  get barred(): number {
+    this.#barred ??= this.#sql
+      .exec<{ version: number }>(`SELECT ifnull(max(version), 0) AS version FROM rules WHERE ${BARS}`)
+      .one().version;
+    return this.#barred;
+  }
+
+  /** As `EventLogApi.barred`. */
+  barredAfter(version: number): { until: number; rules: BarringRule[] } {
+    const rows = this.#sql
+      .exec<{ version: number; kind: BarringRule["kind"]; subjects: PackedSubjects | null }>(
+        `SELECT version, json_extract(rule, '$.change.kind') AS kind, json_extract(rule, '$.filter.subjects') AS subjects
+         FROM rules WHERE version > ? AND ${BARS} ORDER BY version LIMIT ?`,
+        version,
+        LOG.barredRules,
+      )
+      .toArray();
+    const rules = rows.map(({ kind, subjects }) => ({ kind, subjects: subjects ?? "" }));
+    return { until: rows.at(-1)?.version ?? version, rules };
+  }
+
   forget(): void {
     this.#version = null;
+    this.#barred = null;
   }
 
   /** Null where the version comes next. @throws RangeError where it is another rule's, or versions are left out. */
@@ -50,6 +80,21 @@ export class RuleTable {
       throw new RangeError(`rule ${rule.version} takes ${text.length} bytes`);
     this.#sql.exec("INSERT INTO rules VALUES (?, ?, ?, ?)", rule.version, rule.id, seq, text);
     this.#version = rule.version;
+    if (this.#barred !== null && barsLines(rule)) this.#barred = rule.version;
+  }
+
+  /** Placeholders for names of erased people, in filters and changes alike. @returns how many rules have any */
+  redact(names: ReadonlyMap<string, string>, isTrial: boolean): number {
+    const rows = this.#sql.exec<{ version: number; rule: string }>("SELECT version, rule FROM rules").toArray();
+    const named = rows.flatMap(({ version, rule }) => {
+      const text = redactedJson(rule, names);
+      return text === null ? [] : [{ version, text }];
+    });
+    if (!isTrial) {
+      for (const { version, text } of named)
+        this.#sql.exec("UPDATE rules SET rule = ? WHERE version = ?", text, version);
+    }
+    return named.length;
   }
 
   /** By version. */

@@ -2,14 +2,18 @@
  * The sequence of one shard: segments of messages, rules and redrives, by seq, and what a sink meets of them. Synchronous;
  * ShardLog gives each its seq and time, in the transaction of the change.
  */
+import { parseSegmentKey } from "../../r2-layout/keys.ts";
 import { LOG } from "../../r2-layout/limits.ts";
 import type { Rule, RuleAt } from "../../r2-layout/rule.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import type { SinkName } from "../../r2-layout/sinks.ts";
-import type { PastCursor, Redrive, RedriveOrigin } from "./api.ts";
+import type { PackedPrefixes } from "../../r2-layout/subjects.ts";
+import type { PastCursor, Redrive, RedriveOrigin, ReplaceAnswer, SegmentReplacement } from "./api.ts";
 import type { CountedOrigin } from "./redrive-table.ts";
 import { RedriveTable, sinksText } from "./redrive-table.ts";
+import { ReplacedSegments } from "./replaced-segments.ts";
 import { RuleTable } from "./rule-table.ts";
+import { SegmentSubjects, type SegmentsPage } from "./segment-subjects.ts";
 import type { LineCounts, NewSegment } from "./segment-table.ts";
 import { SegmentTable } from "./segment-table.ts";
 
@@ -24,9 +28,14 @@ export class SegmentLog {
   readonly #segments: SegmentTable;
   readonly #redrives: RedriveTable;
   readonly #rules: RuleTable;
+  readonly #subjects: SegmentSubjects;
+  /** Objects that nothing names any more. */
+  readonly replaced: ReplacedSegments;
 
   constructor(sql: SqlStorage) {
     this.#segments = new SegmentTable(sql);
+    this.#subjects = new SegmentSubjects(sql);
+    this.replaced = new ReplacedSegments(sql);
     this.#redrives = new RedriveTable(sql);
     this.#rules = new RuleTable(sql);
   }
@@ -34,6 +43,11 @@ export class SegmentLog {
   /** Of the newest rule. */
   get rulesVersion(): number {
     return this.#rules.version;
+  }
+
+  /** Of the newest rule that keeps somebody out of the log. */
+  get barredVersion(): number {
+    return this.#rules.barred;
   }
 
   /** Quarantined lines that a redrive has made events. */
@@ -47,6 +61,7 @@ export class SegmentLog {
 
   insertMessages({ seq, at, sums }: NewPlace, segment: NewSegment): void {
     this.#segments.insert(seq, segment, at, sums);
+    if (segment.subjects !== undefined) this.#subjects.put(seq, segment.subjects, "events");
   }
 
   /** Null where the rule comes next. @throws RangeError as `EventLogRulesApi.raise`. */
@@ -65,8 +80,16 @@ export class SegmentLog {
     for (const rule of rules) if (this.#rules.seqOf(rule) === null) this.#rules.insert(rule, shard, 0);
   }
 
+  redactRules(names: ReadonlyMap<string, string>, isTrial: boolean): number {
+    return this.#rules.redact(names, isTrial);
+  }
+
   rules(): RuleAt[] {
     return this.#rules.all();
+  }
+
+  barredAfter(version: number) {
+    return this.#rules.barredAfter(version);
   }
 
   seqOfRedrive(id: string): number | null {
@@ -134,6 +157,30 @@ export class SegmentLog {
     this.#segments.insert(seq, segment, at, sums, { kind: "redrive", sinks: sinksText(sinks) });
   }
 
+  /** As `EventLogErasureApi.segmentsWith`. */
+  with(prefixes: ReadonlySet<number>, after: number, head: number): SegmentsPage {
+    return this.#subjects.with(prefixes, after, head);
+  }
+
+  /** As `EventLogErasureApi.noteSubjects`. To be called in a transaction. */
+  noteSubjects(seq: number, key: string, subjects: PackedPrefixes): void {
+    if (this.#segments.at(seq)?.key === key) this.#subjects.put(seq, subjects, "all");
+  }
+
+  /** As `EventLogErasureApi.replaceSegment`. To be called in a transaction. */
+  replace({ seq, from, to }: SegmentReplacement, nowMs: number): ReplaceAnswer {
+    if (!parseSegmentKey(to.key)) throw new RangeError(`${to.key} is no segment's key`);
+    const key = this.#segments.at(seq)?.key;
+    if (key === to.key) return { kind: "replaced" };
+    if (key === undefined) return { kind: "forgotten" };
+    if (key !== from) return { kind: "moved", key };
+    if (to.writtenAt + LOG.staleSegmentMs <= nowMs) return { kind: "stale" };
+    this.#segments.rename(seq, to.key, to.bytes);
+    this.#subjects.put(seq, to.subjects, "all");
+    this.replaced.add(from, seq);
+    return { kind: "replaced" };
+  }
+
   /** @param sink for whom `skip` is told. */
   after(seq: number, limit: number, sink?: SinkName): SegmentRef[] {
     const refs = this.#segments
@@ -141,10 +188,12 @@ export class SegmentLog {
       .map((ref) => (ref.kind === "redrive" ? { ...ref, origins: this.#redrives.originsOf(ref.seq) } : ref));
     if (sink === undefined || refs.length === 0) return refs;
     const skips = this.#redrives.skips(refs[0]!.seq, refs.at(-1)!.seq, sink);
-    if (skips.size === 0) return refs;
+    const releases = this.#redrives.releases(refs[0]!.seq, refs.at(-1)!.seq);
+    if (skips.size + releases.size === 0) return refs;
     return refs.map((ref) => {
       const skip = skips.get(ref.seq);
-      return skip === undefined ? ref : { ...ref, skip };
+      const released = releases.get(ref.seq);
+      return { ...ref, ...(skip !== undefined && { skip }), ...(released !== undefined && { released }) };
     });
   }
 
@@ -182,7 +231,10 @@ export class SegmentLog {
 
   /** Forgets some segments that are past their retention, up to the slowest sink's cursor. To be called in a transaction. */
   trim(nowMs: number, cursor: number, head: number): void {
-    if (this.#segments.trim(nowMs, cursor) > 0) this.#redrives.trim(this.#segments.oldest(head));
+    if (this.#segments.trim(nowMs, cursor) === 0) return;
+    const oldest = this.#segments.oldest(head);
+    this.#redrives.trim(oldest);
+    this.#subjects.trim(oldest);
   }
 
   #met(cursor: number, sink?: SinkName): LineCounts {

@@ -12,7 +12,7 @@ import { addColumns } from "../add-columns.ts";
 import type { SegmentCommit } from "./api.ts";
 import { sinksOf } from "./redrive-table.ts";
 
-type SegmentRow = {
+export type SegmentRow = {
   seq: number;
   key: string;
   bytes: number;
@@ -95,6 +95,11 @@ export class SegmentTable {
   at(seq: number): SegmentRef | null {
     const row = this.#sql.exec<SegmentRow>("SELECT * FROM segments WHERE seq = ?", seq).toArray()[0];
     return row ? refOf(row) : null;
+  }
+
+  /** Another object with the same lines' places. To be called in a transaction. */
+  rename(seq: number, key: string, bytes: number): void {
+    this.#sql.exec("UPDATE segments SET key = ?, bytes = ? WHERE seq = ?", key, bytes, seq);
   }
 
   republishedAfter(seq: number, limit: number): { seq: number; republished: number }[] {
@@ -208,7 +213,7 @@ export class SegmentTable {
   }
 }
 
-const refOf = (row: SegmentRow): SegmentRef => ({
+export const refOf = (row: SegmentRow): SegmentRef => ({
   seq: row.seq,
   key: row.key,
   bytes: row.bytes,

@@ -17,6 +17,7 @@ import { addColumns } from "../add-columns.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
 import { SINKS } from "../sink-cursor/api.ts";
 import type { CommitAnswer, LogStatus, Redrive, RedriveAnswer, SegmentCommit } from "./api.ts";
+import { DAY_COLUMNS, type DayRow, dayCounts, onDayOf, withoutDay } from "./day-counts.ts";
 import { DedupWindow } from "./dedup-window.ts";
 import type { EdgeNote } from "./edge-table.ts";
 import { EdgeTable } from "./edge-table.ts";
@@ -33,7 +34,7 @@ import { SourceTable } from "./source-table.ts";
  * The log's one row: its place and its cumulative counts of events. `committed` and `quarantined` are those of messages;
  * what a redrive has made of the quarantined is not in them.
  */
-type LogRow = {
+type LogRow = DayRow & {
   shard: number;
   head: number;
   accepted: number;
@@ -57,6 +58,8 @@ interface CommitNote {
   readonly edges: readonly EdgeNote[];
   readonly sources: readonly SourceNote[];
 }
+
+const DAY_NAMES = Object.keys(DAY_COLUMNS) as (keyof DayRow)[];
 
 /** Ids in one commit: a row of SQLite holds 2 MB, and one call is one transaction. The fan-out cuts at a third of it. */
 const IDS_PER_COMMIT = 100_000;
@@ -96,6 +99,7 @@ export class ShardLog {
       late: "INTEGER NOT NULL DEFAULT 0",
       clock_skewed: "INTEGER NOT NULL DEFAULT 0",
       republished: "INTEGER NOT NULL DEFAULT 0",
+      ...DAY_COLUMNS,
     });
     this.#reached = new ReachedTable(sql);
     sql.exec(
@@ -143,6 +147,8 @@ export class ShardLog {
     // Who does not say by which numbers it has grouped was built before there were splits.
     if (commit.epoch !== epoch || (epoch > 0 && !commit.shards))
       return { kind: "moved", epoch, ...(shards && { shards }) };
+    const { barredVersion } = this.places;
+    if ((commit.barred ?? 0) < barredVersion) return { kind: "barred", version: barredVersion };
     if (segment && segment.writtenAt + LOG.staleSegmentMs <= nowMs) return { kind: "stale" };
 
     const ids = new Uint8Array(commit.ids.byteLength + messages.length * ID_BYTES);
@@ -164,13 +170,14 @@ export class ShardLog {
     const change = this.#arrive(ids, messages, at);
     const quarantined = segment?.quarantined ?? 0;
     const next: LogRow = {
-      ...row,
+      ...onDayOf(row, at),
       head: segment ? row.head + 1 : row.head,
       accepted: row.accepted + change.accepted,
       arrived: row.arrived + sum(messages, (message) => (message.movedIn ? 0 : message.events)),
       committed: row.committed + events - quarantined,
       quarantined: row.quarantined + quarantined,
       duplicates: row.duplicates + sum(messages, (message) => message.duplicates),
+      suppressed: row.suppressed + sum(messages, ({ suppressed = 0 }) => suppressed),
       redelivered: row.redelivered + (commit.redelivered ?? 0),
       gaps: row.gaps + change.gaps,
       committed_at: segment ? at : row.committed_at,
@@ -179,6 +186,8 @@ export class ShardLog {
       late: row.late + sum(messages, ({ late = 0 }) => late),
       clock_skewed: row.clock_skewed + sum(messages, ({ clockSkewed = 0 }) => clockSkewed),
       republished: row.republished + (segment?.republished ?? 0),
+      messages: row.messages + messages.filter(({ movedIn }) => movedIn === undefined).length,
+      log_bytes: row.log_bytes + (segment?.bytes ?? 0),
     };
     if (segment) this.places.insertMessages(placeOf(next), segment);
     this.#write(next);
@@ -234,6 +243,8 @@ export class ShardLog {
     if (sinks.length === 0) throw new RangeError("a redrive for nobody");
     if (ids && ids.byteLength !== segment.events * ID_BYTES) throw new RangeError(`${ids.byteLength} bytes of ids`);
     if (segment.writtenAt + LOG.staleSegmentMs <= nowMs) return { kind: "stale" };
+    const { barredVersion } = this.places;
+    if ((redrive.barred ?? 0) < barredVersion) return { kind: "barred", version: barredVersion };
     const before = this.places.redrivenBefore(redrive);
     if (before.length > 0) return { kind: "redriven", origins: before };
     const next = this.#nextPlace(nowMs);
@@ -252,7 +263,8 @@ export class ShardLog {
 
   #nextPlace(nowMs: number): LogRow {
     const row = this.#read();
-    return { ...row, head: row.head + 1, committed_at: Math.max(nowMs, row.committed_at) };
+    const at = Math.max(nowMs, row.committed_at);
+    return { ...onDayOf(row, at), head: row.head + 1, committed_at: at };
   }
 
   cursor(sink: SinkName): number {
@@ -291,7 +303,8 @@ export class ShardLog {
   }
 
   status(): LogStatus {
-    const { redelivered, ...row } = this.#read();
+    const whole = this.#read();
+    const { redelivered, ...row } = withoutDay(whole);
     this.#readNotes();
     const { ids, bytes } = this.#window.size;
     const { released } = this.places;
@@ -307,6 +320,8 @@ export class ShardLog {
       rules: this.places.rulesVersion,
       oldest_gap_at: this.#edges.oldestGapAt(),
       sources: this.#sources.all(),
+      messages: whole.messages,
+      newest_day: dayCounts(whole),
     };
   }
 
@@ -341,7 +356,8 @@ export class ShardLog {
     this.#row ??= this.#sql
       .exec<LogRow>(
         `SELECT shard, head, accepted, arrived, committed, quarantined, duplicates, suppressed, redelivered, gaps,
-           committed_at, moved_in, moved_out, late, clock_skewed, republished FROM log`,
+           committed_at, moved_in, moved_out, late, clock_skewed, republished,
+           ${DAY_NAMES.join(", ")} FROM log`,
       )
       .one();
     return this.#row;
@@ -350,14 +366,15 @@ export class ShardLog {
   #write(row: LogRow): void {
     this.#sql.exec(
       `UPDATE log SET head = ?, accepted = ?, arrived = ?, committed = ?, quarantined = ?, duplicates = ?,
-         redelivered = ?, gaps = ?, committed_at = ?, moved_in = ?, moved_out = ?, late = ?, clock_skewed = ?,
-         republished = ?`,
+         suppressed = ?, redelivered = ?, gaps = ?, committed_at = ?, moved_in = ?, moved_out = ?, late = ?, clock_skewed = ?,
+         republished = ?, ${DAY_NAMES.map((name) => `${name} = ?`).join(", ")}`,
       row.head,
       row.accepted,
       row.arrived,
       row.committed,
       row.quarantined,
       row.duplicates,
+      row.suppressed,
       row.redelivered,
       row.gaps,
       row.committed_at,
@@ -366,6 +383,7 @@ export class ShardLog {
       row.late,
       row.clock_skewed,
       row.republished,
+      ...DAY_NAMES.map((name) => row[name]),
     );
     this.#row = row;
   }

@@ -7,6 +7,8 @@
  *     crash between commit, ack       the batch comes again; the log owns every message, nothing is left to commit
  *     commit's answer lost            the same: the object is never deleted here, for the log may name it
  *     batch comes twice at once       the second commit is refused with what is owned, drops it and tries again
+ *     a rule keeps somebody out       the commit is refused until the lines about them are left out: no line above the rule's
+ *                                     place is about them, however long it was on its way
  *
  * A message from before a split is divided between the old shard and the new ones (route.ts), each with its own segment
  * and commit, the message's own shard last.
@@ -24,17 +26,20 @@ import { epochOf, newerOf } from "../../r2-layout/shards.ts";
 import type { ObjectWriter } from "../dead-letter.ts";
 import { park } from "../dead-letter.ts";
 import { isRefusal } from "../refusal.ts";
+import { BarredSubjects } from "./barred.ts";
 import type { CommitPlan, Group } from "./plan-commit.ts";
 import { askedMessageIds, foldAliases, groupMessages, groupOf, planCommit, withOwned } from "./plan-commit.ts";
 import { routeMessages } from "./route.ts";
 
 export interface FanOutDeps {
-  readonly logs: ObjectNamespace<Pick<EventLogApi, "filter" | "commit">>;
+  readonly logs: ObjectNamespace<Pick<EventLogApi, "filter" | "commit" | "barred">>;
   readonly bucket: ObjectWriter;
   /** The numbers of shards as this Worker knows them; messages and logs may know newer ones. */
   readonly shards?: ShardHistory;
   /** Identities whose events go by event id, as at the edge. */
   readonly spread?: ReadonlySet<string>;
+  /** Whom rules keep out, as far as this isolate knows. Absent: a log that keeps somebody out takes nothing from here. */
+  readonly barred?: BarredSubjects;
   /** Milliseconds. */
   readonly now?: () => number;
 }
@@ -129,8 +134,17 @@ async function commitGroup(
   const now = deps.now ?? Date.now;
   const log = deps.logs.getByName(shardName(group.shard));
   const epoch = shards ? epochOf(shards) : 0;
-  let owned = foldAliases(group, await log.filter(group.ids, askedMessageIds(group)));
-  let plan = planCommit(group, owned);
+  const barred = deps.barred ?? new BarredSubjects(withoutKey);
+  const known = await log.filter(group.ids, askedMessageIds(group));
+  await barred.learn(log, known.barred ?? 0);
+  let owned = foldAliases(group, known);
+  // As of the plan: another batch may learn more before it is committed.
+  let version = barred.version;
+  const plannedAnew = () => {
+    version = barred.version;
+    return planCommit(group, owned, (message) => barred.linesOf(message));
+  };
+  let plan = plannedAnew();
   let segment = await writeSegment(group.shard, plan, deps.bucket, now());
   for (let round = 0; round < ROUNDS; round++) {
     if (plan.messages.length === 0 && plan.redelivered === 0) return null;
@@ -142,6 +156,7 @@ async function commitGroup(
       ids,
       messages,
       redelivered,
+      ...(version > 0 && { barred: version }),
     });
     if (answer.kind === "committed") return null;
     if (answer.kind === "moved") {
@@ -150,11 +165,18 @@ async function commitGroup(
     }
     if (answer.kind === "owned") {
       owned = withOwned(owned, plan, answer);
-      plan = planCommit(group, owned);
+      plan = plannedAnew();
+    } else if (answer.kind === "barred") {
+      await barred.learn(log, answer.version);
+      plan = plannedAnew();
     }
     segment = await writeSegment(group.shard, plan, deps.bucket, now());
   }
   throw new Error(`shard ${group.shard}: no commit in ${ROUNDS} rounds`);
+}
+
+function withoutKey(): never {
+  throw new Error("whom the rules keep out cannot be told without the key of their hashes");
 }
 
 /** @returns null where the plan has no line. */
@@ -172,6 +194,7 @@ async function writeSegment(shard: number, plan: CommitPlan, bucket: ObjectWrite
     minReceivedAt: plan.minReceivedAt,
     maxReceivedAt: plan.maxReceivedAt,
     writtenAt: nowMs,
+    ...(plan.subjects !== null && { subjects: plan.subjects }),
   };
 }
 

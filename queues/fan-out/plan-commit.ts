@@ -8,6 +8,7 @@ import type { CommittedMessage } from "../../durable-objects/event-log/api.ts";
 import { IdSet } from "../../durable-objects/event-log/id-set.ts";
 import { ID_BYTES, toWords } from "../../durable-objects/event-log/packed-ids.ts";
 import { messageIds } from "../../r2-layout/event-message.ts";
+import { type PackedPrefixes, packPrefixes, unpackPrefixes } from "../../r2-layout/subjects.ts";
 import type { RoutedMessage } from "./route.ts";
 import { messageIdHash } from "./route.ts";
 
@@ -40,6 +41,8 @@ export interface CommitPlan {
   readonly maxReceivedAt: number;
   readonly messages: readonly CommittedMessage[];
   readonly redelivered: number;
+  /** `PackedPrefixes` of whom the lines may name; null where one of their messages does not say. */
+  readonly subjects: PackedPrefixes | null;
   /** For each id and message above, its place in the group: an answer "owned" is told in places of the plan. */
   readonly idPlaces: readonly number[];
   readonly messagePlaces: readonly number[];
@@ -113,8 +116,15 @@ export function foldAliases({ messages, aliases }: Group, owned: Owned): Owned {
   return { ids: owned.ids, messages: folded };
 }
 
-/** Pure. Applying it twice with more known as owned leaves out more, never something else. */
-export function planCommit(group: Group, owned: Owned): CommitPlan {
+type BarredLines = (message: RoutedMessage) => ReadonlySet<number> | undefined;
+
+const NOBODY: BarredLines = () => undefined;
+
+/**
+ * Pure. Applying it twice with more known as owned leaves out more, never something else.
+ * @param barredOf lines about somebody whom a rule keeps out: they are counted, own no id, and stand nowhere.
+ */
+export function planCommit(group: Group, owned: Owned, barredOf: BarredLines = NOBODY): CommitPlan {
   const words = toWords(group.ids);
   const messageWords = toWords(group.messageIds);
   const seen = new IdSet();
@@ -129,7 +139,9 @@ export function planCommit(group: Group, owned: Owned): CommitPlan {
   let maxReceivedAt = 0;
   let redelivered = 0;
   let place = 0;
-  group.messages.forEach(({ header, lines: given, movedOut = 0, part }, i) => {
+  const named: (PackedPrefixes | undefined)[] = [];
+  group.messages.forEach((message, i) => {
+    const { header, lines: given, movedOut = 0, part } = message;
     const first = place;
     place += header.events;
     // Seen before asked whether owned: the log names one place of an id that stands in several.
@@ -139,7 +151,9 @@ export function planCommit(group: Group, owned: Owned): CommitPlan {
     }
     const before = lines.length;
     const marked = header.quarantined && new Set(header.quarantined);
+    const barred = barredOf(message);
     for (let line = 0; line < header.events; line++) {
+      if (barred?.has(line)) continue;
       if (!seen.add(words, first + line) || owned.ids[first + line] === 1) continue;
       lines.push(given[line]!);
       idPlaces.push(first + line);
@@ -149,6 +163,7 @@ export function planCommit(group: Group, owned: Owned): CommitPlan {
     if (kept > 0) {
       minReceivedAt = Math.min(minReceivedAt, header.received_at);
       maxReceivedAt = Math.max(maxReceivedAt, header.received_at);
+      named.push(header.who);
     }
     if (header.republish !== undefined) republished += kept;
     messagePlaces.push(i);
@@ -160,7 +175,8 @@ export function planCommit(group: Group, owned: Owned): CommitPlan {
       events: header.events + movedOut,
       before: header.before,
       void: header.void ?? [],
-      duplicates: header.events - kept,
+      duplicates: header.events - kept - (barred?.size ?? 0),
+      ...(barred && { suppressed: barred.size }),
       ...(header.late && { late: header.late }),
       ...(header.skewed && { clockSkewed: header.skewed }),
       ...(movedOut > 0 && { movedOut }),
@@ -176,9 +192,16 @@ export function planCommit(group: Group, owned: Owned): CommitPlan {
     maxReceivedAt,
     messages,
     redelivered,
+    subjects: allPrefixes(named),
     idPlaces,
     messagePlaces,
   };
+}
+
+function allPrefixes(named: readonly (PackedPrefixes | undefined)[]): PackedPrefixes | null {
+  const known = named.filter((who) => who !== undefined);
+  if (known.length < named.length) return null;
+  return known.length === 1 ? known[0]! : packPrefixes(known.flatMap(unpackPrefixes));
 }
 
 /** What is owned after the log's answer "owned" to a plan. */

@@ -55,6 +55,29 @@ describe("what a shard counts", () => {
     });
   });
 
+  it("what came since midnight, whatever came before, through evictions", async () => {
+    await withStorage((storage) => {
+      const midnight = 20_000 * DAY_MS;
+      let table = new ShardLog(storage.sql, 0);
+      const commit = (n: number, at: number) =>
+        table.commit({ ...commitOf([n], [messageOf("e", n, 1)]), segment: segmentOf(1, at) }, at);
+      for (let n = 1; n <= 5; n++) commit(n, midnight - HOUR_MS);
+      expect(table.status()).toMatchObject({
+        messages: 5,
+        newest_day: { day: "2024-10-03", events: 5, messages: 5, segments: 5, bytes: 500 },
+      });
+      for (let n = 6; n <= 8; n++) {
+        table = new ShardLog(storage.sql, 0);
+        commit(n, midnight + n);
+      }
+      expect(table.status()).toMatchObject({
+        messages: 8,
+        arrived: 8,
+        newest_day: { day: "2024-10-04", events: 3, messages: 3, segments: 3, bytes: 300 },
+      });
+    });
+  });
+
   it("promise 9: one by one for a bounded number of sources, the rest together", async () => {
     await withStorage((storage) => {
       const now = 20_000 * DAY_MS;

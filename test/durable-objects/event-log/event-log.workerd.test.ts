@@ -8,6 +8,7 @@ import { EventLog } from "../../../durable-objects/event-log/event-log.ts";
 import { ShardLog } from "../../../durable-objects/event-log/shard-log.ts";
 import { segmentKey } from "../../../r2-layout/keys.ts";
 import { DAY_MS, HOUR_MS, LOG } from "../../../r2-layout/limits.ts";
+import { packPrefixes } from "../../../r2-layout/subjects.ts";
 import { bindings } from "../../bindings.ts";
 import { commitOf, messageOf, segmentOf } from "./commits.ts";
 import { pickIds } from "./random-ids.ts";
@@ -148,7 +149,7 @@ describe("a commit", () => {
     );
   });
 
-  it("writes four rows and no more, however many events it has", async () => {
+  it("writes four rows and no more, and one of whom it may name, however many events it has", async () => {
     await withWakeUps(async (_log, _sent, state) => {
       const { sql } = state.storage;
       const log = new ShardLog(sql, 0);
@@ -168,6 +169,9 @@ describe("a commit", () => {
       const hundred = (from: number, edge: string) =>
         Array.from({ length: 100 }, (_, i) => messageOf(`${edge}${i}`, from + 1, 20));
       expect(rowsOf(commitOf([1], hundred(0, "a")))).toBeLessThanOrEqual(4);
+      const naming = commitOf([9_000]);
+      const subjects = packPrefixes(Array.from({ length: 1_000 }, (_, i) => i));
+      expect(rowsOf({ ...naming, segment: { ...naming.segment!, subjects } })).toBeLessThanOrEqual(5);
       expect(
         rowsOf(
           commitOf(

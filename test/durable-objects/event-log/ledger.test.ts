@@ -12,6 +12,8 @@ const status: LogStatus = {
   ...{ suppressed: 0, redelivered_messages: 0, gaps: 1, ids: 0, id_memory_bytes: 0, cursors: {}, committed_at: 5 },
   ...{ moved_in: 4, moved_out: 4, late: 7, clock_skewed: 1, republished: 0, rules: 2, oldest_gap_at: NOW - 9_000 },
   sources: [{ source: 'a "b"', events: 95, duplicates: 3, late: 7, clock_skewed: 1 }],
+  messages: 12,
+  newest_day: { day: "1970-01-01", events: 40, messages: 6, segments: 2, bytes: 5_000 },
 };
 /** A sink that stands at 7 of 9: it met 82 lines, left 3 of them out, and one came back. */
 const cursor: CursorStatus = {
@@ -94,6 +96,18 @@ describe("the ledger", () => {
       NOW,
     );
     expect(shard.sinks.lake.balanced).toBe(true);
+  });
+
+  it("says what came today, and nothing where the log's newest day is another", () => {
+    const today = { events: 40, messages: 6, segments: 2, bytes: 5_000 };
+    expect(ledgerOf()).toMatchObject({ today, shards: [{ today, messages: 12 }] });
+    const yesterday = { ...status.newest_day, day: "1969-12-31" };
+    expect(ledgerOf({ status: { newest_day: yesterday } }).today).toEqual({
+      events: 0,
+      messages: 0,
+      segments: 0,
+      bytes: 0,
+    });
   });
 
   it("is told to Prometheus with the sources, their names escaped", () => {

@@ -176,6 +176,10 @@ describe("a redrive", () => {
     const rest = { ...redriveOf("q", [{ seq: 1, lines: [0] }], SINKS), ids: pickIds([11]) };
     expect(await log.redrive(rest)).toEqual({ kind: "committed", seq: 3 });
     expect((await log.segments(2, 1)).segments[0]).not.toHaveProperty("sinks");
+    // In quarantine the line is the record: a sink that begins anew gets it there, too.
+    const [origin] = (await log.segments(0, 1, "lake")).segments;
+    expect(origin).toMatchObject({ seq: 1, released: [0] });
+    expect(origin).not.toHaveProperty("skip");
     expect(await log.status()).toMatchObject({ accepted: 4, arrived: 4, committed: 3, quarantined: 1, head: 3 });
     expect(await log.commit(commitOf([11]))).toMatchObject({ kind: "owned" });
   });

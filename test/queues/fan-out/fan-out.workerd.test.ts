@@ -34,6 +34,7 @@ function depsWith(faults: Faults = {}): FanOutDeps {
         return {
           filter: (ids, messages) => around(faults.filter, async () => await log.filter(ids, messages)),
           commit: (commit) => around(faults.commit, async () => await log.commit(commit)),
+          barred: async (after) => await log.barred(after),
         };
       },
     },
@@ -150,6 +151,7 @@ describe("the fan-out stage", () => {
           const log = deps.logs.getByName(name);
           return {
             filter: log.filter,
+            barred: log.barred,
             commit: async (commit) => {
               if (!raced) {
                 raced = true;
@@ -174,6 +176,7 @@ describe("the fan-out stage", () => {
       ...depsWith(),
       logs: {
         getByName: () => ({
+          barred: async (after) => await log.barred(after),
           filter: async (ids, messages) => await log.filter(ids, messages),
           commit: async (commit) => {
             keys.push(commit.segment?.key);

@@ -21,6 +21,7 @@ const refusing = (edge: string, error: () => Error) => ({
   getByName: (name: string) => {
     const log = bindings.EVENT_LOG.getByName(name);
     return {
+      barred: async (after: number) => await log.barred(after),
       filter: async (ids: Uint8Array, messages: Uint8Array) => await log.filter(ids, messages),
       commit: async (commit: SegmentCommit) => {
         if (commit.messages.some((message) => message.edge === edge)) throw error();

@@ -46,6 +46,7 @@ function depsOf(epoch: number, fault?: { call: Call; injected: Fault }): FanOutD
         return {
           filter: (ids, messages) => around("filter", async () => await stub.filter(ids, messages)),
           commit: (commit) => around("commit", async () => await stub.commit(commit)),
+          barred: async (after) => await stub.barred(after),
         };
       },
     },
