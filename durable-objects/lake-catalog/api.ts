@@ -231,6 +231,8 @@ export interface TableTotals {
 export interface LakeHistoryApi extends LakeCutsApi {
   /** Newest first, those that are kept. @param before only older ones. */
   snapshots(limit: number, before?: number): Promise<SnapshotEntry[]>;
+  /** How many there were since a time (ms), as far as they are kept. */
+  commitsSince(ms: number): Promise<number>;
   /** Drops files whose time is over, at most `RETENTION.filesPerCommit` in one commit, and cuts (retention.ts). */
   expire(settings: RetentionSettings, nowMs: number): Promise<Expired>;
 }

@@ -34,6 +34,8 @@ export interface CutRecord {
   readonly frozenAt?: number;
   readonly cursors?: Readonly<Record<number, number>>;
   readonly tables?: Readonly<Record<TableName, TableTotals>>;
+  /** What had been erased by then is taken off `tables` (snapshots.ts). */
+  readonly erasedSums?: number;
   readonly missing?: readonly CutMissing[];
   readonly state?: Cut["state"];
   /** The version before was partial and this one is not: it is published, whatever the diff says. */
@@ -126,6 +128,11 @@ export class CutTable {
 
   get(name: string, version: number): CutRow | null {
     return this.#rows("WHERE name = ? AND version = ?", name, version)[0] ?? null;
+  }
+
+  /** All versions, with their tallies. */
+  ofDay(day: string): CutRow[] {
+    return this.#rows("WHERE day = ? AND seq IS NOT NULL", day);
   }
 
   /** The newest version, published or not. */

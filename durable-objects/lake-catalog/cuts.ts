@@ -282,7 +282,8 @@ export class Cuts {
     const cursors = Object.fromEntries(
       Object.entries(this.#context.cursors()).map(([shard, { cursor }]) => [shard, cursor]),
     );
-    return { frozenAt: nowMs, cursors, tables: this.#context.snapshots.latest().tables };
+    const { snapshots } = this.#context;
+    return { frozenAt: nowMs, cursors, tables: snapshots.latest().tables, erasedSums: snapshots.erasedSums() };
   }
 
   #missing(row: CutRow, marks: readonly ShardMark[], nowMs: number): CutMissing[] {
@@ -449,7 +450,12 @@ export class Cuts {
   }
 
   #public(row: CutRow): Cut {
-    return publicCut(row, this.files.expiredRows(row.seq!, row.through));
+    return { ...publicCut(row, this.files.expiredRows(row.seq!, row.through)), tables: this.tables(row) };
+  }
+
+  /** What it was frozen with, less what was erased since. */
+  tables({ seq, record }: CutRow): Cut["tables"] {
+    return this.#context.snapshots.cutTables(seq!, record.tables!, record.erasedSums ?? 0);
   }
 }
 

@@ -80,6 +80,8 @@ export class DataFileTable {
       rows_gone: "INTEGER",
       /** Its time was over (retention.ts). */
       expired: "INTEGER NOT NULL DEFAULT 0",
+      /** Of a file that was exchanged (erased-files.ts): the erasure whose rows it does not have. */
+      erased: "INTEGER NOT NULL DEFAULT 0",
     });
     sql.exec(PLAN_INDEX);
     sql.exec("DROP INDEX IF EXISTS data_file_time");

@@ -1,7 +1,7 @@
 /** What the publisher and the REST catalog ask of the LakeCatalog about the Iceberg tables that the lake is published as. */
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import type { StoredManifest } from "../../r2-layout/iceberg/manifest-list.ts";
-import type { IcebergOperation, IcebergSnapshot, NamedCut } from "../../r2-layout/iceberg/snapshots.ts";
+import type { FileSums, IcebergOperation, IcebergSnapshot, NamedCut } from "../../r2-layout/iceberg/snapshots.ts";
 import type { MetadataVersion } from "../../r2-layout/iceberg/table-metadata.ts";
 import type { LakeSchema } from "../../r2-layout/promoted-columns.ts";
 import type { DataFile } from "./api.ts";
@@ -36,6 +36,8 @@ export interface ManifestRewrite {
 export interface NewManifest {
   readonly manifest: StoredManifest;
   readonly files: readonly number[];
+  /** Ids of the files of its deleted entries; absent: of before this was told. */
+  readonly gone?: readonly number[];
 }
 
 /** Progress of a step. */
@@ -45,6 +47,8 @@ export interface StagedManifests {
   readonly replaces: readonly number[];
   /** The files that the step adds are in these up to and including this id. */
   readonly addedThrough?: number;
+  /** Of a step that erases: entries that were left out, without a trace. */
+  readonly erased?: FileSums;
 }
 
 /** What the publisher does next: one snapshot, or with `operation` null the metadata alone. */
@@ -76,6 +80,10 @@ export interface PublishStep {
   /** Oldest first. */
   readonly snapshots: readonly IcebergSnapshot[];
   readonly previous: readonly MetadataVersion[];
+  /** The step takes out files that were exchanged, entries of deleted ones with them, and goes with these snapshots; absent: it does not. */
+  readonly erases?: readonly number[];
+  /** Entries that were left out so far. */
+  readonly erased?: FileSums;
 }
 
 export interface Publication {

@@ -11,12 +11,21 @@
  *     commits while a step is under way  the step is of the snapshot that it began with
  *     a publisher that slept for a day   the keys are told to be too old: the sweep may have taken them
  *     the lake forgets a removed file    no kept snapshot names it: they are forgotten two hours before it
+ *     a file is exchanged by an erasure  the next step takes it out; snapshots that named it go, and with them what they were
+ *                                        made of, at once: a step that was begun before is dropped, whoever is at it
  *
  * All methods are synchronous, for the transaction of their caller.
  */
 import { decodeTime } from "ulidx";
 import type { TableName } from "../../r2-layout/event-columns.ts";
-import { expiredSnapshots, type IcebergSnapshot, type NamedCut, tagsOf } from "../../r2-layout/iceberg/snapshots.ts";
+import {
+  expiredSnapshots,
+  type FileSums,
+  type IcebergSnapshot,
+  type NamedCut,
+  NO_FILES,
+  tagsOf,
+} from "../../r2-layout/iceberg/snapshots.ts";
 import { parseIcebergKey } from "../../r2-layout/keys.ts";
 import { ICEBERG, LAKE } from "../../r2-layout/limits.ts";
 import type { LakeSchema } from "../../r2-layout/promoted-columns.ts";
@@ -46,7 +55,7 @@ export class IcebergPublications {
     const begun = this.#begun(table) ?? this.#next(table, force, nowMs);
     if (!begun) return null;
     const row = this.#tables.table(table);
-    const { plan, snapshotId } = begun;
+    const { plan, snapshotId, erases } = begun;
     const staged = this.#tables.staged(table);
     const snapshots = this.#tables.snapshots(table);
     const lakeSnapshot = plan?.to ?? row.lake_seq;
@@ -64,12 +73,55 @@ export class IcebergPublications {
       reached: plan ? this.#reached(row, plan).lake : row.lake_seq,
       cuts: this.#cuts(snapshots),
       schema: this.#schemaAt(plan ? lakeSnapshot : this.#commits.newest()),
-      ...this.#manifests(table, plan, new Set(staged.flatMap(({ replaces }) => replaces))),
+      ...this.#manifests(table, begun, new Set(staged.flatMap(({ replaces }) => replaces))),
       staged: staged.flatMap(({ manifests }) => manifests),
       addedThrough: staged.reduce((most, { addedThrough = 0 }) => Math.max(most, addedThrough), 0),
       snapshots,
-      previous: this.#tables.metadata(table),
+      previous: erases ? [] : this.#tables.metadata(table),
+      ...(erases && {
+        erases: this.#lost(table, snapshots),
+        erased: staged.map((of) => of.erased ?? NO_FILES).reduce(added, NO_FILES),
+      }),
     };
+  }
+
+  /** Makes the next step one that takes out what was exchanged, where there is such. @returns keys that were let go, null where there is none. */
+  erase(table: TableName): string[] | null {
+    const { version } = this.#tables.table(table);
+    const staged = this.#tables.staged(table).flatMap(({ manifests }) => manifests);
+    if (version === 0 ? staged.length === 0 : this.#tables.erased(table).length + staged.length === 0) return null;
+    const before = this.#tables.keys();
+    this.#tables.dropStep(table);
+    if (version > 0 && this.#tables.erased(table).length > 0) {
+      const { lake_seq: from } = this.#tables.table(table);
+      this.#begin(table, { part: "all", operation: "overwrite", from, to: this.#commits.newest() }, true);
+    }
+    const after = this.#tables.keys();
+    return [...before].filter((key) => !after.has(key));
+  }
+
+  /** Whether a step that erases is to come. */
+  isErasing(table: TableName): boolean {
+    return this.#begun(table)?.erases === true;
+  }
+
+  /** Unnamed, and older than the newest metadata: whoever wrote them has been overtaken. */
+  lost(keys: readonly string[]): string[] {
+    const publishedAt = new Map(this.#tables.all().map((row) => [row.tbl, row.published_at]));
+    return this.unnamed(keys).filter((key) => {
+      const parts = parseIcebergKey(key);
+      return parts !== null && decodeTime(parts.ulid) < (publishedAt.get(parts.table) ?? 0);
+    });
+  }
+
+  /** Snapshots that a manifest belongs to which tells of an exchanged file. */
+  #lost(table: TableName, snapshots: readonly IcebergSnapshot[]): number[] {
+    const erased = this.#tables.erased(table);
+    return snapshots
+      .filter(({ sequence: at }) =>
+        erased.some(({ sequence, dropped }) => sequence <= at && (dropped === null || at < dropped)),
+      )
+      .map(({ snapshotId }) => snapshotId);
   }
 
   files(table: TableName, token: number, afterId: number): DataFile[] | null {
@@ -88,17 +140,22 @@ export class IcebergPublications {
     return true;
   }
 
-  publish(table: TableName, token: number, publication: Publication, nowMs: number): boolean {
+  /** @returns keys that it let go for good, of a step that erases; null where another publisher has taken over. */
+  publish(table: TableName, token: number, publication: Publication, nowMs: number): string[] | null {
     const row = this.#tables.table(table);
     const begun = this.#begun(table);
-    if (row.token !== token || !begun) return false;
-    const { plan } = begun;
+    if (row.token !== token || !begun) return null;
+    const { plan, erases } = begun;
+    const before = erases ? this.#tables.keys() : new Set<string>();
     const { metadataKey, snapshot } = publication;
     for (const key of snapshot ? [snapshot.manifestListKey, metadataKey] : [metadataKey])
       assertFresh(table, key, nowMs);
     const schema = this.#schemaAt(plan ? plan.to : this.#commits.newest()).version;
     this.#tables.publish(table, publication, { ...(plan ? this.#reached(row, plan) : reachedBy(row)), schema }, nowMs);
-    return true;
+    if (!erases) return [];
+    this.#tables.forgetMetadata(table);
+    const after = this.#tables.keys();
+    return [...before].filter((key) => !after.has(key));
   }
 
   published(): PublishedTable[] {
@@ -151,8 +208,8 @@ export class IcebergPublications {
     }
   }
 
-  #begin(table: TableName, plan: StepPlan | null): BegunStep {
-    const step = { plan, snapshotId: newSnapshotId() };
+  #begin(table: TableName, plan: StepPlan | null, erases = false): BegunStep {
+    const step = { plan, snapshotId: newSnapshotId(), ...(erases && { erases }) };
     this.#tables.begin(table, step);
     return step;
   }
@@ -190,20 +247,22 @@ export class IcebergPublications {
   /** Which manifests stay, and which are written anew: those that lose files, and small ones where there are many. */
   #manifests(
     table: TableName,
-    plan: StepPlan | null,
+    { plan, erases }: BegunStep,
     replaced: ReadonlySet<number>,
   ): Pick<PublishStep, "keeps" | "rewrites"> {
     const live = this.#tables.manifests(table).filter((manifest) => manifest.live > 0);
     if (!plan) return { keeps: live, rewrites: [] };
     const removed = this.#files.removed(table, plan, () => this.#published(table));
     const small = smallOnes(live);
+    const erased = new Set(erases ? this.#tables.erased(table).map(({ id }) => id) : []);
     const rewrites: ManifestRewrite[] = [];
-    if (removed.size > 0 || small.size > 0) {
+    if (removed.size > 0 || small.size > 0 || erased.size > 0) {
       const byId = new Map(live.map((manifest) => [manifest.id, manifest]));
       for (const { id, files } of this.#tables.files(table)) {
         const manifest = byId.get(id);
         const gone = files.filter((file) => removed.has(file));
-        if (manifest && (gone.length > 0 || small.has(id))) rewrites.push({ manifest, files, removed: gone });
+        if (manifest && (gone.length > 0 || small.has(id) || erased.has(id)))
+          rewrites.push({ manifest, files, removed: gone });
       }
     }
     const rewritten = new Set(rewrites.map(({ manifest }) => manifest.id));
@@ -230,6 +289,12 @@ function smallOnes(
     [...bySpec.values()].flatMap((of) => (of.length >= ICEBERG.smallManifests ? of.map(({ id }) => id) : [])),
   );
 }
+
+const added = (a: FileSums, b: FileSums): FileSums => ({
+  files: a.files + b.files,
+  rows: a.rows + b.rows,
+  bytes: a.bytes + b.bytes,
+});
 
 const reachedBy = (row: TableRow) => ({ lake: row.lake_seq, appends: row.appends_seq, lastFile: row.last_file });
 

@@ -129,11 +129,14 @@ export class StepFiles {
     sql.exec("CREATE INDEX IF NOT EXISTS data_file_removed ON data_file (removed_seq) WHERE removed_seq IS NOT NULL");
   }
 
-  /** The highest id that a file of the snapshot, or of an earlier one, has. */
+  /** The highest id that a file of the snapshot, or of an earlier one, has. One that was exchanged got its id later than others. */
   lastId(seq: number): number {
     return (
       this.#sql
-        .exec<{ id: number }>(`SELECT id FROM ${BY_ID} WHERE added_seq <= ? ORDER BY id DESC LIMIT 1`, seq)
+        .exec<{ id: number }>(
+          `SELECT id FROM ${BY_ID} WHERE added_seq <= ? AND erased = 0 ORDER BY id DESC LIMIT 1`,
+          seq,
+        )
         .toArray()[0]?.id ?? 0
     );
   }

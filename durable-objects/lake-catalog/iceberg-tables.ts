@@ -38,6 +38,8 @@ export interface BegunStep {
   /** Null: the metadata alone. */
   readonly plan: StepPlan | null;
   readonly snapshotId: number;
+  /** It takes out what was exchanged (erased-files.ts). */
+  readonly erases?: boolean;
 }
 
 type ManifestRow = { id: number; manifest: string; files: string };
@@ -60,6 +62,8 @@ export class IcebergTables {
     sql.exec(`CREATE TABLE IF NOT EXISTS iceberg_manifest (
       id INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, sequence INTEGER NOT NULL, dropped INTEGER,
       live INTEGER NOT NULL, manifest TEXT NOT NULL, files TEXT NOT NULL)`);
+    // Ids of deleted entries' files, JSON; null: not told.
+    addColumns(sql, "iceberg_manifest", { gone: "TEXT" });
     sql.exec(`CREATE TABLE IF NOT EXISTS iceberg_staged (
       tbl TEXT NOT NULL, n INTEGER NOT NULL, staged TEXT NOT NULL, PRIMARY KEY (tbl, n)) WITHOUT ROWID`);
     sql.exec(`CREATE TABLE IF NOT EXISTS iceberg_metadata (
@@ -102,6 +106,37 @@ export class IcebergTables {
       to.lake,
       to.appends,
       to.lastFile,
+      table,
+    );
+  }
+
+  /**
+   * Manifests, in force or of kept snapshots, that tell of a file that was exchanged: where it is not known whose deleted
+   * entries one has, it may.
+   */
+  erased(table: TableName): { readonly id: number; readonly sequence: number; readonly dropped: number | null }[] {
+    const exchanged = "SELECT 1 FROM json_each(m.files) AS f JOIN erased_object ON file = f.value";
+    const deleted = "SELECT 1 FROM json_each(m.gone) AS f JOIN erased_object ON file = f.value";
+    return this.#sql
+      .exec<{ id: number; sequence: number; dropped: number | null }>(
+        `SELECT id, sequence, dropped FROM iceberg_manifest AS m WHERE tbl = ? AND EXISTS (SELECT 1 FROM erased_object WHERE file IS NOT NULL)
+           AND (EXISTS (${exchanged}) OR EXISTS (${deleted}) OR (gone IS NULL AND json_extract(manifest, '$.deletedFiles') > 0))`,
+        table,
+      )
+      .toArray();
+  }
+
+  /** Lets go what was staged of a step, and the step. Whoever is at it has been overtaken. */
+  dropStep(table: TableName): void {
+    this.#sql.exec("DELETE FROM iceberg_staged WHERE tbl = ?", table);
+    this.#sql.exec("UPDATE iceberg_table SET step = NULL, token = token + 1 WHERE tbl = ?", table);
+  }
+
+  /** Lets go all metadata but the newest. */
+  forgetMetadata(table: TableName): void {
+    this.#sql.exec(
+      "DELETE FROM iceberg_metadata WHERE tbl = ? AND version < (SELECT version FROM iceberg_table WHERE tbl = ?)",
+      table,
       table,
     );
   }
@@ -205,14 +240,15 @@ export class IcebergTables {
     this.#sql.exec("INSERT INTO iceberg_snapshot VALUES (?, ?, ?)", table, sequence, JSON.stringify(snapshot));
   }
 
-  #addManifest(table: TableName, sequence: number, { manifest, files }: NewManifest): void {
+  #addManifest(table: TableName, sequence: number, { manifest, files, gone }: NewManifest): void {
     this.#sql.exec(
-      "INSERT INTO iceberg_manifest (tbl, sequence, live, manifest, files) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO iceberg_manifest (tbl, sequence, live, manifest, files, gone) VALUES (?, ?, ?, ?, ?, ?)",
       table,
       sequence,
       files.length,
       JSON.stringify(manifest),
       JSON.stringify(files),
+      gone === undefined ? null : JSON.stringify(gone),
     );
   }
 

@@ -57,8 +57,11 @@ import type {
   ShardMark,
 } from "./cuts-api.ts";
 import { DataFileTable } from "./data-files.ts";
+import { ErasedFiles } from "./erased-files.ts";
+import type { FileExchange, LakeErasureApi, StagedFile } from "./erasure-api.ts";
 import type { LakeIcebergApi, Publication, PublishedTable, PublishStep, StagedManifests } from "./iceberg-api.ts";
 import { IcebergPublications } from "./iceberg-publications.ts";
+import type { LakePlace, LakePlaceApi } from "./place-api.ts";
 import { Retention } from "./retention.ts";
 import type { Expired, RetentionSettings } from "./retention-api.ts";
 import { RuleVersions } from "./rule-versions.ts";
@@ -71,7 +74,7 @@ import { UploadTable } from "./upload-table.ts";
 
 export class LakeCatalog
   extends DurableObject
-  implements LakeCatalogApi, LakeHistoryApi, LakeStagingApi, HolesApi, LakeIcebergApi
+  implements LakeCatalogApi, LakeHistoryApi, LakeStagingApi, HolesApi, LakeIcebergApi, LakePlaceApi, LakeErasureApi
 {
   readonly #cursors: CursorTable;
   readonly #files: DataFileTable;
@@ -85,6 +88,7 @@ export class LakeCatalog
   readonly #iceberg: IcebergPublications;
   readonly #cuts: Cuts;
   readonly #retention: Retention;
+  readonly #erased: ErasedFiles;
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
@@ -106,6 +110,7 @@ export class LakeCatalog
     this.#retention = new Retention(ctx.storage.sql, this.#files, this.#snapshots, this.#cuts);
     this.#changes = new StagedChanges(this.#files, this.#snapshots, this.#rules, this.#staging);
     this.#uploads = new UploadTable(ctx.storage.sql);
+    this.#erased = new ErasedFiles(ctx.storage.sql, this.#snapshots, () => this.#schema.newest().promoted);
     this.#iceberg = new IcebergPublications(ctx.storage.sql, (seq) => this.#schema.at(seq));
   }
 
@@ -213,7 +218,7 @@ export class LakeCatalog
     if (!cut) throw new RangeError(`there is no cut ${name}`);
     const { seq, through } = cut;
     const to = Math.min(request.to ?? Number.MAX_SAFE_INTEGER, through ?? Number.MAX_SAFE_INTEGER);
-    const totals = cut.record.tables![request.table];
+    const totals = this.#cuts.tables(cut)[request.table];
     const promoted = this.#promotedAt(request.table, seq!);
     return {
       snapshot: seq!,
@@ -297,7 +302,7 @@ export class LakeCatalog
   }
 
   async status(): Promise<CatalogStatus> {
-    const { seq, tables, retractedRows, rebuiltEvents, expiredEvents } = this.#snapshots.latest();
+    const { seq, tables, retractedRows, erasedEvents, rebuiltEvents, expiredEvents } = this.#snapshots.latest();
     return {
       snapshot: seq,
       files: tables.events.files + tables.quarantine.files,
@@ -305,12 +310,30 @@ export class LakeCatalog
       rows: { events: tables.events.rows, quarantine: tables.quarantine.rows },
       cursors: this.#cursors.all(),
       rules: this.#rules.newest,
-      retracted: retractedRows,
+      retracted: retractedRows + erasedEvents,
       rebuilt: rebuiltEvents,
       expired: expiredEvents,
       expiredReach: this.#retention.reach(),
       rebuilding: this.#staging.rebuilding(),
       schema: { version: this.#schema.newest().version, conflicts: this.#schema.conflicts() },
+    };
+  }
+
+  async commitsSince(ms: number): Promise<number> {
+    return this.#snapshots.countSince(ms);
+  }
+
+  async place(): Promise<LakePlace> {
+    const { seq, rebuiltEvents, deletedRows } = this.#snapshots.latest();
+    const cursors = Object.entries(this.#cursors.all()).filter(([, { cursor }]) => cursor > 0);
+    const leftOut = cursors.some(([, { holes }]) => (holes?.events ?? 0) > 0);
+    return {
+      snapshot: seq,
+      cursors: cursors.map(([shard, { cursor }]) => [Number(shard), cursor] as const),
+      rules: this.#rules.newest,
+      whole: !leftOut && rebuiltEvents === 0 && deletedRows === 0 && this.#changes.hasPassedRules(),
+      expired: Object.values(this.#retention.reach()),
+      columns: this.#schema.newest().promoted.map(({ name }) => name),
     };
   }
 
@@ -360,6 +383,7 @@ export class LakeCatalog
       this.#snapshots.forget(before);
       this.#staging.forget(before);
       const forgotten = this.#files.forget(before, this.#snapshots.oldest()?.seq ?? 0);
+      this.#erased.forget(before - LAKE.snapshotReachMs);
       const oldest = this.#files.oldestRules();
       if (oldest !== null) this.#rules.forget(oldest);
       return forgotten;
@@ -440,7 +464,12 @@ export class LakeCatalog
 
   /** @throws RangeError as `icebergStage`. */
   async icebergPublish(table: TableName, token: number, publication: Publication): Promise<boolean> {
-    return this.ctx.storage.transactionSync(() => this.#iceberg.publish(table, token, publication, Date.now()));
+    const now = Date.now();
+    return this.ctx.storage.transactionSync(() => {
+      const gone = this.#iceberg.publish(table, token, publication, now);
+      this.#erased.leave(gone ?? [], this.#rules.newest, now);
+      return gone !== null;
+    });
   }
 
   async icebergTables(): Promise<PublishedTable[]> {
@@ -449,6 +478,61 @@ export class LakeCatalog
 
   async icebergUnnamed(keys: readonly string[]): Promise<string[]> {
     return this.#iceberg.unnamed(keys);
+  }
+
+  async icebergErase(table: TableName): Promise<boolean> {
+    return this.ctx.storage.transactionSync(() => {
+      this.#erased.leave(this.#iceberg.erase(table) ?? [], this.#rules.newest, Date.now());
+      return this.#iceberg.isErasing(table);
+    });
+  }
+
+  async icebergLost(keys: readonly string[]): Promise<string[]> {
+    return this.#iceberg.lost(keys);
+  }
+
+  async erasable(table: TableName, version: number, afterId: number): Promise<DataFile[]> {
+    return this.#erased.erasable(table, version, afterId);
+  }
+
+  async erasableStaged(table: TableName, afterKey: string): Promise<StagedFile[]> {
+    return this.#staging.filesAfter(table, afterKey, LAKE.filesPerPage);
+  }
+
+  async exchange(change: FileExchange): Promise<"exchanged" | "gone"> {
+    const now = Date.now();
+    if (change.replacement) assertFresh(change.replacement, now);
+    return this.ctx.storage.transactionSync(() => this.#erased.exchange(change, now));
+  }
+
+  async exchangeStaged(version: number, key: string, replacement: NewDataFile | null): Promise<"exchanged" | "gone"> {
+    const now = Date.now();
+    if (replacement) assertFresh(replacement, now);
+    return this.ctx.storage.transactionSync(() => {
+      if (!this.#staging.exchange(key, replacement)) return "gone";
+      this.#erased.leave([key], version, now);
+      return "exchanged";
+    });
+  }
+
+  async wasErased(keys: readonly string[]): Promise<string[]> {
+    return this.#erased.known(keys);
+  }
+
+  async erasedObjects(): Promise<string[]> {
+    return this.#erased.left();
+  }
+
+  async erasedDeleted(keys: readonly string[]): Promise<void> {
+    this.#erased.deleted(keys);
+  }
+
+  async uploadsBefore(ms: number): Promise<OpenUpload[]> {
+    return this.#uploads.before(ms, LAKE.filesPerPage);
+  }
+
+  async forgetFilters(version: number, texts: readonly string[]): Promise<number> {
+    return this.#rules.forgetFilters(version, texts);
   }
 }
 

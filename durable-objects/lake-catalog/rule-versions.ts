@@ -57,6 +57,23 @@ export class RuleVersions {
     };
   }
 
+  /** Lets filters of rules below a version go that hold one of these texts: of such a rule nothing is known then. @returns how many. */
+  forgetFilters(below: number, texts: readonly string[]): number {
+    const sought = texts.map((text) => JSON.stringify(text));
+    let forgotten = 0;
+    for (const { version, filter } of this.#sql
+      .exec<{ version: number; filter: string }>(
+        "SELECT version, filter FROM rule WHERE version < ? AND filter IS NOT NULL",
+        below,
+      )
+      .toArray()) {
+      if (!sought.some((text) => filter.includes(text))) continue;
+      this.#sql.exec("UPDATE rule SET filter = NULL WHERE version = ?", version);
+      forgotten++;
+    }
+    return forgotten;
+  }
+
   /** Lets filters go that no file is older than. The newest version stays, as the version that it is. */
   forget(oldestFile: number): void {
     this.#sql.exec("DELETE FROM rule WHERE version <= ? AND version < (SELECT max(version) FROM rule)", oldestFile);

@@ -19,6 +19,8 @@ export class StagedChanges {
   readonly #snapshots: SnapshotTable;
   readonly #rules: RuleVersions;
   readonly #staging: StagingTable;
+  /** The newest rule that is known to be in all files. A cache. */
+  #passed = 0;
 
   constructor(files: DataFileTable, snapshots: SnapshotTable, rules: RuleVersions, staging: StagingTable) {
     this.#files = files;
@@ -37,6 +39,18 @@ export class StagedChanges {
       if (found.length >= limit) break;
     }
     return found;
+  }
+
+  /**
+   * Whether no live file holds a row that a rule has yet to change. Where it was so for a version it stays so: files that come
+   * later have passed it, and so have those that come back.
+   */
+  hasPassedRules(): boolean {
+    const { newest } = this.#rules;
+    if (this.#passed < newest && this.candidates({ belowRules: newest, afterId: 0 }, 1).length === 0) {
+      this.#passed = newest;
+    }
+    return this.#passed === newest;
   }
 
   replaceable(job: string, afterId: number, limit: number = LAKE.filesPerPage): DataFile[] {

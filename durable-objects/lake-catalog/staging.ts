@@ -12,6 +12,7 @@
  *
  * All methods are synchronous, for the transaction of their caller.
  */
+import type { TableName } from "../../r2-layout/event-columns.ts";
 import { addTallies, EMPTY_TALLY, type KeyTally } from "../../r2-layout/key-tally.ts";
 import type { CatalogAnswer, LogReach, NewDataFile, RebuildScope, StagedMarks, StagedStatus } from "./api.ts";
 
@@ -208,6 +209,30 @@ export class StagingTable {
       if (row.after) after = addTallies([after, JSON.parse(row.after) as KeyTally]);
     }
     return { before, after };
+  }
+
+  /** Files of a table that jobs have staged, by key after one. */
+  filesAfter(table: TableName, afterKey: string, limit: number): { job: string; file: NewDataFile }[] {
+    return this.#sql
+      .exec<{ job: string; file: string }>(
+        "SELECT job, file FROM staged_file WHERE key > ? AND json_extract(file, '$.table') = ? ORDER BY key LIMIT ?",
+        afterKey,
+        table,
+        limit,
+      )
+      .toArray()
+      .map(({ job, file }) => ({ job, file: JSON.parse(file) as NewDataFile }));
+  }
+
+  /** Another file in a staged one's place, or none. @returns whether it was there. */
+  exchange(key: string, replacement: NewDataFile | null): boolean {
+    if (!this.has(key)) return false;
+    if (replacement === null) this.#sql.exec("DELETE FROM staged_file WHERE key = ?", key);
+    else {
+      const file = JSON.stringify(replacement);
+      this.#sql.exec("UPDATE staged_file SET key = ?, file = ? WHERE key = ?", replacement.key, file, key);
+    }
+    return true;
   }
 
   has(key: string): boolean {

@@ -12,7 +12,7 @@ import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import type { LakeSchemaApi } from "../../durable-objects/lake-catalog/schema-api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { RuleAt } from "../../r2-layout/rule.ts";
-import { type ChangedPage, type RewriteDeps, rewriteFile } from "./rewrite.ts";
+import { type ChangedPage, type RewriteDeps, type RulePeople, rewriteFile } from "./rewrite.ts";
 
 export interface CorrectDeps extends RewriteDeps {
   readonly catalog: ObjectNamespace<
@@ -25,6 +25,7 @@ export interface Correction {
   readonly version: number;
   /** Of each shard all rules up to `version`: a file goes through those that it has not passed. */
   readonly rules: ReadonlyMap<number, readonly RuleAt[]>;
+  readonly people?: RulePeople;
 }
 
 export interface Corrected {
@@ -43,7 +44,7 @@ export interface Corrected {
  */
 export async function correctLake(
   deps: CorrectDeps,
-  { job, version, rules }: Correction,
+  { job, version, rules, people }: Correction,
   onPage: (page: ChangedPage) => Promise<void>,
   untilMs: number,
 ): Promise<Corrected> {
@@ -57,7 +58,8 @@ export async function correctLake(
     const { promoted } = await catalog.schema();
     for (const file of files) {
       if (done.files > 0 && now() >= untilMs) return { kind: "more", ...done };
-      const outcome = await rewriteFile(deps, file, { version, byShard: rules }, onPage, promoted);
+      const lakeRules = { version, byShard: rules, ...(people && { people }) };
+      const outcome = await rewriteFile(deps, file, lakeRules, onPage, promoted);
       if (outcome.kind === "unchanged") await catalog.stage(job, file.id, [], { keep: [file.id] });
       else {
         const { replacement, changed, retracted } = outcome;

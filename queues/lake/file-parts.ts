@@ -2,6 +2,8 @@
  * A data file as parts that can be read one by one, each a whole Parquet file: a small file is one part, a large one has a
  * part for each row group. So who goes over the rows of a file holds one row group at a time, however large the file is.
  */
+import { zstdDecompressSync } from "node:zlib";
+import { parquetMetadata } from "hyparquet";
 import { KiB, LAKE } from "../../r2-layout/limits.ts";
 import {
   columnChunks,
@@ -10,6 +12,7 @@ import {
   rowGroupFile,
   rowGroupParts,
 } from "../../r2-layout/parquet-footer.ts";
+import { GroupPicks } from "../../r2-layout/parquet-picks.ts";
 import { rowGroupBounds } from "../../r2-layout/statistics.ts";
 
 export interface PartStore {
@@ -28,9 +31,12 @@ export interface FilePart {
   read(): Promise<Uint8Array>;
   /** Its Bloom filters with their headers, by column; a small file is told to have none. */
   filters(): Promise<Map<string, Uint8Array>>;
+  /** Whether a row may have one of these properties; a small file is told that it may. */
+  mayHaveProperty(names: readonly string[]): Promise<boolean>;
 }
 
 const TAIL_BYTES = 64 * KiB;
+const COMPRESSORS = { ZSTD: (packed: Uint8Array) => new Uint8Array(zstdDecompressSync(packed)) };
 
 /** @throws where the catalog names an object that is not there, or that is shorter than it should be. */
 export async function fileParts(
@@ -39,13 +45,23 @@ export async function fileParts(
 ): Promise<FilePart[]> {
   if (bytes <= LAKE.wholeFileBytes) {
     const read = () => readObject(store, key);
-    return [{ name: key, minSeq: null, maxSeq: null, read, filters: async () => new Map() }];
+    return [
+      {
+        name: key,
+        minSeq: null,
+        maxSeq: null,
+        read,
+        filters: async () => new Map(),
+        mayHaveProperty: async () => true,
+      },
+    ];
   }
   let tail = await readRange(store, key, Math.max(0, bytes - TAIL_BYTES), bytes);
   if (footerSize(tail) > tail.length) tail = await readRange(store, key, bytes - footerSize(tail), bytes);
   const footer = readFooterTail(tail);
   const seqs = rowGroupBounds(footer, "log_seq");
   const groups = rowGroupParts(footer);
+  let metadata: ReturnType<typeof parquetMetadata> | null = null;
   const filters = columnChunks(footer).flatMap(({ path, bloomFilter, start }) =>
     bloomFilter ? [{ name: path[0]!, start, ...{ at: bloomFilter.start, bytes: bloomFilter.bytes } }] : [],
   );
@@ -60,6 +76,12 @@ export async function fileParts(
         async ({ name, at, bytes: size }) => [name, await readRange(store, key, at, at + size)] as const,
       );
       return new Map(await Promise.all(read));
+    },
+    async mayHaveProperty(names) {
+      metadata ??= parquetMetadata(tail.slice().buffer);
+      const read = async (start: number, end: number) => (await readRange(store, key, start, end)).slice().buffer;
+      const picks = new GroupPicks(metadata, i, { compressors: COMPRESSORS, parsers: {}, read });
+      return picks.mayHaveKey("properties", names);
     },
   }));
 }

@@ -15,6 +15,7 @@ import { LAKE, SINK } from "../../r2-layout/limits.ts";
 import { type DecodedRows, decodeParquet } from "../../r2-layout/parquet-reader.ts";
 import { type RuleAt, rulesReader } from "../../r2-layout/rule.ts";
 import { compareText } from "../../r2-layout/statistics.ts";
+import type { SubjectHasher } from "../../r2-layout/subjects.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { BoundedCache } from "./bounded-cache.ts";
 import { type FilePart, fileParts, type PartStore } from "./file-parts.ts";
@@ -24,6 +25,8 @@ export interface ReadRowsDeps {
   readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "plan" | "status">>;
   /** parquet-wasm's module. */
   readonly parquet: WebAssembly.Module;
+  /** As `LogReadDeps.hash`. */
+  readonly hash?: SubjectHasher;
 }
 
 export interface LakeRowsRequest {
@@ -71,7 +74,8 @@ async function* steps(deps: ReadRowsDeps, cache: PlaceCache, request: LakeRowsRe
     const events: EventRow[] = [];
     for (const file of ahead) {
       if ((file.minSeq ?? 0) > end) break;
-      const through = rulesReader(rules.rules.filter(({ version }) => version > (file.rules ?? 0)));
+      const due = rules.rules.filter(({ version }) => version > (file.rules ?? 0));
+      const through = rulesReader(due, deps.hash);
       for await (const row of rowsBetween(cache, file, request, at, end)) {
         const left = through(row);
         if (left) events.push(left);

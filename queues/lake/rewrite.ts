@@ -2,8 +2,8 @@
  * One file of the lake through rules that it has not passed. Nothing is replaced here: the file that comes out is stored
  * under a key of its own, for a job to stage.
  *
- * Memory: the first look decodes the columns that the rules speak of, and only in row groups whose times they touch; most
- * files end there. Of a file that changes, the rows before and after leave a page at a time, then it is built again: a small
+ * Memory: the first look decodes the columns that the rules speak of, and only in row groups whose times they touch (and, of
+ * rules about few people, whose filters may have one of them); most files end there. Of a file that changes, the rows before and after leave a page at a time, then it is built again: a small
  * one whole; a large one row group by row group, those without a change as they lie, the others in slices, which are sorted
  * each for itself until a compaction merges the file again.
  */
@@ -11,6 +11,7 @@
 import { ulid } from "ulidx";
 import type { DataFile, NewDataFile } from "../../durable-objects/lake-catalog/api.ts";
 import type { AnyRow } from "../../r2-layout/arrow-rows.ts";
+import { BloomValues } from "../../r2-layout/bloom-filter.ts";
 import { joinBytes } from "../../r2-layout/bytes.ts";
 import { chunkSizes } from "../../r2-layout/chunk-sizes.ts";
 import {
@@ -30,10 +31,12 @@ import { type PromotedColumn, promotedAt, schemaVersionOf, tableColumns } from "
 import { promotedAnew } from "../../r2-layout/promoted-values.ts";
 import { type RuleAt, type RuleField, shardedRulesReader } from "../../r2-layout/rule.ts";
 import { fileBounds, rowGroupBounds } from "../../r2-layout/statistics.ts";
+import type { Subject, SubjectHasher } from "../../r2-layout/subjects.ts";
 import { dayOf } from "../../r2-layout/time.ts";
 import { MultipartFile, type UploadStore } from "../maintenance/multipart-file.ts";
 import { inBuildTurn } from "./build-turn.ts";
 import { type FilePart, fileParts, type PartStore } from "./file-parts.ts";
+import { isRuledOut } from "./named-parts.ts";
 import { type DataFileStore, storedFile } from "./sink.ts";
 
 export type LakeStore = DataFileStore & PartStore & Partial<Pick<UploadStore, "createMultipartUpload">>;
@@ -42,6 +45,8 @@ export interface RewriteDeps {
   readonly bucket: LakeStore;
   /** parquet-wasm's module. */
   readonly parquet: WebAssembly.Module;
+  /** As `LogReadDeps.hash`. */
+  readonly hash?: SubjectHasher;
   /** Milliseconds. */
   readonly now?: () => number;
 }
@@ -50,6 +55,13 @@ export interface RewriteDeps {
 export interface LakeRules {
   readonly version: number;
   readonly byShard: ReadonlyMap<number, readonly RuleAt[]>;
+  readonly people?: RulePeople;
+}
+
+/** Whom rules of these versions are about, in clear: then filters of a file may say that it has none of them. */
+export interface RulePeople {
+  readonly versions: readonly number[];
+  readonly subjects: readonly Subject[];
 }
 
 /** A row as the lake had it, and as it has it from now on: null where it is retracted. */
@@ -88,14 +100,20 @@ export async function rewriteFile(
 ): Promise<Rewritten> {
   const pending = pendingRules(rules, file.rules);
   if (file.table !== "events" || pending.size === 0) return { kind: "unchanged" };
-  const through = shardedRulesReader(pending);
+  const through = shardedRulesReader(pending, 0, deps.hash);
   const parts = await fileParts(deps.bucket, file);
   const marks: Uint8Array[] = [];
   let retracted = 0;
   let number = 0;
   let page: ChangedRow[] = [];
   let changed = 0;
+  const { people } = rules;
+  const isAllAbout = [...pending.values()].flat().every(({ version }) => people?.versions.includes(version));
   for (const part of parts) {
+    if (isAllAbout && people && (await isRuledOut(part, people.subjects))) {
+      marks.push(NONE);
+      continue;
+    }
     const bytes = await part.read();
     const ofPart = changedRows(deps.parquet, bytes, [...pending.values()].flat(), through);
     marks.push(ofPart);
@@ -117,6 +135,8 @@ export async function rewriteFile(
   const replacement = await rebuiltFile(deps, file, parts, fates, rules.version, promoted);
   return { kind: "changed", replacement, changed, retracted };
 }
+
+const NONE = new Uint8Array();
 
 /** What becomes of a row of a part, by its number there. */
 export type RowFate = (row: number) => "keep" | "drop" | ((row: EventRow) => AnyRow | null);
@@ -177,7 +197,7 @@ async function joinedParts(
         const range = { from, to: Math.min(total, from + LAKE.rewriteRows) };
         const built = await rebuiltRows(deps, file, bytes, (row) => fate(from + row), promoted, range);
         if (!built) continue;
-        for (const piece of join.add(built.bytes)) await output.append(piece);
+        for (const piece of join.add(built.bytes, built.filters)) await output.append(piece);
         rows += built.facts.rows;
         for (const name of built.facts.eventNames ?? []) names.add(name);
       }
@@ -216,6 +236,11 @@ async function joinedParts(
   }
 }
 
+/** With the Bloom filters of its one row group, where it is a range. */
+interface RebuiltRows extends BuiltDataFile {
+  readonly filters: ReadonlyMap<string, Uint8Array>;
+}
+
 /** Rows of a file, all or a range of them, as a file. Null where none is left. */
 async function rebuiltRows(
   { parquet }: RewriteDeps,
@@ -224,7 +249,7 @@ async function rebuiltRows(
   fate: RowFate,
   promoted: readonly PromotedColumn[],
   range?: { readonly from: number; readonly to: number },
-): Promise<BuiltDataFile | null> {
+): Promise<RebuiltRows | null> {
   const own = promotedAt(promoted, file.schemaVersion);
   const columns = tableColumns(file.table, own);
   const built = await inBuildTurn(async () => {
@@ -243,7 +268,9 @@ async function rebuiltRows(
       if (row) refs.push({ ...Object.fromEntries(ORDER_COLUMNS.map((name) => [name, row[name]])), index });
     }
     if (refs.length === 0) return null;
-    return buildDataFile(new ParquetWriter(parquet), file.table, refs, ({ index }) => left(index)!, columns);
+    const whole = ({ index }: (typeof refs)[number]) => left(index)!;
+    const made = await buildDataFile(new ParquetWriter(parquet), file.table, refs, whole, columns);
+    return { ...made, filters: range ? filtersOf(refs) : new Map<string, Uint8Array>() };
   });
   if (!built) return null;
   const { partition } = file;
@@ -251,10 +278,31 @@ async function rebuiltRows(
   return keepsName ? { ...built, facts: { ...built.facts, partition } } : built;
 }
 
+const encoder = new TextEncoder();
+
+/** As a compaction makes them: a file that loses a few rows is still left unread by who looks for somebody else. */
+function filtersOf(rows: readonly AnyRow[]): Map<string, Uint8Array> {
+  const filters = new Map<string, Uint8Array>();
+  for (const name of ["user_id", "anonymous_id"]) {
+    const values = new BloomValues();
+    for (const { [name]: value } of rows) {
+      if (typeof value !== "string") continue;
+      const bytes = encoder.encode(value);
+      values.add(bytes, 0, bytes.length);
+    }
+    const filter = values.encode();
+    if (filter) filters.set(name, filter);
+  }
+  return filters;
+}
+
 function pendingRules({ version, byShard }: LakeRules, passed: number): Map<number, RuleAt[]> {
   const pending = new Map<number, RuleAt[]>();
   for (const [shard, rules] of byShard) {
-    const due = rules.filter((rule) => rule.version > passed && rule.version <= version);
+    // One that takes nothing out has nothing to look at.
+    const due = rules.filter(
+      (rule) => rule.version > passed && rule.version <= version && rule.change.kind !== "suppress",
+    );
     if (due.length > 0) pending.set(shard, due);
   }
   return pending;
@@ -311,6 +359,7 @@ function ruleColumns(rules: readonly RuleAt[]): string[] {
   for (const { filter, change } of rules) {
     for (const field of Object.keys(filter.where ?? {})) add(field as RuleField);
     if (filter.places) columns.add("source").add("event_id");
+    if (filter.subjects !== undefined) columns.add("user_id").add("anonymous_id").add("properties");
     if (change.kind === "set") for (const field of Object.keys(change.values)) add(field as RuleField);
     if (change.kind === "map") add(change.field);
   }

@@ -32,7 +32,9 @@ export interface DataFileStore {
 
 export interface LakeSinkDeps {
   readonly bucket: DataFileStore;
-  readonly catalog: ObjectNamespace<Pick<LakeCatalogApi, "lease" | "release" | "append" | "failed" | "decide">>;
+  readonly catalog: ObjectNamespace<
+    Pick<LakeCatalogApi, "lease" | "release" | "append" | "failed" | "decide" | "close">
+  >;
   /** parquet-wasm's module: `import parquet from "parquet-wasm/esm/parquet_wasm_bg.wasm"`. */
   readonly parquet: WebAssembly.Module;
   /** Milliseconds. */

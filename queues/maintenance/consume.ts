@@ -5,6 +5,10 @@ import type { LakeIcebergApi } from "../../durable-objects/lake-catalog/iceberg-
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { parseDataFileKey, parseIcebergKey, parseSegmentKey, shardName } from "../../r2-layout/keys.ts";
 import { ICEBERG, LAKE } from "../../r2-layout/limits.ts";
+import { type ContractHealthDeps, evaluateHours } from "../contract-health/evaluate-hours.ts";
+import { checkErasures, type ErasureCheckDeps } from "../erasure/check.ts";
+import { letGoStaleLists, type StaleListsDeps } from "../erasure/stale-lists.ts";
+import { auditPii, type PiiAuditDeps } from "../pii-audit/audit-log.ts";
 import { type CompactDeps, compactDays } from "./compact.ts";
 import { type HistoryJobDeps, runHistoryJob } from "./history-jobs.ts";
 import { type MaintenanceMessage, parseMaintenanceMessage } from "./messages.ts";
@@ -24,6 +28,10 @@ export interface MaintenanceDeps {
   /** How Iceberg's metadata names the bucket: `s3://<name>`. */
   readonly bucketUri: string;
   readonly parquet: WebAssembly.Module;
+  readonly pii: PiiAuditDeps;
+  readonly health: ContractHealthDeps;
+  /** For an invocation: its stores are asked for as it begins. */
+  readonly erasures: () => ErasureCheckDeps & StaleListsDeps;
   /** Back onto the maintenance queue: what one invocation did not finish. */
   readonly queue: { send(message: MaintenanceMessage): Promise<unknown> };
   /** Milliseconds. */
@@ -97,6 +105,23 @@ export async function runJob(job: MaintenanceMessage, deps: MaintenanceDeps): Pr
     case "cuts":
     case "expire":
       return runHistoryJob(job, deps);
+    case "pii-audit": {
+      const part = await auditPii(deps.pii, now(), job.part ?? null, job.now);
+      return part && { kind: job.kind, part };
+    }
+    case "contract-health": {
+      const rest = await evaluateHours(deps.health, now(), job);
+      return rest && { kind: job.kind, ...rest };
+    }
+    case "erasure-lists": {
+      const { after, ...gone } = await letGoStaleLists(deps.erasures(), now(), job.after ?? null);
+      if (gone.deleted > 0) console.log(JSON.stringify({ at: "maintenance", kind: job.kind, ...gone }));
+      return after === null ? null : { kind: job.kind, after };
+    }
+    case "erasure-check": {
+      const asked = job.more ? "more" : job.now ? "now" : "hourly";
+      return (await checkErasures(deps.erasures(), now, asked)) ? { kind: job.kind, more: true } : null;
+    }
     case "compact": {
       const catalog = deps.catalog.getByName(LAKE_CATALOG_NAME);
       return (await compactDays({ ...deps, catalog }, now() + LAKE.compactMs, job.aboveFiles)) === "more" ? job : null;

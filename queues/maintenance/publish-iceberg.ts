@@ -74,21 +74,28 @@ interface Gathered {
   /** Ids of the live ones, which come first. */
   readonly files: number[];
   readonly deleted: ManifestEntry[];
+  /** Ids of the deleted ones' files. */
+  readonly gone: number[];
   /** Manifests that all of this comes from. */
   readonly replaces: number[];
 }
+
+const nothingGathered = (): Gathered => ({ entries: [], files: [], deleted: [], gone: [], replaces: [] });
 
 class StepRun {
   readonly #deps: PublishDeps;
   readonly #step: PublishStep;
   readonly #now: () => number;
   readonly #made: NewManifest[];
+  /** Entries that were left out. */
+  #erased: FileSums;
 
   constructor(deps: PublishDeps, step: PublishStep, now: () => number) {
     this.#deps = deps;
     this.#step = step;
     this.#now = now;
     this.#made = [...step.staged];
+    this.#erased = step.erased ?? NO_FILES;
   }
 
   async run(untilMs: number): Promise<"published" | "taken_over" | "cut_off"> {
@@ -113,11 +120,13 @@ class StepRun {
       const live = decodeLiveEntries(await this.#read(manifest.key), manifest.sequence);
       if (live.length !== files.length) throw new Error(`manifest ${manifest.key} has ${live.length} live entries`);
       const gone = new Set(removed);
-      const of = gathered.get(manifest.spec) ?? { entries: [], files: [], deleted: [], replaces: [] };
+      const of = gathered.get(manifest.spec) ?? nothingGathered();
       gathered.set(manifest.spec, of);
       for (const [at, entry] of live.entries()) {
-        if (gone.has(files[at]!)) of.deleted.push(deletedEntry(entry, this.#step.snapshotId));
-        else {
+        if (gone.has(files[at]!)) {
+          of.deleted.push(deletedEntry(entry, this.#step.snapshotId));
+          of.gone.push(files[at]!);
+        } else {
           of.entries.push(existingEntry(entry));
           of.files.push(files[at]!);
         }
@@ -125,9 +134,24 @@ class StepRun {
       of.replaces.push(manifest.id);
       if (of.entries.length + of.deleted.length < ICEBERG.manifestFiles) continue;
       gathered.delete(manifest.spec);
-      yield this.#stage([await this.#stored(manifest.spec, of)], of.replaces);
+      yield this.#rewrite(manifest.spec, of);
     }
-    for (const [spec, of] of gathered) yield this.#stage([await this.#stored(spec, of)], of.replaces);
+    for (const [spec, of] of gathered) yield this.#rewrite(spec, of);
+  }
+
+  /** A step that erases says of what has gone only how much it was: an entry has bounds of what people did. */
+  async #rewrite(spec: number, of: Gathered): Promise<boolean> {
+    if (!this.#step.erases) return this.#stage([await this.#stored(spec, of)], of.replaces);
+    const files = of.deleted.map(({ data_file }) => data_file);
+    const erased = {
+      files: files.length,
+      rows: files.reduce((sum, { record_count }) => sum + record_count, 0),
+      bytes: files.reduce((sum, { file_size_in_bytes }) => sum + file_size_in_bytes, 0),
+    };
+    this.#erased = plus(this.#erased, erased);
+    const kept = { ...of, deleted: [], gone: [] };
+    const made = kept.entries.length > 0 ? [await this.#stored(spec, kept)] : [];
+    return this.#stage(made, of.replaces, undefined, erased);
   }
 
   /** The files that come, in manifests of their specs. */
@@ -144,7 +168,7 @@ class StepRun {
         if (!files) return yield false;
         for (const file of files) {
           const { spec } = partitionOf(file);
-          const of = bySpec.get(spec) ?? { entries: [], files: [], deleted: [], replaces: [] };
+          const of = bySpec.get(spec) ?? nothingGathered();
           bySpec.set(spec, of);
           of.entries.push(addedEntry(icebergDataFile(file, bucketUri, this.#columns()), snapshotId));
           of.files.push(file.id);
@@ -162,20 +186,26 @@ class StepRun {
     }
   }
 
-  async #stored(spec: number, { entries, files, deleted }: Gathered): Promise<NewManifest> {
+  async #stored(spec: number, { entries, files, deleted, gone }: Gathered): Promise<NewManifest> {
     const { table, sequence, snapshotId, schema } = this.#step;
     const specs = PARTITION_SPECS[table];
     const icebergVersion = icebergSchema(this.#columns(), this.#schemaId(schema.version));
     const { bytes, facts } = encodeManifest(icebergVersion, specs[spec]!, sequence, [...entries, ...deleted]);
     const key = icebergKey({ table, kind: "manifest", ulid: ulid(this.#now()) });
     await this.#put(key, bytes, AVRO);
-    return { manifest: { ...facts, key, bytes: bytes.length, snapshotId, sequence }, files };
+    return { manifest: { ...facts, key, bytes: bytes.length, snapshotId, sequence }, files, gone };
   }
 
-  async #stage(made: readonly NewManifest[], replaces: readonly number[], addedThrough?: number): Promise<boolean> {
+  async #stage(
+    made: readonly NewManifest[],
+    replaces: readonly number[],
+    addedThrough?: number,
+    erased?: FileSums,
+  ): Promise<boolean> {
     const { table, token } = this.#step;
     this.#made.push(...made);
-    const staged = { manifests: made, replaces, ...(addedThrough !== undefined && { addedThrough }) };
+    const through = addedThrough !== undefined && { addedThrough };
+    const staged = { manifests: made, replaces, ...through, ...(erased && { erased }) };
     return this.#deps.catalog.icebergStage(table, token, staged);
   }
 
@@ -184,9 +214,11 @@ class StepRun {
     const { table, uuid, version, token, schema, sequence, previous, cuts, reached } = this.#step;
     const now = this.#now();
     const snapshot = this.#step.operation === null ? null : await this.#snapshot(this.#step.operation);
-    const all = snapshot ? [...this.#step.snapshots, snapshot] : this.#step.snapshots;
+    const lost = new Set(this.#step.erases);
+    const kept = this.#step.snapshots.filter(({ snapshotId }) => !lost.has(snapshotId));
+    const all = snapshot ? [...kept, snapshot] : kept;
     const tags = tagsOf(cuts, all, reached, now);
-    const expired = expiredSnapshots(all, now, new Set(Object.values(tags)));
+    const expired = [...lost, ...expiredSnapshots(all, now, new Set(Object.values(tags)))];
     const versions = Array.from({ length: this.#schemaId(schema.version) }, (_, at) => at + 1);
     const metadata = tableMetadata(
       {
@@ -226,7 +258,7 @@ class StepRun {
       rows: made.reduce((sum, manifest) => sum + manifest[`${part}Rows`], 0),
       bytes: made.reduce((sum, manifest) => sum + manifest[`${part}Bytes`], 0),
     });
-    const [added, removed] = [sums("added"), sums("deleted")];
+    const [came, went] = [sums("added"), plus(sums("deleted"), this.#erased)];
     const before = parent?.total ?? NO_FILES;
     return {
       snapshotId,
@@ -238,12 +270,12 @@ class StepRun {
       schemaId: this.#schemaId(schema.version),
       lakeSnapshot,
       lakeFrom: this.#step.lakeFrom,
-      added,
-      removed,
+      added: came,
+      removed: went,
       total: {
-        files: before.files + added.files - removed.files,
-        rows: before.rows + added.rows - removed.rows,
-        bytes: before.bytes + added.bytes - removed.bytes,
+        files: before.files + came.files - went.files,
+        rows: before.rows + came.rows - went.rows,
+        bytes: before.bytes + came.bytes - went.bytes,
       },
     };
   }
@@ -267,6 +299,12 @@ class StepRun {
     return this.#deps.bucket.put(key, bytes, { httpMetadata: { contentType } });
   }
 }
+
+const plus = (a: FileSums, b: FileSums): FileSums => ({
+  files: a.files + b.files,
+  rows: a.rows + b.rows,
+  bytes: a.bytes + b.bytes,
+});
 
 const AVRO = "application/avro";
 const JSON_TYPE = "application/json";

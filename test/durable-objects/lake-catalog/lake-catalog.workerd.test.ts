@@ -250,3 +250,20 @@ it("finds the most crowded day for compaction and leaves out large files", async
   expect(await catalog.compactionWork()).toMatchObject({ day: null });
   expect(await catalog.compactionWork(["events/mixed", "events/2026-11-21"])).toBeNull();
 });
+
+it("counts the commits since a time, all that are kept where the time is before them", async () => {
+  const { catalog, append } = await appender();
+  expect(await catalog.commitsSince(0)).toBe(0);
+  for (let i = 0; i < 5; i++) await append(dataFile());
+  await runInDurableObject(catalog, (_object, { storage }) => {
+    storage.sql.exec("UPDATE snapshot SET committed_at = 1000 * seq");
+  });
+  for (const [since, wanted] of [
+    [0, 5],
+    [1_000, 4],
+    [3_500, 2],
+    [5_000, 0],
+    [9_000, 0],
+  ] as const)
+    expect([since, await catalog.commitsSince(since)]).toEqual([since, wanted]);
+});

@@ -16,6 +16,7 @@ import { columnChunks, readFooter, rowGroupRows } from "../../../r2-layout/parqu
 import { decodeParquet } from "../../../r2-layout/parquet-reader.ts";
 import { ParquetWriter } from "../../../r2-layout/parquet-writer.ts";
 import type { RuleAt } from "../../../r2-layout/rule.ts";
+import { packSubjects, type Subject, subjectHasher } from "../../../r2-layout/subjects.ts";
 import { eventRow } from "../../r2-layout/event-rows.ts";
 import { parquetModule as parquet } from "../../r2-layout/parquet-module.ts";
 
@@ -25,6 +26,7 @@ const writer = new ParquetWriter(parquet);
 function memoryBucket() {
   const objects = new Map<string, Uint8Array>();
   const largest = { bytes: 0 };
+  const read = { bytes: 0 };
   const bucket: CompactStore & LakeStore = {
     async get(key, options) {
       const whole = objects.get(key);
@@ -32,6 +34,7 @@ function memoryBucket() {
       const { offset, length } = options?.range ?? { offset: 0, length: whole.length };
       const part = whole.slice(offset, offset + length);
       largest.bytes = Math.max(largest.bytes, part.length);
+      read.bytes += part.length;
       return { arrayBuffer: async () => part.buffer };
     },
     put: async (key: string, body: Uint8Array) => void objects.set(key, body.slice()),
@@ -49,7 +52,7 @@ function memoryBucket() {
     },
     resumeMultipartUpload: () => ({ abort: async () => {} }),
   };
-  return { objects, bucket, largest };
+  return { objects, bucket, largest, read };
 }
 
 const uploads = { began: async () => {}, ended: async () => {} };
@@ -158,6 +161,35 @@ it("a rule changes and retracts the same rows of it, in slices of LAKE.rewriteRo
     const { start, bytes: size } = bloomFilter!;
     expect(mayHoldText(one!.subarray(start, start + size), "nobody at all")).toBe(false);
   }
+});
+
+it("of a rule about few people whose names are known, row groups whose filters have none of them are not read; the same rows go", async () => {
+  const hash = subjectHasher("a key of tests");
+  const store = memoryBucket();
+  const file = await largeFile(store);
+  const erasing = async (subjects: readonly Subject[], isKnown: boolean) => {
+    const filter = { subjects: packSubjects(subjects.map(hash)) };
+    const rules = {
+      ...rulesOf(rule(1, { filter, change: { kind: "erase" } })),
+      ...(isKnown && { people: { versions: [1], subjects } }),
+    };
+    const told: ChangedRow[] = [];
+    const { parted } = await bothWays(file.bytes, async () => {
+      store.read.bytes = 0;
+      told.length = 0;
+      const deps = { bucket: store.bucket, parquet, hash };
+      const { kind } = await rewriteFile(deps, file, rules, async ({ rows }) => void told.push(...rows), []);
+      return { kind, told: [...told], bytes: store.read.bytes };
+    });
+    return parted;
+  };
+  const some: Subject[] = [{ kind: "user", id: "user-2" }];
+  const [known, unknown] = [await erasing(some, true), await erasing(some, false)];
+  expect(known.told).toEqual(unknown.told);
+  expect(known.told.length).toBeGreaterThan(0);
+  const nobody = await erasing([{ kind: "user", id: "nobody at all" }], true);
+  expect(nobody.kind).toBe("unchanged");
+  expect(unknown.bytes - nobody.bytes).toBeGreaterThan(file.bytes / 2);
 });
 
 it("a rule that takes every row leaves no file", async () => {

@@ -309,6 +309,11 @@ function maintenanceAt(ms: number, namedInLog: readonly string[] = []): Maintena
     logs: { getByName: () => ({ unnamed: async (keys) => keys.filter((key) => !namedInLog.includes(key)) }) },
     queue: { send: async () => {} },
     history: { logs: nobody, rollups: nobody, shards: 1, epoch: 0, variables: {} },
+    pii: { bucket, logs: nobody, registry: nobody, audits: nobody, shards: 1 },
+    health: { catalog: catalogs, logs: nobody, registry: nobody, health: nobody, ask: async () => [], shards: 1 },
+    erasures: () => {
+      throw new Error("nobody is erased here");
+    },
     now: () => ms,
   };
 }
