@@ -31,6 +31,8 @@ export interface MinuteDelta {
   readonly by: Readonly<Record<Dimension, readonly ValueDelta[]>>;
   /** HyperLogLog of users, as `encodeSketch` writes it. */
   readonly users: Uint8Array;
+  /** Every value is its column's as the lake has it: no text in it reads as no value does. Absent: that was not looked at, or is not so. */
+  readonly plain?: true;
 }
 
 export interface RollupBatch {
@@ -45,6 +47,8 @@ export interface RollupBatch {
   readonly rules?: number;
   /** The sink's lease; absent: of nobody who could be fenced off. */
   readonly token?: number;
+  /** Events that the sink has given up in these segments (holes); absent: none. */
+  readonly leftOut?: number;
 }
 
 /** `applied` false: the object is at `lastSeq` and the batch does not start right after it; build it again from there. */
@@ -55,6 +59,8 @@ export interface RollupAnswer {
   readonly rules?: number;
   /** With `applied` false: the batch would follow, but a later lease has fenced its own off. */
   readonly fenced?: true;
+  /** The list of custom rollups that this shard's events go to as well (`MinuteRollupApi.announce`). Absent: none. */
+  readonly tiles?: string;
 }
 
 export interface RollupQuery {
@@ -133,6 +139,11 @@ export interface MinuteRollupApi {
    * an older lease. Never falls.
    */
   fence(token: number): Promise<{ readonly lastSeq: number }>;
+  /**
+   * From now on each answer names this list of custom rollups, so that the sink knows of it without a call of its own; one that ends
+   * in `-none`: nothing any more. Lists begin with a version, older ones change nothing. @returns the last seq of which the sink was told nothing of it
+   */
+  announce(tiles: string): Promise<{ readonly lastSeq: number }>;
   query(query: RollupQuery): Promise<RollupParts>;
   /** Whole minutes from..to (ms, half open), oldest first. */
   recent(from: number, to: number): Promise<RecentMinutes>;
@@ -216,6 +227,13 @@ export interface RebuildComparison {
 export interface MinuteRebuildApi {
   /** Batches that know an older rule version are refused from now on. Never falls. */
   raise(version: number): Promise<void>;
+  /**
+   * The rules of these versions, dense, have come to the end of this object: what they touch was built anew, or is in doubt
+   * (`doubt`). Safe to repeat. Where an earlier one never did, that one stays owed, and these with it.
+   */
+  settle(first: number, last: number): Promise<void>;
+  /** Rules could not reach this window (milliseconds, half open): its rows stay as they are, and no longer say what the lake does. */
+  doubt(from: number, to: number): Promise<void>;
   /** Safe to repeat. @throws RangeError where the job has ended, or another one has the window. */
   begin(window: RebuildWindow): Promise<RebuildBegun>;
   /** One that was added is not added again. */

@@ -75,6 +75,17 @@ export class ChangeLog {
     return found;
   }
 
+  /** Rows of a job and of its windows (`<job>-w<n>`). @returns how many there were; with `isTaken` they are gone */
+  ofJob(job: string, isTaken: boolean): number {
+    const of = "job = ? OR substr(job, 1, length(?)) = ?";
+    const windows = `${job}-w`;
+    const { n } = this.#sql
+      .exec<{ n: number }>(`SELECT count(*) AS n FROM changes WHERE ${of}`, job, windows, windows)
+      .one();
+    if (isTaken && n > 0) this.#sql.exec(`DELETE FROM changes WHERE ${of}`, job, windows, windows);
+    return n;
+  }
+
   /** Drops what is too old, and what is too much. */
   sweep(now: number): void {
     const newest = this.#newest()?.id ?? 0;

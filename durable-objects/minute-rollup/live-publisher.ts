@@ -11,6 +11,7 @@
  */
 import { MINUTE_MS } from "../../r2-layout/limits.ts";
 import type { LiveHubApi, ShardUpdate } from "../live-hub/api.ts";
+import { within } from "../within.ts";
 import { isFinal } from "./grains.ts";
 import { liveWindow } from "./live-window.ts";
 import type { RollupStore } from "./rollup-store.ts";
@@ -86,17 +87,5 @@ export class LivePublisher {
     return [newest, newest - MINUTE_MS, newest - 2 * MINUTE_MS].some(
       (start) => isFinal("minute", start, completeUntil) && !isFinal("minute", start, this.#toldUntil),
     );
-  }
-}
-
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,5 +1,5 @@
 /** Events -> what each minute gained. Pure: the sink calls it, and hands the result to a MinuteRollup. */
-import type { EventRow } from "../../r2-layout/event-columns.ts";
+import { EVENT_COLUMNS, type EventRow } from "../../r2-layout/event-columns.ts";
 import { MINUTE_MS } from "../../r2-layout/limits.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { DIMENSIONS, type Dimension, type MicroUnits, type MinuteDelta, NO_VALUE, type ValueDelta } from "./api.ts";
@@ -11,6 +11,7 @@ export type RolledEvent = Pick<
   "event_time" | "user_id" | "anonymous_id" | "revenue" | "currency" | "log_seq" | Dimension
 >;
 
+const MAY_BE_NULL = DIMENSIONS.map((dimension) => !EVENT_COLUMNS[dimension].required);
 const MINUTE_US = MINUTE_MS * MICROS_PER_MS;
 const MICROS_PER_UNIT = 1_000_000;
 /** A larger amount is no money, and would poison the sum of its day. */
@@ -47,6 +48,7 @@ class GrowingMinute {
   readonly #revenue = new Map<string, MicroUnits>();
   readonly #by = DIMENSIONS.map(() => new Map<string, GrowingValue>());
   readonly #users: UserSketch = emptySketch();
+  #isPlain = true;
 
   add(event: RolledEvent): void {
     this.#events++;
@@ -55,7 +57,9 @@ class GrowingMinute {
     if (micro !== null) addTo(this.#revenue, currency, micro);
     for (let d = 0; d < DIMENSIONS.length; d++) {
       const values = this.#by[d]!;
-      const key = event[DIMENSIONS[d]!] ?? NO_VALUE;
+      const given = event[DIMENSIONS[d]!];
+      if (given === NO_VALUE && MAY_BE_NULL[d]) this.#isPlain = false;
+      const key = given ?? NO_VALUE;
       let value = values.get(key);
       if (!value) {
         value = { events: 0, revenue: null };
@@ -78,7 +82,14 @@ class GrowingMinute {
         revenue ? [key, events, [...revenue]] : [key, events],
       );
     }
-    return { minute, events: this.#events, revenue: [...this.#revenue], by, users: encodeSketch(this.#users) };
+    const { events, revenue } = { events: this.#events, revenue: [...this.#revenue] };
+    const users = encodeSketch(this.#users);
+    return { minute, events, revenue, by, users, ...(this.#isPlain && this.#isTextOfTheLake() && { plain: true }) };
+  }
+
+  /** What is no Unicode is another text in a file, and what has a zero in it may end there. */
+  #isTextOfTheLake(): boolean {
+    return this.#by.every((values) => values.keys().every((key) => key.isWellFormed() && !key.includes("\0")));
   }
 }
 

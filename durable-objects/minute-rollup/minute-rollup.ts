@@ -1,6 +1,7 @@
 /** The class that joins RPC, storage and the LiveHub; the work is in rollup-store.ts, rebuilds.ts and live-publisher.ts. */
 import { DurableObject } from "cloudflare:workers";
 import { countOf, parseShards } from "../../r2-layout/shards.ts";
+import { inJurisdiction } from "../jurisdiction.ts";
 import type { LiveHubApi } from "../live-hub/api.ts";
 import type { ObjectNamespace } from "../namespace.ts";
 import type {
@@ -19,21 +20,27 @@ import type {
   RollupQuery,
   RollupStatus,
 } from "./api.ts";
+import type { RollupErasureApi, RollupTraces } from "./erasure-api.ts";
 import { LivePublisher } from "./live-publisher.ts";
 import type { Swapped } from "./rebuilds.ts";
 import { RollupStore } from "./rollup-store.ts";
 import { shardMinute } from "./shard-minute.ts";
+import type { RollupTallyApi, Tally, TallyRequest } from "./tally-api.ts";
 
 export interface MinuteRollupEnv {
   readonly LIVE_HUB: ObjectNamespace<LiveHubApi>;
   readonly SHARDS?: string;
 }
 
-export class MinuteRollup extends DurableObject<MinuteRollupEnv> implements MinuteRollupApi, MinuteRebuildApi {
+export class MinuteRollup
+  extends DurableObject<MinuteRollupEnv>
+  implements MinuteRollupApi, MinuteRebuildApi, RollupErasureApi, RollupTallyApi
+{
   readonly #store: RollupStore;
   readonly #publisher: LivePublisher;
 
-  constructor(ctx: DurableObjectState, env: MinuteRollupEnv) {
+  constructor(ctx: DurableObjectState, bindings: MinuteRollupEnv) {
+    const env = inJurisdiction(bindings);
     super(ctx, env);
     this.#store = new RollupStore(ctx.storage.sql);
     this.#publisher = new LivePublisher(
@@ -55,8 +62,16 @@ export class MinuteRollup extends DurableObject<MinuteRollupEnv> implements Minu
     return this.#transact(() => this.#store.fence(token));
   }
 
+  async announce(tiles: string): Promise<{ readonly lastSeq: number }> {
+    return this.#transact(() => this.#store.announce(tiles));
+  }
+
   async query(query: RollupQuery): Promise<RollupParts> {
     return this.#store.query(query);
+  }
+
+  async tally(request: TallyRequest): Promise<Tally> {
+    return this.#store.tally(request, Date.now());
   }
 
   async recent(from: number, to: number): Promise<RecentMinutes> {
@@ -71,6 +86,22 @@ export class MinuteRollup extends DurableObject<MinuteRollupEnv> implements Minu
 
   async raise(version: number): Promise<void> {
     this.#transact(() => this.#store.raise(version));
+  }
+
+  async settle(first: number, last: number): Promise<void> {
+    this.#transact(() => this.#store.settle(first, last));
+  }
+
+  async forgetJob(job: string): Promise<{ readonly records: number }> {
+    return { records: this.#transact(() => this.#store.changes.ofJob(job, true)) };
+  }
+
+  async tracesOf(job: string, version: number): Promise<RollupTraces> {
+    return this.#store.tracesOf(job, version);
+  }
+
+  async doubt(from: number, to: number): Promise<void> {
+    this.#transact(() => this.#store.doubt(from, to));
   }
 
   async begin(window: RebuildWindow): Promise<RebuildBegun> {

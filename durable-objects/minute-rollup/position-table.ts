@@ -13,6 +13,12 @@ export interface Position {
   readonly incarnation: number;
   /** Batches of older tokens are refused. */
   readonly token: number;
+  /** The list of custom rollups that the sink is to keep for this shard; empty: none. */
+  readonly tiles: string;
+  /** Events that the sink has given up, of which nobody knows what minutes lack them; 1 where that is not known. */
+  readonly leftOut: number;
+  /** The oldest rule that rows may not have passed yet; 0 where there is none. */
+  readonly owes: number;
 }
 
 type PositionRow = {
@@ -22,6 +28,9 @@ type PositionRow = {
   rules: number;
   incarnation: number;
   token: number;
+  tiles: string;
+  left_out: number;
+  owes: number;
 };
 
 export class PositionTable {
@@ -38,15 +47,16 @@ export class PositionTable {
       rules: "INTEGER NOT NULL DEFAULT 0",
       incarnation: "INTEGER NOT NULL DEFAULT 0",
       token: "INTEGER NOT NULL DEFAULT 0",
+      tiles: "TEXT NOT NULL DEFAULT ''",
+      left_out: "INTEGER NOT NULL DEFAULT 0",
+      owes: "INTEGER NOT NULL DEFAULT 0",
     });
     // Written at once: an incarnation that was told must be the same after an eviction.
     if (this.read().incarnation === born) this.write(this.read());
   }
 
   read(): Position {
-    const [row] = this.#sql
-      .exec<PositionRow>("SELECT last_seq, complete_until, events, rules, incarnation, token FROM position")
-      .toArray();
+    const [row] = this.#sql.exec<PositionRow>("SELECT * FROM position").toArray();
     return {
       lastSeq: row?.last_seq ?? 0,
       completeUntil: row?.complete_until ?? 0,
@@ -54,19 +64,25 @@ export class PositionTable {
       rules: row?.rules ?? 0,
       incarnation: row?.incarnation || this.#born,
       token: row?.token ?? 0,
+      tiles: row?.tiles ?? "",
+      leftOut: row?.left_out ?? 0,
+      owes: row?.owes ?? 0,
     };
   }
 
-  write({ lastSeq, completeUntil, events, rules, incarnation, token }: Position): void {
+  write({ lastSeq, completeUntil, events, rules, incarnation, token, tiles, leftOut, owes }: Position): void {
     this.#sql.exec(
-      `INSERT OR REPLACE INTO position (id, last_seq, complete_until, events, rules, incarnation, token)
-       VALUES (1, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO position (id, last_seq, complete_until, events, rules, incarnation, token, tiles, left_out, owes)
+       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       lastSeq,
       completeUntil,
       events,
       rules,
       incarnation,
       token,
+      tiles,
+      leftOut,
+      owes,
     );
   }
 }

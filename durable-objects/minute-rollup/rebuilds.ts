@@ -39,7 +39,8 @@ import {
 import type { Changed, ChangeLog, Reason } from "./change-log.ts";
 import { grainStart, isFinal } from "./grains.ts";
 import type { Position, PositionTable } from "./position-table.ts";
-import type { RollupRows } from "./rollup-rows.ts";
+import type { RecentBatches } from "./recent-batches.ts";
+import type { KeptRow, RollupRows } from "./rollup-rows.ts";
 import { emptyState, mergeState, type RollupState, sameState } from "./rollup-state.ts";
 
 /** Building, swapped, or how it ended. */
@@ -77,14 +78,16 @@ export class Rebuilds {
   readonly #rows: RollupRows;
   readonly #position: PositionTable;
   readonly #changes: ChangeLog;
+  readonly #recent: RecentBatches;
   /** Those that get live batches; null: to be read. */
   #followed: readonly Rebuild[] | null = null;
 
-  constructor(sql: SqlStorage, rows: RollupRows, position: PositionTable, changes: ChangeLog) {
+  constructor(sql: SqlStorage, rows: RollupRows, position: PositionTable, changes: ChangeLog, recent: RecentBatches) {
     this.#sql = sql;
     this.#rows = rows;
     this.#position = position;
     this.#changes = changes;
+    this.#recent = recent;
     sql.exec(`CREATE TABLE IF NOT EXISTS rebuilds (job TEXT PRIMARY KEY, state TEXT NOT NULL, from_ms INTEGER NOT NULL,
       to_ms INTEGER NOT NULL, up_to INTEGER NOT NULL, step INTEGER NOT NULL,
       added_to INTEGER NOT NULL, rules INTEGER NOT NULL, restores INTEGER NOT NULL, shard INTEGER NOT NULL, reason TEXT,
@@ -110,7 +113,7 @@ export class Rebuilds {
       if (batch.to <= rebuild.up_to) continue;
       if (batch.from <= rebuild.up_to)
         throw new RangeError(`rebuild ${rebuild.job}: a batch must end at ${rebuild.up_to}`);
-      this.#fold(rebuild, deltas, keptFrom);
+      this.#fold(rebuild, deltas, keptFrom, batch.to);
     }
   }
 
@@ -160,7 +163,7 @@ export class Rebuilds {
     }
     if (step > rebuild.step + 1) throw new RangeError(`rebuild ${job} is at step ${rebuild.step}, not at ${step - 1}`);
     const oldestFirst = minutes.toSorted((one, other) => one.minute - other.minute);
-    this.#fold(rebuild, oldestFirst, now - ROLLUP.minutesKeptMs);
+    this.#fold(rebuild, oldestFirst, now - ROLLUP.minutesKeptMs, to);
     this.#write({ ...rebuild, step, added_to: Math.max(rebuild.added_to, to), touched_at: now });
     return { step };
   }
@@ -256,10 +259,10 @@ export class Rebuilds {
     }
   }
 
-  #fold({ job, from_ms, to_ms }: Rebuild, deltas: readonly MinuteDelta[], keptFrom: number): void {
+  #fold({ job, from_ms, to_ms }: Rebuild, deltas: readonly MinuteDelta[], keptFrom: number, seq: number): void {
     const inside = deltas.filter(({ minute }) => minute >= from_ms && minute < to_ms);
     // Versions are the live rows': nothing is final in a shadow.
-    this.#rows.fold(job, inside, SHADOW_GRAINS, { completeBefore: 0, keptFrom });
+    this.#rows.fold(job, inside, SHADOW_GRAINS, { completeBefore: 0, keptFrom, seq });
   }
 
   /** Rows of the window that do not say the same on both sides; a row that is not there says nothing. */
@@ -277,6 +280,10 @@ export class Rebuilds {
   /** @returns whether a minute that is on screens may have changed */
   #exchange(rebuild: Rebuild, reason: Reason, position: Position, now: number): boolean {
     const { job } = rebuild;
+    // What is built of a corrected window is all of the log, and the lake's rows. Why a rebuild finds other rows nobody knows.
+    const built = (row: KeptRow | null) =>
+      row?.changedSeq === null || reason.reason !== "correction" ? null : position.lastSeq;
+    const isBack = rebuild.state === "swapped";
     this.#rows.sweepMinutes(now - ROLLUP.minutesKeptMs, this.jobs());
     const { completeUntil } = position;
     const changed: Changed[] = [];
@@ -287,13 +294,15 @@ export class Rebuilds {
       const version = (live?.version ?? 1) + (final ? 1 : 0);
       // Where nothing is left an empty row stays: it has the version, and screens are told that there is nothing.
       const [before, after] = [live?.state ?? emptyState(), shadow?.state ?? emptyState()];
-      this.#rows.write(null, { grain, start, version, state: after });
-      this.#rows.write(job, { grain, start, version: 1, state: before });
+      const changedSeq = isBack ? seqOf(shadow) : built(shadow);
+      this.#rows.write(null, { grain, start, version, changedSeq, state: after });
+      this.#rows.write(job, { grain, start, version: 1, changedSeq: seqOf(live), state: before });
       if (final && stands(grain, start, now)) changed.push({ minute: start, grain, version, ...gained(before, after) });
       if (grain === "hour") days.add(grainStart("day", start));
       newest = Math.max(newest, start);
     }
     for (const day of days) this.#addUpDay(day, completeUntil);
+    this.#recent.forget();
     this.#changes.record(changed, reason, now);
     const seen = Boolean(rebuild.restores) || newest >= now - (LIVE.minutes + 1) * MINUTE_MS;
     this.#position.write({
@@ -301,6 +310,7 @@ export class Rebuilds {
       ...(rebuild.restores && {
         lastSeq: Math.max(position.lastSeq, rebuild.up_to),
         events: this.#rows.eventsOf(null, ALL_TIME.from, ALL_TIME.to),
+        leftOut: Math.max(1, position.leftOut),
       }),
       incarnation: seen ? Math.max(now, position.incarnation + 1) : position.incarnation,
     });
@@ -309,14 +319,17 @@ export class Rebuilds {
 
   #addUpDay(day: number, completeUntil: number): void {
     const state = emptyState();
+    let changedSeq: number | null = 0;
     for (let hour = day; hour < day + DAY_MS; hour += HOUR_MS) {
       const row = this.#rows.read(null, "hour", hour);
-      if (row) mergeState(state, row.state);
+      if (!row) continue;
+      mergeState(state, row.state);
+      changedSeq = changedSeq === null || row.changedSeq === null ? null : Math.max(changedSeq, row.changedSeq);
     }
     const before = this.#rows.read(null, "day", day);
     if (before && sameState(before.state, state)) return;
     const version = (before?.version ?? 1) + (isFinal("day", day, completeUntil) ? 1 : 0);
-    this.#rows.write(null, { grain: "day", start: day, version, state });
+    this.#rows.write(null, { grain: "day", start: day, version, changedSeq, state });
   }
 
   #makeRoom({ job, from, to }: RebuildWindow, position: Position): void {
@@ -347,6 +360,10 @@ export class Rebuilds {
   }
 
   #end(rebuild: Rebuild, state: RebuildState, now: number): void {
+    const position = this.#position.read();
+    // All rows were built through all rules, also one whose own job was set aside.
+    const owesNothing = state === "confirmed" && isOfAllTime(rebuild) && rebuild.rules === position.rules;
+    if (owesNothing && position.owes > 0) this.#position.write({ ...position, owes: 0 });
     this.#rows.drop(rebuild.job);
     this.#write({ ...rebuild, state, touched_at: now });
     this.#sql.exec(
@@ -365,6 +382,11 @@ export class Rebuilds {
     this.forget();
   }
 }
+
+/** A row that is not there has been changed by nothing. */
+const seqOf = (row: KeptRow | null): number | null => (row ? row.changedSeq : 0);
+
+const isOfAllTime = ({ from_ms, to_ms }: Rebuild): boolean => from_ms <= ALL_TIME.from && to_ms >= ALL_TIME.to;
 
 const begun = ({ up_to, added_to, step }: Rebuild): RebuildBegun => ({ upTo: up_to, after: added_to, step });
 

@@ -6,7 +6,8 @@
  *     shadow       minutes and hours that a rebuild keeps beside the live ones: its own before the swap, the old ones after it
  */
 import { ROLLUP } from "../../r2-layout/limits.ts";
-import { DIMENSIONS, type Grain, type MinuteDelta } from "./api.ts";
+import { addColumns } from "../add-columns.ts";
+import { DIMENSIONS, GRAINS, type Grain, type MinuteDelta } from "./api.ts";
 import { GRAIN_MS, grainStart, isFinal } from "./grains.ts";
 import { decodeRow, encodeRow, type RollupRow } from "./rollup-row.ts";
 import { addDelta, applyCaps, emptyState, type RollupState } from "./rollup-state.ts";
@@ -22,6 +23,8 @@ export interface KeptRow {
   readonly start: number;
   /** How often it changed after it was final, plus one. Of no meaning in a shadow. */
   readonly version: number;
+  /** The last seq that may have changed it; null where it may not say what the lake does (tally-api.ts). */
+  readonly changedSeq: number | null;
   readonly state: RollupState;
 }
 
@@ -30,7 +33,7 @@ const COLUMN_TYPES = `version INTEGER NOT NULL, events INTEGER NOT NULL, revenue
   users BLOB NOT NULL, ${DIMENSIONS.map((dimension) => `${dimension} TEXT NOT NULL`).join(", ")}`;
 
 const insertInto = (table: string, ...key: readonly string[]): string => {
-  const columns = [...key, "version", ...COLUMNS];
+  const columns = [...key, "version", "changed_seq", ...COLUMNS];
   return `INSERT OR REPLACE INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
 };
 /** Made once: they are most of what a batch runs. */
@@ -53,6 +56,7 @@ export class RollupRows {
     }
     sql.exec(`CREATE TABLE IF NOT EXISTS shadow (job TEXT NOT NULL, grain TEXT NOT NULL, start INTEGER NOT NULL,
       ${COLUMN_TYPES}, PRIMARY KEY (job, grain, start)) WITHOUT ROWID`);
+    for (const table of [...Object.values(TABLES), "shadow"]) addColumns(sql, table, { changed_seq: "INTEGER" });
   }
 
   /** Drops what is held in memory: after a transaction that was rolled back it may be ahead of the rows. */
@@ -64,17 +68,18 @@ export class RollupRows {
     const known = this.#recent.get(rowKey(side, grain, start));
     if (known) return known;
     const [row] = this.#sql
-      .exec<RollupRow & { version: number }>(
+      .exec<RollupRow & { version: number; changed_seq: number | null }>(
         `SELECT * FROM ${source(side, grain)} start = ?`,
         ...place(side, grain),
         start,
       )
       .toArray();
-    return row ? { grain, start, version: row.version, state: decodeRow(row) } : null;
+    if (!row) return null;
+    return { grain, start, version: row.version, changedSeq: row.changed_seq, state: decodeRow(row) };
   }
 
   write(side: Side, row: KeptRow): void {
-    const { grain, start, version, state } = row;
+    const { grain, start, version, changedSeq, state } = row;
     applyCaps(state);
     const encoded = encodeRow(state);
     this.#sql.exec(
@@ -82,6 +87,7 @@ export class RollupRows {
       ...place(side, grain),
       start,
       version,
+      changedSeq,
       ...COLUMNS.map((column) => encoded[column]),
     );
     const key = rowKey(side, grain, start);
@@ -94,14 +100,16 @@ export class RollupRows {
    * Adds deltas, oldest first: then one row of each grain is open at a time, and each row is written once. What was final when the log was
    * complete until `completeBefore` gets a new version, and so does a row that did not exist then: that there was nothing was final too.
    * Minutes before `keptFrom` count in their hour and day only. @param folded told after each delta, with its rows
+   * @param change `seq`: the newest that they are of
    */
   fold(
     side: Side,
     deltas: readonly MinuteDelta[],
     grains: readonly Grain[],
-    { completeBefore, keptFrom }: { readonly completeBefore: number; readonly keptFrom: number },
+    change: { readonly completeBefore: number; readonly keptFrom: number; readonly seq: number },
     folded?: (delta: MinuteDelta, rows: Readonly<Partial<Record<Grain, KeptRow>>>) => void,
   ): void {
+    const { completeBefore, keptFrom, seq } = change;
     const open: Partial<Record<Grain, KeptRow>> = {};
     for (const delta of deltas) {
       const users = decodeSketch(delta.users);
@@ -113,9 +121,10 @@ export class RollupRows {
           if (row) this.write(side, row);
           const known = this.read(side, grain, start);
           const version = (known?.version ?? 1) + (isFinal(grain, start, completeBefore) ? 1 : 0);
-          row = { grain, start, version, state: known?.state ?? emptyState() };
-          open[grain] = row;
+          const changedSeq = known?.changedSeq === null ? null : seq;
+          row = { grain, start, version, changedSeq, state: known?.state ?? emptyState() };
         }
+        open[grain] = delta.plain ? row : { ...row, changedSeq: null };
         addDelta(row.state, delta, users);
       }
       folded?.(delta, open);
@@ -143,6 +152,18 @@ export class RollupRows {
       )
       .toArray()
       .map(({ start }) => start);
+  }
+
+  /** Live rows that lie in a window, in part at least, no longer say what the lake does. */
+  doubt(from: number, to: number): void {
+    for (const grain of GRAINS) {
+      this.#sql.exec(
+        `UPDATE ${TABLES[grain]} SET changed_seq = NULL WHERE start > ? AND start < ?`,
+        from - GRAIN_MS[grain],
+        to,
+      );
+    }
+    this.forget();
   }
 
   /** Events in the hours of a range. */

@@ -22,12 +22,16 @@ import {
   type RollupQuery,
 } from "./api.ts";
 import { type Changed, ChangeLog } from "./change-log.ts";
+import type { RollupTraces } from "./erasure-api.ts";
 import { grainStart, isFinal } from "./grains.ts";
 import { type Position, PositionTable } from "./position-table.ts";
 import { Rebuilds } from "./rebuilds.ts";
+import { RecentBatches } from "./recent-batches.ts";
 import { decodeDimension, decodeRevenue } from "./rollup-row.ts";
 import { RollupRows, TABLES } from "./rollup-rows.ts";
 import type { RollupState } from "./rollup-state.ts";
+import { tally } from "./tally.ts";
+import type { Tally, TallyRequest } from "./tally-api.ts";
 
 /** A minute with its version: how often it changed after it was final, plus one. */
 export interface StoredMinute {
@@ -35,6 +39,9 @@ export interface StoredMinute {
   readonly version: number;
   readonly state: RollupState;
 }
+
+/** How the name of an empty list ends: it has a version all the same. */
+export const NO_TILES = "-none";
 
 /** @returns the minutes it changed, of those that are kept. */
 export type Applied = RollupAnswer & { readonly changed: readonly number[] };
@@ -45,6 +52,7 @@ export class RollupStore {
   readonly #sql: SqlStorage;
   readonly #position: PositionTable;
   readonly #rows: RollupRows;
+  readonly #recent = new RecentBatches();
   #sweptMinute = 0;
 
   /** @param now milliseconds */
@@ -53,7 +61,7 @@ export class RollupStore {
     this.#position = new PositionTable(sql, now);
     this.#rows = new RollupRows(sql);
     this.changes = new ChangeLog(sql);
-    this.rebuilds = new Rebuilds(sql, this.#rows, this.#position, this.changes);
+    this.rebuilds = new Rebuilds(sql, this.#rows, this.#position, this.changes, this.#recent);
   }
 
   position(): Position {
@@ -74,6 +82,11 @@ export class RollupStore {
    */
   apply(batch: RollupBatch, now: number): Applied {
     const before = this.position();
+    const answer = this.#apply(batch, before, now);
+    return before.tiles === "" || before.tiles.endsWith(NO_TILES) ? answer : { ...answer, tiles: before.tiles };
+  }
+
+  #apply(batch: RollupBatch, before: Position, now: number): Applied {
     const repeated = batch.to <= before.lastSeq;
     const follows = batch.from === before.lastSeq + 1;
     if (!follows && !repeated) return { applied: false, lastSeq: before.lastSeq, changed: [] };
@@ -88,14 +101,40 @@ export class RollupStore {
     let { events } = before;
     for (const { events: more } of batch.minutes) events += more;
     const changed = this.#applyDeltas(batch, before.completeUntil, now);
-    this.#position.write({ ...before, lastSeq: batch.to, completeUntil, events, rules });
+    const leftOut = before.leftOut + (batch.leftOut ?? 0);
+    this.#position.write({ ...knowing(before, rules), lastSeq: batch.to, completeUntil, events, leftOut });
+    this.#recent.add(batch);
     this.#sweep(now);
     return { applied: true, lastSeq: batch.to, changed };
   }
 
   raise(rules: number): void {
     const position = this.position();
-    if (rules > position.rules) this.#position.write({ ...position, rules });
+    if (rules > position.rules) this.#position.write(knowing(position, rules));
+  }
+
+  /** As `MinuteRebuildApi.settle`. */
+  settle(first: number, last: number): void {
+    const position = this.position();
+    const { owes, rules } = position;
+    if (owes >= first && owes <= last) this.#position.write({ ...position, owes: rules > last ? last + 1 : 0 });
+  }
+
+  /** As `RollupErasureApi.tracesOf`. */
+  tracesOf(job: string, version: number): RollupTraces {
+    const { owes } = this.position();
+    const kept = this.rebuilds.jobs().filter((one) => one === job || one.startsWith(`${job}-w`));
+    return { records: this.changes.ofJob(job, false), builds: kept.length, isOwed: owes > 0 && owes <= version };
+  }
+
+  /** As `MinuteRebuildApi.doubt`. */
+  doubt(from: number, to: number): void {
+    this.#rows.doubt(from, to);
+  }
+
+  /** As `RollupTallyApi.tally`. @param now milliseconds */
+  tally(request: TallyRequest, now: number): Tally {
+    return tally({ sql: this.#sql, position: this.position(), recent: this.#recent }, request, now);
   }
 
   /** As `MinuteRollupApi.fence`. */
@@ -105,10 +144,20 @@ export class RollupStore {
     return { lastSeq: position.lastSeq };
   }
 
+  /** As `MinuteRollupApi.announce`. */
+  announce(tiles: string): { lastSeq: number } {
+    const position = this.position();
+    if (Number.parseInt(tiles, 10) > (Number.parseInt(position.tiles, 10) || 0)) {
+      this.#position.write({ ...position, tiles });
+    }
+    return { lastSeq: position.lastSeq };
+  }
+
   /** Drops what is held in memory: after a transaction that was rolled back it may be ahead of the rows. */
   forget(): void {
     this.#rows.forget();
     this.rebuilds.forget();
+    this.#recent.forget();
   }
 
   /** Minutes with starts in from..to (ms, half open) or only those of them that are named, oldest first. */
@@ -164,7 +213,8 @@ export class RollupStore {
     const deltas = batch.minutes.toSorted((one, other) => one.minute - other.minute);
     const changed: number[] = [];
     const late: Changed[] = [];
-    this.#rows.fold(null, deltas, GRAINS, { completeBefore, keptFrom }, (delta: MinuteDelta, rows) => {
+    const change = { completeBefore, keptFrom, seq: batch.to };
+    this.#rows.fold(null, deltas, GRAINS, change, (delta: MinuteDelta, rows) => {
       const { minute, events, revenue } = delta;
       const isKept = minute >= keptFrom;
       if (isKept) changed.push(minute);
@@ -187,6 +237,12 @@ export class RollupStore {
     this.rebuilds.sweep(now);
   }
 }
+
+/** With a newer rule, which rows that are here may not have passed. */
+const knowing = (position: Position, rules: number): Position => {
+  if (rules <= position.rules) return position;
+  return { ...position, rules, owes: position.owes || (position.lastSeq > 0 ? position.rules + 1 : 0) };
+};
 
 function dimensionValues(text: string, revenue: boolean): { approximate: boolean; values: PartValue[] } {
   const { approximate, values } = decodeDimension(text);

@@ -153,8 +153,8 @@ function windowOf({ from, to, range }: ReplayJob): { from: number; to: number } 
 }
 
 /** The seq before the first that may hold an event of the window. */
-function firstPlace(
-  { from }: { from: number },
+export function firstPlace(
+  { from }: { readonly from: number },
   { oldest, head, range }: Awaited<ReturnType<EventLogPlacesApi["between"]>>,
 ): number {
   if (from === ALL_TIME.from) return 0;

@@ -9,7 +9,17 @@ const MINUTE = Date.UTC(2026, 10, 22, 5, 30);
 
 /** A store with these minutes and a hub that notes what it is told, and fails as long as the test says. */
 function setting(minutes: number[]) {
-  const position = { lastSeq: 1, completeUntil: NOW, events: 0, rules: 0, token: 0, incarnation: 7 };
+  const position = {
+    lastSeq: 1,
+    completeUntil: NOW,
+    events: 0,
+    rules: 0,
+    token: 0,
+    incarnation: 7,
+    tiles: "",
+    leftOut: 0,
+    owes: 0,
+  };
   const told: ShardUpdate[] = [];
   const state = { now: NOW, fails: false, entered: 0, gate: Promise.resolve() as Promise<void> };
   const store = {
