@@ -21,6 +21,14 @@ export class ActiveDays {
     return [...this.#days].sort((a, b) => a - b).map((day) => dayOf(day * DAY_US));
   }
 
+  /** Of the last so many days, today's included. @param now microseconds */
+  countUntil(now: number, days: number): number {
+    const today = Math.floor(now / DAY_US);
+    let count = 0;
+    for (const day of this.#days) if (day <= today && day > today - days) count++;
+    return count;
+  }
+
   /** First day and a bitmap from it on; null where there are no days. */
   encode(): [first: number, bits: string] | null {
     if (this.#days.size === 0) return null;

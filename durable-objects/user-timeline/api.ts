@@ -26,6 +26,8 @@ export interface AppendAnswer {
   readonly pointers: string[];
   /** Of the user's events, as of which the devices are pointed at it. Absent: of an object of before. */
   readonly revision?: number;
+  /** E-mail addresses that the index is to know this subject by: new ones, and, as with `pointers`, those of events applied before. */
+  readonly emails?: string[];
 }
 
 export interface EventsRequest {
@@ -158,6 +160,8 @@ export interface AmendAnswer {
   readonly lastSeen: (number | null)[];
   /** As in `AppendAnswer`. */
   readonly revision?: number;
+  /** As in `AppendAnswer`, of what was put: all of them, for a crash may have come before. */
+  readonly emails?: string[];
 }
 
 export interface TimelineAmendApi {

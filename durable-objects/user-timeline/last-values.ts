@@ -1,11 +1,12 @@
 /**
- * The newest value of each trait and of some columns: what an online feature store would call the last values. Newest
+ * The newest value of each trait, of some columns and of the properties that are configured (feature-plan.ts): what an online feature store would call the last values. Newest
  * is by event_time, so an older value never overwrites a newer one, whenever it comes; null is no value. Two values of
  * the same time: the greater text wins, because the order of the log must not decide.
  */
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { TIMELINE } from "../../r2-layout/limits.ts";
 import { compareNames } from "./bounded-counts.ts";
+import type { ChosenProperty } from "./feature-plan.ts";
 
 /** Kept for every subject, under the column's name. */
 const COLUMNS = [
@@ -33,26 +34,38 @@ export interface LastValue {
 export type EncodedLastValues = readonly (readonly [name: string, value: string, at: number])[];
 
 /**
- * Traits are named `traits.<name>`, so that none can pass for a column. Beyond `TIMELINE.lastValues` the shortest names
+ * Traits are named `traits.<name>`, properties `properties.<as>`, so that none can pass for a column. Of traits, beyond `TIMELINE.lastValues` the shortest names
  * are kept, for the reason given in bounded-counts.ts.
  */
 export class LastValues {
   readonly #columns = new Map<string, LastValue>();
   readonly #traits = new Map<string, LastValue>();
+  readonly #properties = new Map<string, LastValue>();
+  readonly #chosen: readonly ChosenProperty[];
 
-  constructor(encoded: EncodedLastValues = []) {
-    for (const [name, value, at] of encoded) this.#part(name).set(name, { value, at });
+  /** A property that is not chosen any more is let go. */
+  constructor(encoded: EncodedLastValues = [], chosen: readonly ChosenProperty[] = []) {
+    this.#chosen = chosen;
+    const names = new Set(chosen.map(({ as }) => propertyName(as)));
+    for (const [name, value, at] of encoded) {
+      const part = this.#part(name);
+      if (part !== this.#properties || names.has(name)) part.set(name, { value, at });
+    }
   }
 
   fold(event: EventRow): void {
     for (const name of COLUMNS) offer(this.#columns, name, event[name], event.event_time);
     if (event.event_type === "group") this.#trait("group_id", event);
     if (event.event_type === "identify") for (const name in event.properties) this.#trait(name, event);
+    for (const { property, event: name, as } of this.#chosen) {
+      if (name !== null && name !== event.event_name) continue;
+      offer(this.#properties, propertyName(as), event.properties?.[property], event.event_time);
+    }
   }
 
   /** By name. */
   entries(): [name: string, value: LastValue][] {
-    return [...this.#columns, ...this.#traits].sort(([a], [b]) => (a < b ? -1 : 1));
+    return [...this.#columns, ...this.#traits, ...this.#properties].sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
   encode(): EncodedLastValues {
@@ -60,7 +73,8 @@ export class LastValues {
   }
 
   #part(name: string): Map<string, LastValue> {
-    return name.startsWith("traits.") ? this.#traits : this.#columns;
+    if (name.startsWith("traits.")) return this.#traits;
+    return name.startsWith(propertyName("")) ? this.#properties : this.#columns;
   }
 
   #trait(name: string, event: EventRow): void {
@@ -71,6 +85,8 @@ export class LastValues {
     this.#traits.delete([...this.#traits.keys()].reduce((a, b) => (compareNames(a, b) > 0 ? a : b)));
   }
 }
+
+const propertyName = (as: string): string => `properties.${as}`;
 
 function offer(values: Map<string, LastValue>, name: string, text: string | null | undefined, at: number): void {
   if (text === null || text === undefined) return;

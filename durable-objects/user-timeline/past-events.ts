@@ -10,9 +10,11 @@ import type { Subject } from "./api.ts";
 import { hasTable } from "./chunk-store.ts";
 import type { Position } from "./event-order.ts";
 import { comparePositions } from "./event-order.ts";
+import type { FeaturePlan } from "./feature-plan.ts";
 import type { EncodedState } from "./subject-state.ts";
 import { SubjectState } from "./subject-state.ts";
 import type { Entry } from "./timeline-entry.ts";
+import type { ErasedSubjects } from "./without-subjects.ts";
 
 /** The row of the table `head` that holds it; the head itself is 0. */
 const ROW = 1;
@@ -30,15 +32,16 @@ export class PastEvents {
   #receivedBefore: number;
   #upTo: Position | null;
 
-  constructor(sql: SqlStorage, subject: Subject) {
+  constructor(sql: SqlStorage, subject: Subject, plan?: FeaturePlan) {
     this.#sql = sql;
     const rows = hasTable(sql, "head")
       ? sql.exec<{ state: string }>("SELECT state FROM head WHERE id = ?", ROW).toArray()
       : [];
     const encoded = rows[0] && (JSON.parse(rows[0].state) as EncodedPast);
-    this.#state = new SubjectState(subject, encoded);
+    this.#state = new SubjectState(subject, encoded, plan);
     this.#receivedBefore = encoded?.receivedBefore ?? Number.NEGATIVE_INFINITY;
     this.#upTo = encoded?.upTo ?? null;
+    this.#state.settlePastFeatures(this.#upTo?.time ?? null);
   }
 
   get events(): number {
@@ -79,8 +82,23 @@ export class PastEvents {
     return receivedAt < this.#receivedBefore || (this.#upTo !== null && comparePositions(position, this.#upTo) <= 0);
   }
 
+  /** Begins the features of a state anew, to fold the kept events into. */
+  beginFeatures(now: SubjectState): void {
+    now.beginFeatures(this.#state);
+  }
+
   /** A state of its own, to fold the kept events into. @param now what the subject's state has beside its events */
   begin(now: SubjectState): SubjectState {
     return now.withFigures(this.#state);
   }
+}
+
+/** Takes erased subjects out of what is known of past events. @returns how many traces there were; with `isWritten` they are gone */
+export function scrubPast(sql: SqlStorage, erased: ErasedSubjects, isWritten: boolean): number {
+  if (!hasTable(sql, "head")) return 0;
+  const [row] = sql.exec<{ state: string }>("SELECT state FROM head WHERE id = ?", ROW).toArray();
+  if (!row) return 0;
+  const { state, traces } = erased.without(JSON.parse(row.state) as EncodedPast);
+  if (isWritten && traces > 0) sql.exec("UPDATE head SET state = ? WHERE id = ?", JSON.stringify(state), ROW);
+  return traces;
 }

@@ -2,6 +2,7 @@
  * What a rebuild of a window has laid beside a timeline: pieces of the window as the log has them, and, once they are
  * settled, what they took the place of. Rows of packed lines, a few hundred KiB each at most.
  */
+import type { EventRow } from "../../r2-layout/event-columns.ts";
 import type { Subject, WindowRange } from "./api.ts";
 import { hasTable } from "./chunk-store.ts";
 import { packLines, unpackLines } from "./event-packing.ts";
@@ -123,6 +124,28 @@ export function leaveKept(sql: SqlStorage, ties: ReadonlySet<string>): void {
     sql.exec(`UPDATE staged SET data = ? WHERE ${key}`, data, job, place, part);
   }
 }
+
+/** Of any job's rows. @returns how many entries match; with `isTaken` they are gone */
+export function scrubStaged(sql: SqlStorage, matches: (event: EventRow) => boolean, isTaken: boolean): number {
+  if (!hasTable(sql, "staged")) return 0;
+  let found = 0;
+  for (const row of sql.exec<PlacedRow>("SELECT * FROM staged").toArray()) {
+    const entries = entriesOf(row);
+    const left = entries.filter(({ event }) => !matches(event));
+    found += entries.length - left.length;
+    if (!isTaken || left.length === entries.length) continue;
+    sql.exec(
+      "UPDATE staged SET data = ? WHERE job = ? AND kind = ? AND place = ? AND part = ?",
+      packLines(left.map(({ line }) => line)),
+      ...[row.job, row.kind, row.place, row.part],
+    );
+  }
+  return found;
+}
+
+/** Whether anything of any job is kept. */
+export const hasStaged = (sql: SqlStorage): boolean =>
+  hasTable(sql, "staged") && sql.exec("SELECT 1 FROM staged LIMIT 1").toArray().length > 0;
 
 const entriesOf = ({ data }: StagedRow): Entry[] =>
   unpackLines(new Uint8Array(data))

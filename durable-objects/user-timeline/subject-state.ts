@@ -3,11 +3,14 @@
  * order, nor of how the log was cut into flushes). It outlives the events, which expire.
  */
 import type { EventRow } from "../../r2-layout/event-columns.ts";
-import { TIMELINE } from "../../r2-layout/limits.ts";
+import { EMAIL_INDEX, TIMELINE } from "../../r2-layout/limits.ts";
 import { ActiveDays } from "./active-days.ts";
 import type { Profile, Subject } from "./api.ts";
 import type { EncodedCounts } from "./bounded-counts.ts";
 import { BoundedCounts } from "./bounded-counts.ts";
+import { emailOf } from "./email-trait.ts";
+import type { FeaturePlan } from "./feature-plan.ts";
+import { NO_PLAN } from "./feature-plan.ts";
 import type { EncodedDevices } from "./known-devices.ts";
 import { KnownDevices } from "./known-devices.ts";
 import type { EncodedUsers } from "./known-users.ts";
@@ -15,6 +18,9 @@ import { KnownUsers } from "./known-users.ts";
 import type { EncodedLastValues } from "./last-values.ts";
 import { LastValues } from "./last-values.ts";
 import { fromMicroUnits, toMicroUnits } from "./money.ts";
+import type { EncodedFeatures } from "./online-features.ts";
+import { OnlineFeatures } from "./online-features.ts";
+import type { OnlineProfile } from "./profile-api.ts";
 
 /** As JSON in the head row. Fields are only ever added, with a default for rows that lack them. */
 export interface EncodedState {
@@ -35,6 +41,10 @@ export interface EncodedState {
   readonly uncorrected?: true | undefined;
   /** Absent: 0. */
   readonly revision?: number | undefined;
+  /** Addresses (e-mail) under which the index has been told of this subject; absent: none. */
+  readonly emails?: readonly string[] | undefined;
+  /** Of a user. Absent: of before there were any. */
+  readonly features?: EncodedFeatures | undefined;
 }
 
 export class SubjectState {
@@ -56,15 +66,23 @@ export class SubjectState {
   #uncorrected: boolean;
   /** Rises with each change of the events. */
   #revision: number;
+  readonly #emails: Set<string>;
+  readonly #plan: FeaturePlan;
+  /** Null for a device. */
+  #features: OnlineFeatures | null;
 
-  constructor(subject: Subject, encoded?: EncodedState) {
+  /** @param plan which online features are kept */
+  constructor(subject: Subject, encoded?: EncodedState, plan: FeaturePlan = NO_PLAN) {
     this.subject = subject;
+    this.#plan = plan;
+    const features = encoded === undefined ? undefined : (encoded.features ?? null);
+    this.#features = subject.kind === "user" ? new OnlineFeatures(plan, features) : null;
     this.users = new KnownUsers(encoded?.users);
     this.#seqs = new Map(encoded?.seqs);
     this.#ahead = new Map(encoded?.ahead);
     this.#counts = new BoundedCounts(TIMELINE.eventNames, encoded?.counts);
     this.#revenue = new BoundedCounts(TIMELINE.currencies, encoded?.revenue);
-    this.#values = new LastValues(encoded?.values);
+    this.#values = new LastValues(encoded?.values, plan.properties);
     this.#devices = new KnownDevices(encoded?.devices);
     this.#days = ActiveDays.decode(encoded?.days ?? null);
     this.#events = encoded?.events ?? 0;
@@ -73,6 +91,7 @@ export class SubjectState {
     this.#rules = encoded?.rules ?? 0;
     this.#uncorrected = encoded?.uncorrected ?? false;
     this.#revision = encoded?.revision ?? 0;
+    this.#emails = new Set(encoded?.emails);
   }
 
   /** All that were folded in, kept or not. */
@@ -144,6 +163,7 @@ export class SubjectState {
     this.#counts.add(event.event_name, 1n);
     if (typeof event.revenue === "number") this.#revenue.add(event.currency ?? "", toMicroUnits(event.revenue));
     this.#values.fold(event);
+    this.#features?.fold(event);
     this.#days.add(at);
     const device = event.anonymous_id;
     if (!device || this.subject.kind === "device") return null;
@@ -155,6 +175,45 @@ export class SubjectState {
     this.#events--;
     this.#counts.subtract(event.event_name, 1n);
     if (typeof event.revenue === "number") this.#revenue.subtract(event.currency ?? "", toMicroUnits(event.revenue));
+    this.#features?.subtract(event);
+  }
+
+  /** The online features are of another plan than is configured. */
+  get hasStaleFeatures(): boolean {
+    return this.#features?.isStale ?? false;
+  }
+
+  /**
+   * Begins the online features anew: with those of events that are no longer kept. What is kept is to be folded in after it,
+   * by `foldFeatures`.
+   */
+  beginFeatures(past: SubjectState): void {
+    const before = this.#features;
+    if (!before || !past.#features) return;
+    this.#features = new OnlineFeatures(this.#plan, past.#features.encode());
+    this.#features.touches.join(before.touches);
+  }
+
+  /** Only after `beginFeatures`. A value that was met before changes nothing. */
+  foldFeatures(event: EventRow): void {
+    this.#features?.fold(event);
+    this.#values.fold(event);
+  }
+
+  /** This is of events that are no longer kept, which cannot be folded in anew. @param upTo as `PastEvents.upTo`, microseconds */
+  settlePastFeatures(upTo: number | null): void {
+    const before = this.#features;
+    if (!before?.isStale) return;
+    this.#features = new OnlineFeatures(this.#plan, before.encode());
+    if (before.lostSums && upTo !== null) this.#features.lacksBefore(upTo);
+  }
+
+  /** @returns the event's e-mail address if the index is to be told of it now: it is new here. */
+  emailToIndex(event: EventRow): string | null {
+    const email = emailOf(event);
+    if (!email || this.#emails.has(email) || this.#emails.size === EMAIL_INDEX.addressesPerSubject) return null;
+    this.#emails.add(email);
+    return email;
   }
 
   /** When this user was last seen on a device, microseconds; null where it is not known there. */
@@ -164,8 +223,9 @@ export class SubjectState {
 
   /** This subject with the figures of other events: what follows from events is theirs, all else stays as it is here. */
   withFigures(of: SubjectState): SubjectState {
-    const { subject, seqs, users, rules, ahead, uncorrected, revision } = this.encode();
-    return new SubjectState(subject, { ...of.encode(), subject, seqs, users, rules, ahead, uncorrected, revision });
+    const { subject, seqs, users, rules, ahead, uncorrected, revision, emails } = this.encode();
+    const own = { subject, seqs, users, rules, ahead, uncorrected, revision, emails };
+    return new SubjectState(subject, { ...of.encode(), ...own }, this.#plan);
   }
 
   /** The same subject, before it was folded anew. */
@@ -187,6 +247,20 @@ export class SubjectState {
     };
   }
 
+  /** @param now microseconds */
+  online(now: number): OnlineProfile {
+    const features = this.#features ?? new OnlineFeatures(this.#plan);
+    return {
+      ...this.profile(),
+      as_of: now,
+      last_at: features.lastAt(),
+      active_days_30d: this.#days.countUntil(now, 30),
+      windows: features.windows(now),
+      first_touch: features.touches.first,
+      last_touch: features.touches.last,
+    };
+  }
+
   encode(): EncodedState {
     return {
       subject: this.subject,
@@ -204,6 +278,8 @@ export class SubjectState {
       ...(this.#ahead.size > 0 && { ahead: [...this.#ahead] }),
       ...(this.#uncorrected && { uncorrected: true }),
       ...(this.#revision > 0 && { revision: this.#revision }),
+      ...(this.#emails.size > 0 && { emails: [...this.#emails] }),
+      ...(this.#features && { features: this.#features.encode() }),
     };
   }
 }

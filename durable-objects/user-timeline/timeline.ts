@@ -18,7 +18,7 @@
  */
 import { createHash } from "node:crypto";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
-import { DAY_MS, TIMELINE } from "../../r2-layout/limits.ts";
+import { DAY_MS, EMAIL_INDEX, TIMELINE } from "../../r2-layout/limits.ts";
 import { DAY_US, MICROS_PER_MS } from "../../r2-layout/time.ts";
 import type {
   AmendAnswer,
@@ -37,18 +37,25 @@ import type {
   WindowRange,
 } from "./api.ts";
 import { ChunkStore, hasTable } from "./chunk-store.ts";
+import { emailOf } from "./email-trait.ts";
+import { readErasedMark } from "./erased-mark.ts";
+import type { NamedByTimeline } from "./erasure-api.ts";
 import { comparePositions, type Position, parseCursor } from "./event-order.ts";
 import { readPage } from "./events-page.ts";
 import { Exchange, placeOf } from "./exchange.ts";
+import type { FeaturePlan } from "./feature-plan.ts";
+import { NO_PLAN } from "./feature-plan.ts";
 import type { KnownUser } from "./known-users.ts";
-import { PastEvents } from "./past-events.ts";
+import { PastEvents, scrubPast } from "./past-events.ts";
+import type { OnlineProfile } from "./profile-api.ts";
 import type { SessionPart } from "./session-rule.ts";
 import { joinSessions, SESSION_GAP_US, sessionsOf, summarize } from "./session-rule.ts";
-import { leaveKept, StagedWindow } from "./staged-window.ts";
+import { hasStaged, leaveKept, StagedWindow, scrubStaged } from "./staged-window.ts";
 import type { EncodedState } from "./subject-state.ts";
 import { EMPTY_PROFILE, SubjectState } from "./subject-state.ts";
 import type { Entry } from "./timeline-entry.ts";
 import { entryOf, entryOfLine, oldestFirst, sizeOf } from "./timeline-entry.ts";
+import type { ErasedSubjects } from "./without-subjects.ts";
 
 /** What a timeline keeps at most; tests keep less. */
 type Kept = Readonly<Record<"eventsKept" | "bytesKept" | "daysKept", number>>;
@@ -64,7 +71,10 @@ const HEAD = 0;
 export class Timeline {
   readonly #sql: SqlStorage;
   readonly #kept: Kept;
+  readonly #plan: FeaturePlan;
   readonly #chunks: ChunkStore;
+  /** The rule by which this timeline was erased; 0: it never was. */
+  readonly #erasedBy: number;
   /** Whether the table of the head is there: looking at an unknown subject makes none. */
   #stored: boolean;
   /** Null before the first append. */
@@ -73,10 +83,13 @@ export class Timeline {
   /** The head's events, in no order. */
   #open: Entry[] = [];
 
-  constructor(sql: SqlStorage, kept: Kept = TIMELINE) {
+  /** @param plan which online features are kept */
+  constructor(sql: SqlStorage, kept: Kept = TIMELINE, plan: FeaturePlan = NO_PLAN) {
     this.#sql = sql;
     this.#kept = kept;
+    this.#plan = plan;
     this.#chunks = new ChunkStore(sql);
+    this.#erasedBy = readErasedMark(sql);
     this.#stored = hasTable(sql, "head");
     if (!this.#stored) return;
     const head = sql
@@ -84,17 +97,19 @@ export class Timeline {
       .toArray()[0];
     if (!head) return;
     const encoded = JSON.parse(head.state) as EncodedHead;
-    this.#state = new SubjectState(encoded.subject, encoded);
+    this.#state = new SubjectState(encoded.subject, encoded, plan);
     this.#pastSessions = [...encoded.pastSessions];
     this.#open = head.events === "" ? [] : head.events.split("\n").map(entryOfLine);
   }
 
   /** As `UserTimelineApi.append` says. @param nowMs only for how long ago devices were pointed at */
   append(append: TimelineAppend, nowMs: number): AppendAnswer {
-    const state = this.#state ?? new SubjectState(append.subject);
+    const state = this.#state ?? this.#begin(append.subject);
     state.refuseOlder(append.rules ?? 0);
+    this.#refresh(state);
     const { shard } = append;
     const pointers = new Set<string>();
+    const emails = new Set<string>();
     const fresh: Entry[] = [];
     let reached = 0;
     for (const event of append.events) {
@@ -108,16 +123,24 @@ export class Timeline {
         }
       }
       if (event.anonymous_id && append.subject.kind === "user") pointers.add(event.anonymous_id);
+      const email = emailOf(event);
+      if (email) emails.add(email);
     }
     for (const { event } of fresh) {
       const device = state.fold(event, nowMs);
       if (device) pointers.add(device);
+      const email = state.emailToIndex(event);
+      if (email) emails.add(email);
     }
     if (fresh.length > 0 && append.subject.kind === "user") state.revised();
     // By what came, not by `to`: a call without events can then never hide events that come after it.
     if (reached > 0) state.reached(shard, reached);
     const users = (append.users ?? []).filter((user) => state.users.fold(user));
-    const answer = { pointers: [...pointers], revision: state.revision };
+    const answer = {
+      pointers: [...pointers],
+      revision: state.revision,
+      ...(emails.size > 0 && { emails: [...emails] }),
+    };
     if (reached === 0 && users.length === 0) return answer;
     this.#state = state;
     this.#open.push(...fresh);
@@ -127,7 +150,7 @@ export class Timeline {
 
   /** As `TimelineAmendApi.amend` says. */
   amend(amend: TimelineAmend, nowMs: number): AmendAnswer {
-    const before = this.#state ?? new SubjectState(amend.subject);
+    const before = this.#state ?? this.#begin(amend.subject);
     before.refuseOlder(amend.rules);
     const exchange = new Exchange(amend);
     if (amend.moves) leaveKept(this.#sql, new Set(exchange.ties()));
@@ -142,6 +165,7 @@ export class Timeline {
       this.#writeHead(state);
     }
     const onDevices = amend.put.flatMap(({ anonymous_id: device }) => device || []);
+    const emails = new Set(amend.put.flatMap((event) => emailOf(event) ?? []));
     return {
       added: added.length,
       replaced: exchange.replaced.length,
@@ -150,13 +174,14 @@ export class Timeline {
       pointers: amend.subject.kind === "user" ? [...new Set(onDevices)] : [],
       lastSeen: (amend.devices ?? []).map((device) => state.lastSeenOn(device)),
       revision: state.revision,
+      ...(emails.size > 0 && { emails: [...emails] }),
     };
   }
 
   /** As `TimelineWindowApi.stage`. */
   stage(piece: WindowPiece): WindowDifference {
     const { job, subject, events, rules, ...range } = piece;
-    (this.#state ?? new SubjectState(subject)).refuseOlder(rules);
+    (this.#state ?? this.#begin(subject)).refuseOlder(rules);
     const entries = events.map(entryOf);
     const lines = entries.map(({ line }) => line);
     new StagedWindow(this.#sql, job).stage(subject, range, rules, lines);
@@ -176,7 +201,7 @@ export class Timeline {
     const window = new StagedWindow(this.#sql, job);
     const { ranges, rules, entries, subject } = window.pieces();
     if (!subject) return null;
-    const before = this.#state ?? new SubjectState(subject);
+    const before = this.#state ?? this.#begin(subject);
     if (!window.isSettled) {
       before.refuseOlder(rules);
       const staged = new Set(entries.map(({ position }) => position.tie));
@@ -219,7 +244,50 @@ export class Timeline {
 
   /** As `TimelineWindowApi.unstage`. @returns whether the object holds anything at all */
   unstage(job: string): boolean {
-    return new StagedWindow(this.#sql, job).drop() || this.#state !== null;
+    return new StagedWindow(this.#sql, job).drop() || this.#state !== null || this.#erasedBy > 0;
+  }
+
+  /** As `TimelineErasureApi.holds`. */
+  get holds(): boolean {
+    return this.#state !== null || hasStaged(this.#sql);
+  }
+
+  /** As `TimelineErasureApi.named`. */
+  named(): NamedByTimeline {
+    const { users, devices, emails = [] } = (this.#state ?? this.#begin({ kind: "user", id: "" })).encode();
+    return {
+      users: users.users.map(([id]) => id),
+      devices: devices.map(([id]) => id),
+      emails: [...emails],
+      cut: users.cut || devices.length === TIMELINE.devicesPerUser || emails.length === EMAIL_INDEX.addressesPerSubject,
+    };
+  }
+
+  /** As `TimelineErasureApi.traces`. */
+  traces(erased: ErasedSubjects): number {
+    const events = [...this.#everyEntry()].filter(({ event }) => erased.named(event)).length;
+    const state = this.#state ? erased.without(this.#state.encode()).traces : 0;
+    const staged = scrubStaged(this.#sql, (event) => erased.named(event), false);
+    return events + state + staged + scrubPast(this.#sql, erased, false);
+  }
+
+  /** As `TimelineErasureApi.scrub`. @returns how many traces went */
+  scrub(erased: ErasedSubjects, rules: number, nowMs: number): number {
+    const traces = this.traces(erased);
+    if (traces === 0) return 0;
+    scrubStaged(this.#sql, (event) => erased.named(event), true);
+    if (!this.#state) return traces;
+    const gone = [...this.#everyEntry()].filter(({ event }) => erased.named(event));
+    const exchange = new Exchange({ remove: gone.map(({ event }) => placeOf(event)), put: [] });
+    const { state, certain } = this.#change(this.#state, exchange, nowMs);
+    // After the state was made anew from it: what it knows of others goes, its sums stay.
+    scrubPast(this.#sql, erased, true);
+    const left = new SubjectState(state.subject, erased.without(state.encode()).state, this.#plan);
+    if (!certain) left.markUncorrected();
+    left.knowRules(rules);
+    this.#state = left;
+    this.#writeHead(left);
+    return traces;
   }
 
   events(request: EventsRequest): EventsPage {
@@ -229,7 +297,7 @@ export class Timeline {
 
   /** Whether the page goes down to where events have been let go for their number. */
   #lacks({ from = Number.NEGATIVE_INFINITY }: EventsRequest, { next }: EventsPage): boolean {
-    const upTo = this.#state && new PastEvents(this.#sql, this.#state.subject).upTo;
+    const upTo = this.#state && this.#past(this.#state.subject).upTo;
     if (!upTo || upTo.time < from) return false;
     return next === null || comparePositions(parseCursor(next)!, upTo) <= 0;
   }
@@ -246,6 +314,21 @@ export class Timeline {
     return this.#state?.profile() ?? EMPTY_PROFILE;
   }
 
+  /** Whether the profile has to be made anew before it is read (`refresh`): another plan is configured than it is by. */
+  get isStale(): boolean {
+    return this.#state?.hasStaleFeatures ?? false;
+  }
+
+  refresh(): void {
+    if (this.#state && this.#refresh(this.#state)) this.#writeHead(this.#state);
+  }
+
+  /** The profile and the online features, as of now. */
+  online(nowMs: number): OnlineProfile {
+    const state = this.#state ?? this.#begin({ kind: "user", id: "" });
+    return state.online(nowMs * MICROS_PER_MS);
+  }
+
   users(): { users: KnownUser[]; cut: boolean } {
     return this.#state?.users.list() ?? { users: [], cut: false };
   }
@@ -260,7 +343,7 @@ export class Timeline {
       hash.update(line);
       events++;
     }
-    const cut = this.#state !== null && new PastEvents(this.#sql, this.#state.subject).cut;
+    const cut = this.#state !== null && this.#past(this.#state.subject).cut;
     return { events, hash: hash.digest("hex"), cut };
   }
 
@@ -271,10 +354,12 @@ export class Timeline {
   expire(nowMs: number): number | null {
     const keptUs = this.#kept.daysKept * DAY_US;
     const cutoff = nowMs * MICROS_PER_MS - keptUs;
+    // As with every change of what is kept: before it.
+    if (this.#state) this.#refresh(this.#state);
     const chunks = this.#chunks.receivedBefore(cutoff);
     const expired = this.#open.filter(({ event }) => event.received_at < cutoff);
     if (this.#state && chunks.length + expired.length > 0) {
-      const past = new PastEvents(this.#sql, this.#state.subject);
+      const past = this.#past(this.#state.subject);
       for (const chunk of chunks) {
         past.add(this.#chunks.read(chunk), "age");
         this.#chunks.drop(chunk);
@@ -291,6 +376,24 @@ export class Timeline {
     if (times.length === 0) return null;
     const expiresMs = Math.ceil((Math.min(...times) + keptUs) / MICROS_PER_MS) + 1;
     return Math.max(expiresMs, nowMs + DAY_MS);
+  }
+
+  #begin(subject: Subject): SubjectState {
+    const state = new SubjectState(subject, undefined, this.#plan);
+    state.knowRules(this.#erasedBy);
+    return state;
+  }
+
+  #past(subject: Subject): PastEvents {
+    return new PastEvents(this.#sql, subject, this.#plan);
+  }
+
+  /** @returns whether the online features were of another plan, and are made anew */
+  #refresh(state: SubjectState): boolean {
+    if (!state.hasStaleFeatures) return false;
+    this.#past(state.subject).beginFeatures(state);
+    for (const { event } of this.#everyEntry()) state.foldFeatures(event);
+    return true;
   }
 
   #has(position: Position): boolean {
@@ -314,7 +417,8 @@ export class Timeline {
    * one where events went; `certain`: it is exactly that of the events
    */
   #change(state: SubjectState, exchange: Exchange, nowMs: number) {
-    const past = new PastEvents(this.#sql, state.subject);
+    this.#refresh(state);
+    const past = this.#past(state.subject);
     const kept = this.#eventsKept();
     const allKnown = past.events + kept === state.events;
     const hasPast = state.events > kept;
@@ -367,7 +471,7 @@ export class Timeline {
       const { events, bytes } = this.#chunks.totals();
       const tooMany = events + this.#open.length - chunk.events >= this.#kept.eventsKept;
       if (!tooMany && bytes <= this.#kept.bytesKept) break;
-      past ??= new PastEvents(this.#sql, subject);
+      past ??= this.#past(subject);
       past.add(this.#chunks.read(chunk), "number");
       dropped.push(...chunk.sessions);
       this.#chunks.drop(chunk);

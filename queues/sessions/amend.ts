@@ -27,6 +27,8 @@ import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
 import type { CallBudget } from "../sink.ts";
 import { boundedParallel } from "./bounded-parallel.ts";
+import type { EmailIndexDeps } from "./index-emails.ts";
+import { callsToIndex, indexEmails } from "./index-emails.ts";
 import { lastSeenOn, subjectOf } from "./subjects.ts";
 import { retried } from "./timeline-writer.ts";
 
@@ -36,18 +38,17 @@ export interface AmendPair {
   readonly after: EventRow | null;
 }
 
-export type AmendDeps = {
+export type AmendDeps = EmailIndexDeps & {
   readonly timelines: ObjectNamespace<Pick<TimelineAmendApi, "amend">>;
-  readonly identityKey: string;
   /** Of this invocation; absent: all of it. */
   readonly calls?: CallBudget;
   /** As in `TimelineAmend`. */
   readonly moves?: boolean;
 } & (
-  | { readonly generation: number }
-  /** Asked for the generation that readers see. */
-  | { readonly cursors: ObjectNamespace<Pick<BuildsApi, "liveGeneration">> }
-);
+    | { readonly generation: number }
+    /** Asked for the generation that readers see. */
+    | { readonly cursors: ObjectNamespace<Pick<BuildsApi, "liveGeneration">> }
+  );
 
 /** Summed over timelines: an event that goes from one to another is removed once and added once. */
 export type AmendOutcome = Pick<AmendAnswer, "added" | "replaced" | "removed" | "beyondReach">;
@@ -70,7 +71,8 @@ export async function amendTimelines(
     for (const device of taken.keys()) touched.add(device);
   }
   const calls = deps.calls ?? { left: SINK.callsPerInvocation };
-  if (calls.left < users.size + touched.size + 1) return "more";
+  const indexed = callsToIndex(pairs.flatMap(({ after }) => after ?? []));
+  if (calls.left < users.size + touched.size + indexed + 1) return "more";
   const generation = "generation" in deps ? deps.generation : await liveGeneration(deps.cursors, calls);
   const amendments = new Amendments(rules, generation, calls, deps);
 
@@ -89,6 +91,7 @@ export async function amendTimelines(
     const { remove, put } = devices.get(id) ?? NOTHING;
     await amendments.amend({ kind: "device", id }, { remove, put, users: usersOf.get(id), left: leftBy.get(id) });
   });
+  await indexEmails(amendments.named, calls, deps, retried);
   return amendments.outcome();
 }
 
@@ -146,6 +149,8 @@ class Amendments {
   readonly #deps: AmendDeps;
   readonly #outcome = { added: 0, replaced: 0, removed: 0, beyondReach: 0 };
   readonly #failures: unknown[] = [];
+  /** For the index: whoever gains an identify event has its address. Who loses one stays there; who looks asks them. */
+  readonly named: { subject: Subject; emails: readonly string[] }[] = [];
 
   constructor(rules: number, generation: number, calls: CallBudget, deps: AmendDeps) {
     this.#rules = rules;
@@ -175,6 +180,7 @@ class Amendments {
       return timeline.amend({ subject, rules: this.#rules, ...change, ...others });
     });
     for (const key of ["added", "replaced", "removed", "beyondReach"] as const) this.#outcome[key] += answer[key];
+    if (answer.emails) this.named.push({ subject, emails: answer.emails });
     return answer;
   }
 

@@ -15,15 +15,16 @@ import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
 import type { ReplayJob, ReplayStep } from "../replay/target.ts";
 import type { CallBudget } from "../sink.ts";
 import { boundedParallel } from "./bounded-parallel.ts";
+import type { EmailIndexDeps } from "./index-emails.ts";
+import { indexEmails } from "./index-emails.ts";
 import { applyParts } from "./part-progress.ts";
 import type { SubjectGroups } from "./subjects.ts";
 import { callsNeeded, groupBySubject, lastSeenOn, partOf, subjectOf } from "./subjects.ts";
 import { retried } from "./timeline-writer.ts";
 
-export interface FillDeps {
+export interface FillDeps extends EmailIndexDeps {
   readonly cursors: ObjectNamespace<SinkCursorApi & Pick<BuildsApi, "liveGeneration">>;
   readonly timelines: ObjectNamespace<Pick<TimelineAmendApi, "amend">>;
-  readonly identityKey: string;
   readonly calls: CallBudget;
   readonly callsPerInvocation?: number;
 }
@@ -63,9 +64,11 @@ async function putMissing(
   { users, devices }: SubjectGroups,
   step: Pick<ReplayStep, "rules">,
   generation: number,
-  { timelines, identityKey, calls }: FillDeps,
+  deps: FillDeps,
 ): Promise<number> {
+  const { timelines, identityKey, calls } = deps;
   let missing = 0;
+  const named: { subject: Subject; emails: readonly string[] }[] = [];
   const amend = async (subject: Subject, put: readonly EventRow[], users?: TimelineAmend["users"]) => {
     const answer = await retried(() => {
       calls.left--;
@@ -73,6 +76,7 @@ async function putMissing(
       return timeline.amend({ subject, rules: step.rules, remove: [], put, fill: true, ...(users && { users }) });
     });
     missing += answer.added;
+    if (answer.emails) named.push({ subject, emails: answer.emails });
     return answer;
   };
   const usersOf = new Map<string, ToldUser[]>();
@@ -85,5 +89,6 @@ async function putMissing(
   await boundedParallel(new Set([...devices.keys(), ...usersOf.keys()]), SESSIONS.callsAtOnce, async (id) => {
     await amend({ kind: "device", id }, devices.get(id) ?? [], usersOf.get(id));
   });
+  await indexEmails(named, calls, deps, retried);
   return missing;
 }

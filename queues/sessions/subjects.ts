@@ -1,6 +1,7 @@
 /** A step's events by whose timeline they belong to. Pure. */
 import type { Subject } from "../../durable-objects/user-timeline/api.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
+import { callsToIndex } from "./index-emails.ts";
 
 /** Whose event it is: the user's, else the device's; null where it names neither, and no timeline has it. */
 export function subjectOf(event: EventRow): Subject | null {
@@ -28,12 +29,15 @@ export function groupBySubject(events: Iterable<EventRow>): SubjectGroups {
   return groups;
 }
 
-/** Calls to objects at most: one for each user, and one for each device that has events or may have to learn of a user. */
+/**
+ * Calls to objects at most: one for each user, one for each device that has events or may have to learn of a user, and one
+ * for each object of the index that may have to learn of an address.
+ */
 export function callsNeeded({ users, devices }: SubjectGroups): number {
   const touched = new Set(devices.keys());
   for (const events of users.values())
     for (const { anonymous_id } of events) if (anonymous_id) touched.add(anonymous_id);
-  return users.size + touched.size;
+  return users.size + touched.size + callsToIndex([users, devices].flatMap((group) => [...group.values()].flat()));
 }
 
 /** The newest event_time of these events on each of these devices. */

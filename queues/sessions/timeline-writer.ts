@@ -6,6 +6,7 @@
  *     crash between user's and device's     the step comes again; the user's object skips the events, but names every
  *                                           device of events it skipped, so the device is pointed at the user then
  *     crash after the device's              the step comes again and changes nothing
+ *     crash before the index of addresses   as with devices: events that are skipped name their addresses (index-emails.ts)
  *     two drains write one step             both appends are the same; the second is skipped
  *     a timeline knows a newer rule         it refuses all of its events, and the step comes again through that rule; the
  *                                           others have skipped theirs by then
@@ -23,12 +24,13 @@ import { SESSIONS } from "../../r2-layout/limits.ts";
 import { EventsRefused, isRefusal } from "../refusal.ts";
 import type { CallBudget, SinkStep } from "../sink.ts";
 import { boundedParallel } from "./bounded-parallel.ts";
+import type { EmailIndexDeps } from "./index-emails.ts";
+import { indexEmails } from "./index-emails.ts";
 import type { SubjectGroups } from "./subjects.ts";
 import { lastSeenOn } from "./subjects.ts";
 
-export interface TimelineWriterDeps {
+export interface TimelineWriterDeps extends EmailIndexDeps {
   readonly timelines: ObjectNamespace<Pick<UserTimelineApi, "append">>;
-  readonly identityKey: string;
 }
 
 export interface Invocation {
@@ -43,8 +45,9 @@ export async function writeTimelines(
   groups: SubjectGroups,
   step: Pick<SinkStep, "shard" | "from" | "to" | "generation" | "rules">,
   { calls, keepLease }: Invocation,
-  { timelines, identityKey }: TimelineWriterDeps,
+  deps: TimelineWriterDeps,
 ): Promise<void> {
+  const { timelines, identityKey } = deps;
   const append = (subject: Subject, rest: Pick<TimelineAppend, "events" | "users">) =>
     retried(async () => {
       await keepLease();
@@ -67,9 +70,11 @@ export async function writeTimelines(
   };
 
   const usersOf = new Map<string, ToldUser[]>();
+  const named: { subject: Subject; emails: readonly string[] }[] = [];
   await boundedParallel(groups.users, SESSIONS.callsAtOnce, ([id, events]) =>
     orRefused(events, async () => {
-      const { pointers, revision } = await append({ kind: "user", id }, { events });
+      const { pointers, revision, emails = [] } = await append({ kind: "user", id }, { events });
+      if (emails.length > 0) named.push({ subject: { kind: "user", id }, emails });
       for (const [device, lastSeen] of lastSeenOn(pointers, events)) {
         const users = usersOf.get(device);
         if (users) users.push({ id, lastSeen, revision });
@@ -82,9 +87,11 @@ export async function writeTimelines(
   await boundedParallel(devices, SESSIONS.callsAtOnce, (id) => {
     const events = groups.devices.get(id) ?? [];
     return orRefused(events, async () => {
-      await append({ kind: "device", id }, { events, users: usersOf.get(id) });
+      const { emails = [] } = await append({ kind: "device", id }, { events, users: usersOf.get(id) });
+      if (emails.length > 0) named.push({ subject: { kind: "device", id }, emails });
     });
   });
+  await indexEmails(named, calls, deps, retried);
 
   if (refused.length > 0) throw new EventsRefused(refused, cause);
   // Only a device's pointers: its users' timelines have the events.

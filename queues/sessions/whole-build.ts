@@ -37,6 +37,7 @@ import type {
 import { nameIn, timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { SESSIONS, SINK } from "../../r2-layout/limits.ts";
+import type { SubjectHasher } from "../../r2-layout/subjects.ts";
 import type { ReadableLog, SegmentReader } from "../read-log.ts";
 import { readLog } from "../read-log.ts";
 import type { LeftOutPart } from "../read-segment.ts";
@@ -45,20 +46,22 @@ import type { CallBudget } from "../sink.ts";
 import { boundedParallel } from "./bounded-parallel.ts";
 import { BuildRecord } from "./build-record.ts";
 import { compareTimelines } from "./compare.ts";
+import type { EmailIndexDeps } from "./index-emails.ts";
 import type { ListBucket } from "./name-lists.ts";
 import { NAMES_PER_LIST, NameLists } from "./name-lists.ts";
 import { applySessions, buildGroup } from "./sink.ts";
 import { groupBySubject } from "./subjects.ts";
 import { retried } from "./timeline-writer.ts";
 
-export interface BuildDeps {
+export interface BuildDeps extends EmailIndexDeps {
   readonly cursors: ObjectNamespace<SinkCursorApi & GenerationsApi & BuildsApi>;
   readonly timelines: ObjectNamespace<UserTimelineApi & TimelineAmendApi & TimelineWindowApi & TimelineCompareApi>;
   readonly logs: ObjectNamespace<
     ReadableLog & Pick<EventLogApi, "status" | "count" | "turned"> & Pick<EventLogPlacesApi, "between">
   >;
   readonly bucket: ListBucket & SegmentReader;
-  readonly identityKey: string;
+  /** As `LogReadDeps.hash`. */
+  readonly hash?: SubjectHasher;
   /** Of this invocation. */
   readonly calls: CallBudget;
   readonly callsPerInvocation?: number;
