@@ -1,241 +1,201 @@
 /**
- * The object behind `GET /v1/live`: sockets in, frames out. Its minutes are a cache of what the MinuteRollups keep.
+ * The object behind `GET /v1/live`: sockets in, frames out. It only joins sockets, RPC and storage: what a hub that the shards
+ * talk to does is in root-topics.ts and leaves.ts, what one below it does in leaf-topics.ts, what both do for sockets in audience.ts.
  *
- *     publish           the changed minutes are merged, and sent as soon as the frame interval allows; at once when it is quiet
- *     first socket      the hub asks every MinuteRollup for the last hour, then sends the snapshot
- *     evicted           sockets hibernate; the next publish or socket makes the hub ask again, and only what differs from
- *                       what the sockets were told (one row, sent-frames.ts) is sent
- *     nobody watches    publishes to a hub without sockets or minutes end at once
- *     lost publish      a MinuteRollup tells it again with its next batch or tick
- *     rollup rebuilt    a publish of a newer incarnation (api.ts): as after an eviction. What sockets were told and is no more is sent, too,
- *                       with nothing in it; what the older incarnation still has under way is void
- *
- * A socket is accepted and given its snapshot in one step, so no frame can come before it. A frame is encoded once and sent to all.
- * A timer holds off hibernation for half a second at most.
+ * All that it knows is a cache of what the MinuteRollups and TileRollups keep. A socket is accepted and given its snapshot in one
+ * step, so no frame can come before it. A state is encoded once and sent to all.
  */
 
 import { DurableObject } from "cloudflare:workers";
-import { createHash } from "node:crypto";
-import { shardName } from "../../r2-layout/keys.ts";
 import { INGEST, LIVE } from "../../r2-layout/limits.ts";
 import { countOf, parseShards } from "../../r2-layout/shards.ts";
-import type { MinuteRollupApi } from "../minute-rollup/api.ts";
-import { liveWindow } from "../minute-rollup/live-window.ts";
+import { inJurisdiction } from "../jurisdiction.ts";
 import type { ObjectNamespace } from "../namespace.ts";
-import type { LiveFrame, LiveHubApi, LiveMinute, ShardUpdate } from "./api.ts";
-import { clientMessageVerdict, type SocketAttachment } from "./client-message.ts";
-import { LiveBoard } from "./live-board.ts";
+import type { TileUpdate } from "../tile-rollup/api.ts";
+import {
+  type Delivery,
+  type Followed,
+  FULL_HEADER,
+  HUB_HEADER,
+  HUBS_HEADER,
+  type LeafHubApi,
+  type LiveHubApi,
+  ROOT_HUB,
+  type RootHubApi,
+  type ShardUpdate,
+} from "./api.ts";
+import { Audience, type Source } from "./audience.ts";
+import { HubState } from "./hub-state.ts";
+import { LeafTopics } from "./leaf-topics.ts";
+import { Leaves } from "./leaves.ts";
+import { type RootBindings, RootTopics } from "./root-topics.ts";
 import { SentFrames } from "./sent-frames.ts";
+import { parseLiveRequest, type Topic } from "./topics.ts";
 
-export interface LiveHubEnv {
-  readonly MINUTE_ROLLUP: ObjectNamespace<Pick<MinuteRollupApi, "recent">>;
+export interface LiveHubEnv extends RootBindings {
+  readonly LIVE_HUB: ObjectNamespace<RootHubApi & LeafHubApi>;
   readonly SHARDS?: string;
 }
 
-const TAG = "live";
-/** The platform's six connections, so that restoring from many shards does not queue up elsewhere. */
-const ASKED_AT_ONCE = 6;
+/** The part that only one kind of hub has. */
+type Role =
+  | { readonly kind: "root"; readonly topics: RootTopics; readonly leaves: Leaves }
+  | { readonly kind: "leaf"; readonly topics: LeafTopics };
 
-export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi {
-  readonly #sent: SentFrames;
-  #board: LiveBoard | null = null;
-  #restoring: Promise<LiveBoard> | null = null;
-  /** Minutes to look at when the next frames go out. */
-  readonly #changed = new Set<number>();
-  #timer: ReturnType<typeof setTimeout> | null = null;
-  #flushedAt = 0;
-  #snapshot: { readonly of: string; readonly minutes: string } | null = null;
+export class LiveHub extends DurableObject<LiveHubEnv> implements LiveHubApi, RootHubApi, LeafHubApi {
+  readonly #state: HubState;
+  readonly #audience: Audience;
+  #role: Role;
+  /** Sockets that wait for their topics. */
+  #arriving = 0;
 
   constructor(ctx: DurableObjectState, env: LiveHubEnv) {
-    super(ctx, env);
-    this.#sent = new SentFrames(ctx.storage.sql, countOf(parseShards(env.SHARDS ?? "1")));
+    super(ctx, inJurisdiction(env));
+    this.#state = new HubState(ctx.storage.sql);
+    this.#audience = new Audience(ctx, () => this.#role.topics);
+    this.#role = this.#state.name === ROOT_HUB ? this.#root() : this.#leaf();
     // Answered by the runtime without waking the object.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
 
   async publish(update: ShardUpdate): Promise<void> {
-    if (!this.#board && !this.#restoring && this.#sockets().length === 0) return;
-    if (update.shards > this.#sent.shards) {
-      this.#sent.shards = update.shards;
-      this.#board = null;
-      this.#restoring = null;
-    }
-    let board = await this.#restored();
-    // Once: what was asked for after this publish came is at least as new. Shards that are rebuilt together share one restoring.
-    if (board.isOutdatedBy(update)) {
-      if (this.#board === board) this.#board = null;
-      if (this.#sockets().length === 0) return;
-      board = await this.#restored();
-    }
-    for (const minute of board.apply(update)) this.#changed.add(minute);
-    this.#schedule();
+    await this.#asRoot().topics.publish(update);
+  }
+
+  async publishTile(update: TileUpdate): Promise<void> {
+    await this.#asRoot().topics.publishTile(update);
+  }
+
+  async follow(leaf: string, wanted: readonly Topic[], sockets: number): Promise<Followed> {
+    const { topics, leaves } = this.#asRoot();
+    const refused = await topics.open(wanted);
+    const heard = wanted.filter((topic) => !refused.has(topic));
+    const feeds = heard.flatMap((topic) => {
+      const feed = topics.feed(topic);
+      return feed ? [{ topic, since: feed.since, grainMs: feed.grainMs, items: feed.all() }] : [];
+    });
+    const { seq } = topics;
+    const generation = leaves.follow(leaf, heard, sockets, seq);
+    topics.schedule();
+    return { generation, seq, feeds, refused: [...refused] };
+  }
+
+  async deliver(delivery: Delivery): Promise<{ sockets: number; topics: readonly Topic[] }> {
+    if (this.#role.kind === "leaf") return this.#role.topics.deliver(delivery);
+    // It has lost its storage, and its sockets with it.
+    return { sockets: 0, topics: [] };
   }
 
   override async fetch(request: Request): Promise<Response> {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return refused(426, "upgrade_required", "This address is for websockets");
     }
-    if (this.#sockets().length >= LIVE.sockets)
-      return refused(503, "too_many_sockets", "Too many screens are watching");
-    let board: LiveBoard;
-    try {
-      board = await this.#restored();
-    } catch (error) {
-      console.error(JSON.stringify({ at: "live_restore", error: String(error) }));
-      return refused(503, "upstream_unavailable", "A part that answers this is not there right now");
+    const wanted = parseLiveRequest(new URL(request.url).searchParams);
+    if (!wanted.ok) return refused(400, "bad_parameter", "A parameter cannot be used", wanted.error);
+    const name = request.headers.get(HUB_HEADER) ?? ROOT_HUB;
+    if (name !== this.#state.name) {
+      this.#state.name = name;
+      this.#role = name === ROOT_HUB ? this.#root() : this.#leaf();
     }
-    const { 0: client, 1: server } = new WebSocketPair();
-    const first = this.#sockets().length === 0;
-    this.ctx.acceptWebSocket(server, [TAG]);
-    server.serializeAttachment({ since: Date.now(), messages: 0 } satisfies SocketAttachment);
-    this.#sendSnapshot(server, board, first);
-    this.#schedule();
-    return new Response(null, { status: 101, webSocket: client });
+    if (this.#audience.size + this.#arriving >= LIVE.sockets) return this.#elsewhere(request);
+    const { topics } = this.#role;
+    this.#arriving++;
+    try {
+      const { resume } = wanted.value;
+      const refusals = await topics.open(wanted.value.topics, resume ?? 0);
+      const isDown = [...refusals.values()].some((reason) => reason === "upstream_unavailable");
+      if (isDown && refusals.size === wanted.value.topics.length) {
+        return refused(503, "upstream_unavailable", "A part that answers this is not there right now");
+      }
+      const { 0: client, 1: server } = new WebSocketPair();
+      this.#audience.accept(server, wanted.value.topics, resume, refusals);
+      if (this.#role.kind === "root") this.#role.topics.schedule();
+      else if ((await this.ctx.storage.getAlarm()) === null) await this.#listenLater();
+      return new Response(null, { status: 101, webSocket: client });
+    } finally {
+      this.#arriving--;
+    }
   }
 
-  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
-    const verdict = clientMessageVerdict(message, socket.deserializeAttachment() as SocketAttachment | null);
-    if (verdict.kind === "close") socket.close(verdict.code, verdict.reason);
-    else socket.serializeAttachment(verdict.attachment);
+  /** Of a leaf with sockets. */
+  override async alarm(): Promise<void> {
+    if (this.#role.kind === "root" || this.#audience.size === 0) return;
+    // First: whatever follows, there is a next time.
+    await this.#listenLater();
+    try {
+      await this.#role.topics.listen();
+    } catch (error) {
+      console.warn(JSON.stringify({ at: "live_listen", leaf: this.#state.name, error: String(error) }));
+    }
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    await this.#audience.hear(socket, message);
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
     // 1005 and 1006 say that there was no code: they may be read, never sent.
-    close(socket, code === 1005 || code === 1006 ? 1000 : code, "");
+    this.#audience.close(socket, code === 1005 || code === 1006 ? 1000 : code, "");
   }
 
   override webSocketError(socket: WebSocket): void {
-    close(socket, 1011, "socket error");
+    this.#audience.close(socket, 1011, "socket error");
   }
 
-  #sockets(): WebSocket[] {
-    return this.ctx.getWebSockets(TAG).filter(({ readyState }) => readyState === WebSocket.OPEN);
+  #root(): Role {
+    const { sql } = this.ctx.storage;
+    const sent = new SentFrames(sql, countOf(parseShards(this.env.SHARDS ?? "1")));
+    const source = (): Source => this.#role.topics;
+    const leaves = new Leaves(sql, this.env.LIVE_HUB, source, sent.seq);
+    const topics = new RootTopics({
+      env: this.env,
+      sent,
+      watched: () => this.#audience.watched().union(leaves.watched()),
+      tell: (frames, seq) => {
+        this.#audience.tell(frames, seq);
+        leaves.push();
+      },
+    });
+    return { kind: "root", topics, leaves };
   }
 
-  /** The board, asked for anew where there is none. Publishes that come meanwhile wait for it, then add what is newer. */
-  async #restored(): Promise<LiveBoard> {
-    if (this.#board) return this.#board;
-    const restoring = this.#restoring ?? this.#restore(this.#sent.shards);
-    this.#restoring = restoring;
-    try {
-      const board = await restoring;
-      if (this.#restoring !== restoring) return this.#board ?? this.#restored();
-      this.#board = board;
-      this.#restoring = null;
-      this.#snapshot = null;
-      // Whoever hibernated may have missed some of it. Not sent yet: what woke the hub comes along in the same frames.
-      for (const minute of [...board.starts(Date.now()), ...this.#sent.minutes()]) this.#changed.add(minute);
-      return board;
-    } catch (error) {
-      if (this.#restoring === restoring) this.#restoring = null;
-      throw error;
-    }
+  #leaf(): Role {
+    const topics = new LeafTopics({
+      name: this.#state.name,
+      root: () => this.env.LIVE_HUB.getByName(ROOT_HUB),
+      told: this.#state,
+      watched: () => this.#audience.watched(),
+      sockets: () => this.#audience.size + this.#arriving,
+      tell: (frames, seq) => this.#audience.tell(frames, seq),
+    });
+    return { kind: "leaf", topics };
   }
 
-  async #restore(shards: number): Promise<LiveBoard> {
-    const board = new LiveBoard(shards);
-    const { from, to } = liveWindow(Date.now());
-    for (let first = 0; first < shards; first += ASKED_AT_ONCE) {
-      const asked = Array.from({ length: Math.min(ASKED_AT_ONCE, shards - first) }, async (_, i) => {
-        const shard = first + i;
-        const recent = await this.env.MINUTE_ROLLUP.getByName(`core:${shardName(shard)}`).recent(from, to);
-        board.apply({ shard, shards, ...recent });
-      });
-      await Promise.all(asked);
-    }
-    return board;
+  #listenLater(): Promise<void> {
+    return this.ctx.storage.setAlarm(Date.now() + LIVE.silenceMs);
   }
 
-  #schedule(): void {
-    if (this.#timer !== null || this.#changed.size === 0) return;
-    // With one shard there is nothing to wait for. With several, most of what belongs together comes within a moment.
-    const gather = this.#sent.shards > 1 ? LIVE.coalesceMs : 0;
-    const waitMs = Math.max(gather, this.#flushedAt + LIVE.frameIntervalMs - Date.now());
-    if (waitMs <= 0) this.#flush();
-    else {
-      this.#timer = setTimeout(() => {
-        this.#timer = null;
-        this.#flush();
-      }, waitMs);
-    }
+  /** @throws RangeError where the caller took a leaf for the root. */
+  #asRoot(): Extract<Role, { kind: "root" }> {
+    if (this.#role.kind === "root") return this.#role;
+    throw new RangeError(`${this.#state.name} is not the hub that is published to`);
   }
 
-  #flush(): void {
-    const board = this.#board;
-    if (!board) return;
-    const now = Date.now();
-    board.prune(now);
-    const changed = [...this.#changed].sort((one, other) => one - other);
-    this.#changed.clear();
-    const sockets = this.#sockets();
-    if (sockets.length === 0) return;
-    const at = new Date(now).toISOString();
-    const frames: string[] = [];
-    const { from } = liveWindow(now);
-    for (const start of changed) {
-      if (start < from) continue;
-      const minute = board.minuteOrEmpty(start);
-      const seq = this.#sent.next(start, signature(minute));
-      if (seq !== null) frames.push(encode({ type: "minute", seq, at, ...minute }));
+  /** An edge that knows of the tree is told where there is room. */
+  #elsewhere(request: Request): Response {
+    const full = (request.headers.get(FULL_HEADER) ?? "").split(",");
+    const names = this.#role.kind === "root" ? this.#role.leaves.withRoom(full) : [];
+    const isLeaf = this.#role.kind === "leaf";
+    if (!request.headers.has(HUB_HEADER) || (!isLeaf && names.length === 0)) {
+      return refused(503, "too_many_sockets", "Too many screens are watching");
     }
-    if (frames.length === 0) return;
-    this.#flushedAt = now;
-    this.#sent.save(from);
-    for (const socket of sockets) for (const frame of frames) send(socket, frame);
-  }
-
-  /** @param first no other socket is open: then the snapshot is all that anybody has been told. */
-  #sendSnapshot(socket: WebSocket, board: LiveBoard, first: boolean): void {
-    const now = Date.now();
-    const { from } = liveWindow(now);
-    if (first) {
-      this.#sent.replace(board.starts(now).map((start) => [start, signature(board.minute(start)!)]));
-      this.#sent.save(from);
-    }
-    // Encoded once for all who come while nothing changes: after a network failure everybody comes at once. `at` is theirs.
-    const of = `${board.revision} ${from}`;
-    if (this.#snapshot?.of !== of) {
-      this.#snapshot = { of, minutes: JSON.stringify(board.starts(now).map((start) => board.minute(start))) };
-    }
-    const head = {
-      type: "snapshot",
-      seq: this.#sent.seq,
-      at: new Date(now).toISOString(),
-    } satisfies Partial<LiveFrame>;
-    send(socket, `${JSON.stringify(head).slice(0, -1)},"minutes":${this.#snapshot.minutes}}`);
+    return new Response(null, { status: 421, headers: { [HUBS_HEADER]: names.join(",") } });
   }
 }
 
-/** What a socket was told, in short. A correction may move a minute's events to another page and leave their number as it was. */
-function signature(minute: LiveMinute): string {
-  const { events, version, state } = minute;
-  return `${events} ${version} ${state} ${createHash("sha256").update(JSON.stringify(minute)).digest("base64").slice(0, 12)}`;
-}
-
-const encode = (frame: LiveFrame): string => JSON.stringify(frame);
-
-/** A socket that is closing throws: its client will get a snapshot when it comes back. */
-function send(socket: WebSocket, frame: string): void {
-  try {
-    socket.send(frame);
-  } catch {
-    close(socket, 1011, "cannot send");
-  }
-}
-
-function close(socket: WebSocket, code: number, reason: string): void {
-  try {
-    socket.close(code, reason);
-  } catch {
-    // It is closed already.
-  }
-}
-
-function refused(status: number, reason: string, title: string): Response {
+function refused(status: number, reason: string, title: string, more: object = {}): Response {
   const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
   if (status === 503) headers["retry-after"] = String(INGEST.retryAfterSeconds);
-  return new Response(JSON.stringify({ type: `urn:eventpile:problem:${reason}`, title, status, reason }), {
-    status,
-    headers,
-  });
+  const document = { type: `urn:eventpile:problem:${reason}`, title, status, reason, ...more };
+  return new Response(JSON.stringify(document), { status, headers });
 }

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ShardUpdate } from "../../../durable-objects/live-hub/api.ts";
-import { clientMessageVerdict } from "../../../durable-objects/live-hub/client-message.ts";
 import { LiveBoard } from "../../../durable-objects/live-hub/live-board.ts";
 import { minuteDeltas, type RolledEvent } from "../../../durable-objects/minute-rollup/minute-delta.ts";
 import { addDelta, emptyState } from "../../../durable-objects/minute-rollup/rollup-state.ts";
@@ -117,18 +116,5 @@ describe("live board", () => {
     expect(board.minute(START)).not.toBeNull();
     board.prune(START + LIVE.minutes * MINUTE_MS);
     expect(board.minute(START)).toBeNull();
-  });
-});
-
-describe("client messages (promise 9)", () => {
-  it("ignores a few, and closes for bytes, for long ones and for many", () => {
-    const listening = { since: 1, messages: 0 };
-    expect(clientMessageVerdict("hello", listening)).toEqual({
-      kind: "ignore",
-      attachment: { since: 1, messages: 1 },
-    });
-    expect(clientMessageVerdict(new ArrayBuffer(1), listening)).toMatchObject({ kind: "close", code: 1003 });
-    expect(clientMessageVerdict("x".repeat(LIVE.clientMessageBytes + 1), listening)).toMatchObject({ code: 1009 });
-    expect(clientMessageVerdict("hello", { since: 1, messages: LIVE.clientMessages })).toMatchObject({ code: 1008 });
   });
 });
