@@ -1,6 +1,6 @@
 /**
  * What others may ask of the ReplayDesk: one object, named `desk`, that keeps every replay, rebuild, correction,
- * settlement and audit as a job. It does none of the work: it says whose turn it is, and remembers how far a job has come.
+ * settlement, audit and fill of custom rollups as a job. It does none of the work: it says whose turn it is, and remembers how far a job has come.
  */
 import type { RuleChange, RuleFilter } from "../../r2-layout/rule.ts";
 import type { SinkName } from "../sink-cursor/api.ts";
@@ -57,11 +57,32 @@ export interface AuditSpec {
   readonly rate: number;
 }
 
-export type JobSpec = ReplaySpec | CorrectionSpec | SettlementSpec | AuditSpec;
+/** Tells all shards of the list of custom rollups, and builds some of them anew, from the log and the lake. */
+export interface TilesSpec {
+  readonly kind: "tiles";
+  /** Null: all there are. */
+  readonly tiles: readonly string[] | null;
+  /** Hours of event_time, milliseconds, half open; null: all of it, so far as it can be read. */
+  readonly windows: readonly { readonly from: number; readonly to: number }[] | null;
+  /** In shards from this one on. */
+  readonly firstShard: number;
+  readonly rate: number;
+}
+
+/** Erases people, or only keeps out what comes of them from now on. Whom: `jobs/<id>/`, in R2, until it has ended. */
+export interface ErasureSpec {
+  readonly kind: "erasure";
+  readonly mode: "erase" | "suppress";
+  /** That were asked for, without those that the closure adds. */
+  readonly identifiers: number;
+  readonly rate: number;
+}
+
+export type JobSpec = ReplaySpec | CorrectionSpec | SettlementSpec | AuditSpec | TilesSpec | ErasureSpec;
 export type JobKind = JobSpec["kind"];
 
 export type JobState =
-  /** A correction that was counted and is not yet wanted. */
+  /** A correction or an erasure that was counted and is not yet wanted. */
   | "preview"
   | "running"
   /** Built, compared, and waiting for somebody to ask for the swap. */
@@ -103,7 +124,7 @@ export interface Job {
   readonly spec: JobSpec;
   /** The driver's, kind by kind; null before the first slice. */
   readonly progress: unknown;
-  /** What a correction's preview found. */
+  /** What a correction's or an erasure's preview found. */
   readonly preview: unknown;
   readonly meter: JobMeter;
   /** Who or what it waits for, in words; null while it moves. */
@@ -163,6 +184,8 @@ export interface JobChange {
   readonly waitsFor?: string | null;
   /** Whether the stores hold a build of this job, or an old that it keeps. */
   readonly holds?: boolean;
+  /** Its rules are in every store that others build: from now on others may have theirs. */
+  readonly yields?: true;
   /** Counted once, with the change. */
   readonly settled?: readonly Settled[];
 }
@@ -204,6 +227,11 @@ export interface DeskOverview {
   readonly next?: number;
 }
 
+export type RuleTurn =
+  | { readonly version: number }
+  /** `long`: a rebuild, or a person who is to decide about one; the desk calls whoever waits when it ends. Else look again soon. */
+  | { readonly waitsFor: string; readonly takes?: "long" };
+
 export interface ReplayDeskApi {
   create(job: NewJob): Promise<CreateAnswer>;
   act(id: string, action: JobAction): Promise<ActAnswer>;
@@ -218,9 +246,10 @@ export interface ReplayDeskApi {
   release(id: string, token: number, end: SliceEnd): Promise<void>;
   /**
    * The next rule version for this job, once nothing else moves the stores: one job at a time has rules, and keeps the
-   * turn until it ends. Safe to repeat: the same `key` gets the same version.
+   * turn until it ends. Safe to repeat: the same `key` gets the same version. "lost": another has the lease, or the job no
+   * longer runs: cancelled before it had a rule, it gets none.
    */
-  takeRule(id: string, token: number, key: string): Promise<{ version: number } | { waitsFor: string } | "lost">;
+  takeRule(id: string, token: number, key: string): Promise<RuleTurn | "lost">;
   /**
    * A job whose rules are raised waits for these sinks: fills and rebuilds of them may go on meanwhile, because one of them
    * may be what the sink needs. Null: it waits no longer, and they make way as for a new version. @returns for whom it still waits
@@ -235,6 +264,11 @@ export interface ReplayDeskApi {
   /** Small values of the driver's own, such as how far the search for republished events has come. */
   mark(name: string): Promise<string | null>;
   setMark(name: string, value: string): Promise<void>;
+  /**
+   * Puts placeholders where a job's spec, preview, progress or error has one of these texts: names of people who are erased.
+   * @param names placeholders by text @param isTrial says only how many jobs have any @returns how many
+   */
+  redact(names: ReadonlyMap<string, string>, isTrial: boolean): Promise<number>;
   /** The cron's poke: should an alarm have been given up, jobs go on from here. */
   poke(): Promise<void>;
 }

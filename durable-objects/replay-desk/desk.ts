@@ -27,6 +27,7 @@ import type {
   JobLease,
   NewJob,
   ReplaySpec,
+  RuleTurn,
   SaveAnswer,
   SliceEnd,
 } from "./api.ts";
@@ -34,6 +35,7 @@ import {
   afterAction,
   blockedBy,
   hasEnded,
+  hasPreview,
   isWorking,
   makeWay,
   PHASE,
@@ -74,7 +76,7 @@ export class Desk {
     if (open.length >= REPLAY.openJobs) return { kind: "too_many", open: open.length };
     this.#jobs.add(
       given,
-      spec.kind === "correction" ? "preview" : "running",
+      hasPreview(spec.kind) ? "preview" : "running",
       spec.kind === "rebuild" ? PHASE.build : "",
       nowMs,
     );
@@ -131,7 +133,10 @@ export class Desk {
   save(id: string, token: number, change: JobChange, nowMs: number): SaveAnswer {
     const found = this.#jobs.get(id);
     if (!found || found.token !== token || found.owner === null) return { kind: "lost" };
-    const moved = change.progress !== undefined || change.phase !== undefined;
+    // A job that begins a step again and again says the same each time: it gets no further, and waits longer and longer.
+    const moved =
+      (change.phase !== undefined && change.phase !== found.job.phase) ||
+      (change.progress !== undefined && JSON.stringify(change.progress) !== JSON.stringify(found.job.progress));
     const until = nowMs + REPLAY.leaseMs;
     this.#jobs.patch(
       id,
@@ -145,6 +150,7 @@ export class Desk {
       nowMs,
     );
     for (const settled of change.settled ?? []) this.#jobs.addSettled(settled);
+    if (change.yields) this.#endTurn(id, nowMs);
     return { kind: "saved", state: found.job.state };
   }
 
@@ -183,9 +189,12 @@ export class Desk {
     }
   }
 
-  takeRule(id: string, token: number, key: string, nowMs: number): { version: number } | { waitsFor: string } | "lost" {
+  takeRule(id: string, token: number, key: string, nowMs: number): RuleTurn | "lost" {
     const found = this.#jobs.get(id);
     if (!found || found.token !== token) return "lost";
+    const { job } = found;
+    // It was cancelled, or set aside, since its holder heard of it last: a rule of its would be in force and carried through by nobody.
+    if (job.state !== "running") return "lost";
     const had = this.#jobs.rule(id, key);
     if (had !== null) return { version: had };
     const turn = this.#turn();
@@ -195,8 +204,8 @@ export class Desk {
     const others = this.#jobs.open().filter(({ job }) => job.id !== id);
     if (turn === null) {
       const waits = (other: DeskJob) => settlementWaits(other.facts, nowMs, REPLAY.decisionWaitMs);
-      const open = found.job.kind !== "correction" ? others.find(waits) : undefined;
-      if (open) return { waitsFor: `rebuild ${open.job.id}` };
+      const open = hasPreview(job.kind) ? undefined : others.find(waits);
+      if (open) return { waitsFor: `rebuild ${open.job.id}`, takes: "long" };
       this.#jobs.setMark(TURN, id);
     }
     const inTheWay = this.#clearTheWay(others, nowMs);
@@ -308,12 +317,16 @@ export class Desk {
 
   #end(id: string, nowMs: number): void {
     this.#jobs.patch(id, { endedAt: nowMs, nextAt: null, waitsFor: null, holds: false }, nowMs);
+    this.#endTurn(id, nowMs);
+    this.#jobs.forget(dayOf((nowMs - REPLAY.settledDays * DAY_MS) * MICROS_PER_MS));
+  }
+
+  #endTurn(id: string, nowMs: number): void {
     if (this.#jobs.mark(TURN) === id) {
       this.#jobs.setMark(TURN, null);
       this.#jobs.setMark(ASIDE, null);
     }
     this.#callWaiting(nowMs);
-    this.#jobs.forget(dayOf((nowMs - REPLAY.settledDays * DAY_MS) * MICROS_PER_MS));
   }
 
   /** Whoever waited need not wait for the next resend. */

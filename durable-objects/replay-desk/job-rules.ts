@@ -4,6 +4,7 @@
  *     fill         running ──────────────────────────────────────────────> done
  *     rebuild      running (build, compare) ─> waiting_for_swap* ─> running (swap) ─> waiting_for_confirmation ─> confirming | reverting ─> done
  *     correction   preview ─> running (from its rule on: no way back) ────> done
+ *     erasure      preview ─> running (from its rule on: no way back, never set aside) ─> done
  *     settlement   running ──────────────────────────────────────────────> done
  *     audit        running ──────────────────────────────────────────────> done
  *
@@ -66,7 +67,7 @@ const refused = (detail: string): Next => ({ ok: false, detail });
 export function afterAction(job: JobFacts, action: JobAction): Next {
   switch (action) {
     case "confirm":
-      if (job.kind === "correction" && job.state === "preview") return to("running");
+      if (hasPreview(job.kind) && job.state === "preview") return to("running");
       if (job.state === "waiting_for_confirmation" || job.state === "confirming") return to("confirming");
       return refused(`there is nothing to confirm: the job is ${job.state}`);
     case "swap":
@@ -102,6 +103,9 @@ export interface Turn {
   /** Sinks that it waits for; null while it does not stand aside. */
   readonly aside: readonly SinkName[] | null;
 }
+
+/** It is counted first, and begins when somebody has confirmed it. */
+export const hasPreview = (kind: Job["kind"]): boolean => kind === "correction" || kind === "erasure";
 
 /** Some of its sinks may have swapped, and another one refuses to. */
 const hasFailedInSwap = (job: JobFacts): boolean =>
@@ -142,6 +146,8 @@ function afterAbandon(job: JobFacts): Next {
     return { ok: true, state: "abandoning", outcome: `abandoned while ${leaving}` };
   }
   if (!job.ruled) return refused("it has no rule in the log: cancel it");
+  if (job.kind === "erasure")
+    return refused("somebody has asked to be forgotten: it is open until it is done, resume it");
   if (job.raising)
     return refused("its rule is not in every shard's log yet, and no later one may be before it: resume it");
   if (job.state !== "failed" && !(job.state === "running" && job.halts)) return refused(`it moves: it is ${job.state}`);
@@ -152,6 +158,8 @@ function afterCancel(job: JobFacts): Next {
   if (job.state === "preview") return { ok: true, state: "cancelled", outcome: "cancelled" };
   if (job.state === "cancelling" || job.state === "cancelled") return to(job.state);
   if (job.state === "waiting_for_confirmation") return refused("it has swapped: confirm or revert it");
+  if (job.ruled && job.kind === "erasure")
+    return refused("its rule is in the log, and what is erased does not come back");
   if (job.ruled) return refused("its rule is in the log: another correction may undo it");
   if (hasFailedInSwap(job)) return refused("some of its sinks may have swapped: revert it");
   if (job.phase === PHASE.swap && job.state !== "waiting_for_swap")

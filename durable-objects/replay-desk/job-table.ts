@@ -1,6 +1,7 @@
 /** The desk's tables: jobs, the rule versions given out, what was settled, and marks. Synchronous, one transaction a call. */
 
 import { REPLAY } from "../../r2-layout/limits.ts";
+import { redacted, redactedJson } from "../../r2-layout/redact.ts";
 import { addColumns } from "../add-columns.ts";
 import type { Job, JobChange, JobKind, JobMeter, JobSpec, JobState, NewJob, ReplaySpec, Settled } from "./api.ts";
 import { JOB_ACTIONS } from "./api.ts";
@@ -212,14 +213,40 @@ export class JobTable {
     return this.#jobs(where, before, ...(kinds ?? []), limit).map(({ job }) => job);
   }
 
-  /** Forgets the oldest of the ended beyond `REPLAY.jobsKept`, and what was settled long ago. */
+  /** Forgets the oldest of the ended beyond `REPLAY.jobsKept`, and what was settled long ago. Erasures are kept: they are looked at again. */
   forget(oldestDay: string): void {
     this.#sql.exec(
-      `DELETE FROM job WHERE ended_at IS NOT NULL
-         AND n <= (SELECT n FROM job WHERE ended_at IS NOT NULL ORDER BY n DESC LIMIT 1 OFFSET ?)`,
+      `DELETE FROM job WHERE ended_at IS NOT NULL AND (kind <> 'erasure' OR state = 'cancelled')
+         AND n <= (SELECT n FROM job WHERE ended_at IS NOT NULL AND kind <> 'erasure' ORDER BY n DESC LIMIT 1 OFFSET ?)`,
       REPLAY.jobsKept,
     );
     this.#sql.exec("DELETE FROM settled WHERE day < ?", oldestDay);
+  }
+
+  /** @returns how many jobs have one of these texts, as they were. */
+  redact(names: ReadonlyMap<string, string>, isTrial: boolean): number {
+    type Texts = { id: string; spec: string; progress: string | null; preview: string | null; error: string | null };
+    const jobs = this.#sql.exec<Texts>("SELECT id, spec, progress, preview, error FROM job").toArray();
+    let named = 0;
+    for (const { id, error, ...texts } of jobs) {
+      const [spec, progress] = [texts.spec, texts.progress].map((text) => redactedJson(text, names));
+      const preview = redactedPreview(texts.preview, names);
+      // Words that a store threw: whoever is in them is in there somewhere.
+      const saysWho = error !== null && [...names.keys()].some((name) => error.includes(name));
+      if (!spec && !progress && !preview && !saysWho) continue;
+      named++;
+      if (isTrial) continue;
+      this.#sql.exec(
+        `UPDATE job SET spec = coalesce(?, spec), progress = coalesce(?, progress), preview = coalesce(?, preview),
+           error = ? WHERE id = ?`,
+        spec ?? null,
+        progress ?? null,
+        preview ?? null,
+        saysWho ? null : error,
+        id,
+      );
+    }
+    return named;
   }
 
   /** The newest version given out, 0 before the first. */
@@ -319,6 +346,12 @@ export class JobTable {
 }
 
 const parsed = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
+
+/** A sample is a whole row: where one of them names somebody, all go. */
+function redactedPreview(text: string | null, names: ReadonlyMap<string, string>): string | null {
+  const change = redacted(parsed(text), names);
+  return change && JSON.stringify({ ...(change.value as object), samples: [] });
+}
 
 function deskJob(row: JobRow, rules: number, raising: string | null): DeskJob {
   const facts = {

@@ -14,6 +14,7 @@ import type {
   JobMessage,
   NewJob,
   ReplayDeskApi,
+  RuleTurn,
   SaveAnswer,
   SliceEnd,
 } from "./api.ts";
@@ -73,7 +74,7 @@ export class ReplayDesk extends DurableObject<ReplayDeskEnv> implements ReplayDe
     return this.#change((now) => this.#desk.release(id, token, end, now));
   }
 
-  takeRule(id: string, token: number, key: string): Promise<{ version: number } | { waitsFor: string } | "lost"> {
+  takeRule(id: string, token: number, key: string): Promise<RuleTurn | "lost"> {
     return this.#change((now) => this.#desk.takeRule(id, token, key, now));
   }
 
@@ -95,6 +96,10 @@ export class ReplayDesk extends DurableObject<ReplayDeskEnv> implements ReplayDe
 
   async setMark(name: string, value: string): Promise<void> {
     this.#desk.table.setMark(name, value);
+  }
+
+  async redact(names: ReadonlyMap<string, string>, isTrial: boolean): Promise<number> {
+    return this.ctx.storage.transactionSync(() => this.#desk.table.redact(names, isTrial));
   }
 
   async poke(): Promise<void> {

@@ -205,6 +205,8 @@ export interface BuildsApi {
   fed(shard?: number): Promise<FedBuild>;
   /** The same for Workers of before. */
   fedGeneration(shard?: number): Promise<number>;
+  /** The highest number that a build was ever given: objects of generations up to it may be there. */
+  newestGeneration(): Promise<number>;
   /** All shards that have asked `fed` are below this number. */
   shardsFed(): Promise<number>;
   build(job: string): Promise<Build | null>;

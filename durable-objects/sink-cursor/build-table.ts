@@ -82,17 +82,22 @@ export class BuildTable {
     return newest;
   }
 
+  /** The highest number given; 0 before the first. */
+  newest(): number {
+    const [last] = this.#sql.exec<{ n: number | null }>("SELECT max(generation) AS n FROM sink_build");
+    return last?.n ?? 0;
+  }
+
   build(job: string): Build | null {
     return this.#sql.exec<BuildRow>("SELECT * FROM sink_build WHERE job = ?", job).toArray()[0] ?? null;
   }
 
   begin(job: string, note: string, inPlace: boolean, nowMs: number): Build {
-    const [last] = this.#sql.exec<{ n: number | null }>("SELECT max(generation) AS n FROM sink_build");
     this.#sql.exec(
       `INSERT OR IGNORE INTO sink_build (job, generation, previous, state, at, note, move)
          VALUES (?, ?, ?, 'building', ?, ?, ?)`,
       job,
-      inPlace ? 0 : (last?.n ?? 0) + 1,
+      inPlace ? 0 : this.newest() + 1,
       this.live(),
       nowMs,
       note,

@@ -85,6 +85,10 @@ export class SinkCursor extends DurableObject implements SinkCursorApi, Generati
     return this.ctx.storage.transactionSync(() => builds.fed(shard));
   }
 
+  async newestGeneration(): Promise<number> {
+    return this.#builds.newest();
+  }
+
   async shardsFed(): Promise<number> {
     return this.#builds.shardsFed();
   }

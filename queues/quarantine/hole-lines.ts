@@ -1,11 +1,19 @@
 /** The bytes of a hole: its lines in the segment's object, or the lines that somebody mended. */
+import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
 import type { Hole } from "../../durable-objects/sink-cursor/api.ts";
-import { isReadable, joinLogLine, parseLogLine, readLogLine } from "../../r2-layout/log-line.ts";
+import {
+  erasedKind,
+  isReadable,
+  joinLogLine,
+  type LineKind,
+  parseLogLine,
+  readLogLine,
+} from "../../r2-layout/log-line.ts";
 import type { Result } from "../../r2-layout/result.ts";
 import { err, ok } from "../../r2-layout/result.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import { decodeSegmentLines } from "../../r2-layout/segment.ts";
-import type { SegmentReader } from "../read-log.ts";
+import { type SegmentReader, segmentObject } from "../segment-object.ts";
 import type { RedriveRefusal } from "./redrive.ts";
 
 /** The hole's lines, all of which a sink can read, in their order. */
@@ -14,9 +22,10 @@ export async function holeLines(
   ref: SegmentRef,
   mended: string | null,
   bucket: SegmentReader,
+  log: Pick<EventLogApi, "segments">,
 ): Promise<Result<readonly string[], RedriveRefusal>> {
   const wanted = hole.lines === "all" ? ref.events : hole.lines.length;
-  const found = mended === null ? await storedLines(hole, ref, bucket) : ok(mended.trimEnd().split("\n"));
+  const found = mended === null ? await storedLines(hole, ref, bucket, log) : ok(mended.trimEnd().split("\n"));
   if (!found.ok) return found;
   const lines = found.value;
   if (lines.length !== wanted) {
@@ -38,20 +47,23 @@ export async function holeLines(
 /** Lines as they stand in the object, damaged ones too. */
 export async function storedLines(
   { lines }: Pick<Hole, "lines">,
-  ref: Pick<SegmentRef, "key">,
+  ref: Pick<SegmentRef, "seq" | "key">,
   bucket: SegmentReader,
+  log: Pick<EventLogApi, "segments">,
 ): Promise<Result<readonly string[], RedriveRefusal>> {
-  const object = await bucket.get(ref.key);
-  if (!object) return err({ cause: "segment_missing", detail: "there is no such object" });
+  const { body } = await segmentObject(ref, bucket, log);
+  if (!body) return err({ cause: "segment_missing", detail: "there is no such object" });
   try {
-    const all = decodeSegmentLines(new Uint8Array(await object.arrayBuffer()));
+    const all = decodeSegmentLines(body);
     return ok(lines === "all" ? all : lines.map((line) => all[line] ?? ""));
   } catch (error) {
     return err({ cause: "segment_damaged", detail: String(error) });
   }
 }
 
-function kindOf(text: string): "event" | "quarantined" | null {
+function kindOf(text: string): LineKind | null {
+  const erased = erasedKind(text);
+  if (erased) return erased;
   try {
     const entry = readLogLine(text);
     if (!isReadable(entry)) return null;
@@ -65,6 +77,7 @@ const ROW = '{"row":{"';
 
 /** The line with its place in its row, the sender's JSON untouched. A line that was redriven before keeps what it has. */
 export function withOrigin(text: string, { shard, seq }: { readonly shard: number; readonly seq: number }): string {
+  if (erasedKind(text)) return text;
   const { row } = readLogLine(text);
   if ("log_seq" in row) return text;
   if (text.startsWith(ROW)) return `{"row":{"log_shard":${shard},"log_seq":${seq},${text.slice(ROW.length - 1)}`;

@@ -6,6 +6,8 @@
  *               committed for that sink alone,       cut off: the same commit is answered with the same seq
  *               then closed                          twice: the first seq stays
  *
+ * Of a hole's lines those about people who were erased come back as the marks of such lines (r2-layout/log-line.ts).
+ *
  * What would fail again as it is is refused with its reason, and stays. A hole's lines carry the place that they came
  * from, so that they pass through the rules as their neighbours did (queues/read-log.ts).
  */
@@ -17,13 +19,14 @@ import type { EventFlag } from "../../r2-layout/event-columns.ts";
 import { parseMessage } from "../../r2-layout/event-message.ts";
 import { segmentKey, shardName } from "../../r2-layout/keys.ts";
 import { PLATFORM } from "../../r2-layout/limits.ts";
-import { readLogLine } from "../../r2-layout/log-line.ts";
+import { erasedKind, erasedLine, readLogLine } from "../../r2-layout/log-line.ts";
 import type { Result } from "../../r2-layout/result.ts";
 import { err, ok } from "../../r2-layout/result.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
 import { encodeSegment } from "../../r2-layout/segment.ts";
 import type { SinkName } from "../../r2-layout/sinks.ts";
 import type { ObjectWriter, PoisonMetadata } from "../dead-letter.ts";
+import type { BarredSubjects } from "../fan-out/barred.ts";
 import { isRefusal } from "../refusal.ts";
 import { holeLines, withOrigin } from "./hole-lines.ts";
 import { holeKeeper } from "./list.ts";
@@ -34,7 +37,9 @@ export interface RedriveDeps {
       key: string,
     ): Promise<{ arrayBuffer(): Promise<ArrayBuffer>; readonly customMetadata?: Record<string, string> } | null>;
   };
-  readonly logs: ObjectNamespace<Pick<EventLogApi, "segments"> & EventLogRedriveApi>;
+  readonly logs: ObjectNamespace<Pick<EventLogApi, "segments" | "barred"> & EventLogRedriveApi>;
+  /** Whom the rules keep out, as far as this isolate knows. */
+  readonly barred: BarredSubjects;
   readonly cursors: ObjectNamespace<Pick<HolesApi, "holes" | "close">>;
   readonly catalog: Pick<HolesApi, "holes" | "close">;
   /** `events-k`, one for each shard. @throws what a queue throws */
@@ -95,9 +100,10 @@ export async function redriveHole(
   const log = deps.logs.getByName(shardName(shard));
   const ref = (await log.segments(seq - 1, 1)).segments.find((segment) => segment.seq === seq);
   if (!ref) return err({ cause: "segment_forgotten", detail: "the log does not have it any more" });
-  const lines = await holeLines(hole, ref, mended, deps.bucket);
+  const lines = await holeLines(hole, ref, mended, deps.bucket, log);
   if (!lines.ok) return lines;
   const texts = lines.value.map((text) => withOrigin(text, { shard, seq }));
+  await deps.barred.learnAll(log);
   for (let round = 0; round < ROUNDS; round++) {
     const committed = await commit(hole, ref, texts, sink, log, deps);
     if (!committed.ok) return committed;
@@ -108,16 +114,18 @@ export async function redriveHole(
   throw new Error(`redrive of seq ${seq} in shard ${shard}: stale ${ROUNDS} times`);
 }
 
-/** @returns null where the segment is stale. */
+/** @returns null where the segment is stale, or a newer rule keeps somebody out. */
 async function commit(
   hole: RecordedHole,
   ref: SegmentRef,
-  lines: readonly string[],
+  given: readonly string[],
   sink: SinkName,
-  log: EventLogRedriveApi,
+  log: Pick<EventLogApi, "barred"> & EventLogRedriveApi,
   deps: RedriveDeps,
 ): Promise<Result<number | null, RedriveRefusal>> {
   const { shard, seq } = hole;
+  const barred = deps.barred.version;
+  const lines = given.map((text) => (deps.barred.isErased(text) ? erasedLine(text) : text));
   const writtenAt = deps.now();
   const body = encodeSegment(lines);
   const key = segmentKey({ receivedAtUs: ref.maxReceivedAt, shard, ulid: nextUlid(writtenAt) });
@@ -142,9 +150,14 @@ async function commit(
       segment,
       origins: [{ seq, lines: hole.lines, quarantined }],
       sinks: [sink],
+      ...(barred > 0 && { barred }),
     });
     if (answer.kind === "committed") return ok(answer.seq);
     if (answer.kind === "stale") return ok(null);
+    if (answer.kind === "barred") {
+      await deps.barred.learn(log, answer.version);
+      return ok(null);
+    }
     return err({ cause: "redriven", detail: "another redrive has brought some of these lines already" });
   } catch (error) {
     if (isRefusal(error)) return err({ cause: "redrive_refused", detail: String(error) });
@@ -154,7 +167,7 @@ async function commit(
 
 /** @param text a line that a sink can read */
 const isRepublished = (text: string): boolean =>
-  readLogLine(text).row.flags?.includes("republished" satisfies EventFlag) ?? false;
+  (erasedKind(text) === null && readLogLine(text).row.flags?.includes("republished" satisfies EventFlag)) ?? false;
 
 function textOf(bytes: Uint8Array): string | null {
   try {

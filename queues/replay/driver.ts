@@ -1,8 +1,10 @@
 /** Which driver moves which kind of job, and when it stands back for live traffic. */
 import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
-import { PHASE } from "../../durable-objects/replay-desk/job-rules.ts";
+import { hasPreview, PHASE } from "../../durable-objects/replay-desk/job-rules.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
+import { advanceErasure } from "../erasure/erasure-job.ts";
+import { advanceTiles } from "../rollups/tiles-job.ts";
 import { advanceAudit } from "./audit-job.ts";
 import { advanceFill } from "./fill-job.ts";
 import type { ReplayProgress } from "./progress.ts";
@@ -27,6 +29,10 @@ export function advanceJob(slice: Slice, parts: RuleParts): Promise<Advance> {
       return advanceSettlement(slice, parts);
     case "audit":
       return advanceAudit(slice, parts);
+    case "tiles":
+      return advanceTiles(slice, parts.tiles);
+    case "erasure":
+      return advanceErasure(slice, parts, parts.erasure());
   }
 }
 
@@ -37,7 +43,7 @@ async function advanceCorrection(slice: Slice, parts: RuleParts): Promise<Advanc
 }
 
 /**
- * Null: go on. A correction is what somebody waits for, and ending a build holds nobody up; whatever else reads stands
+ * Null: go on. A correction or an erasure is what somebody waits for, and ending a build holds nobody up; whatever else reads stands
  * back while live sinks are short of what it would take.
  */
 export async function holdJob(
@@ -46,7 +52,7 @@ export async function holdJob(
   shards: number,
 ): Promise<string | null> {
   const { job, progress } = slice;
-  if (progress === null || job.kind === "correction" || job.state !== "running") return null;
+  if (progress === null || hasPreview(job.kind) || job.state !== "running") return null;
   if (job.phase === PHASE.swap || job.phase === PHASE.restart) return null;
   const known = progress as Partial<ReplayProgress> & { readonly looks?: Looks; readonly stage?: string };
   if (known.stage === "rules") return null;

@@ -1,4 +1,5 @@
 /** `fill`: every sink is handed the range once more, and applies what it lacks. Nothing is built, nothing to swap. */
+import { ALL_TIME } from "../../durable-objects/minute-rollup/api.ts";
 import type { ReplaySpec } from "../../durable-objects/replay-desk/api.ts";
 import type { Damage } from "../read-segment.ts";
 import { stepEvents } from "./build-sink.ts";
@@ -50,6 +51,7 @@ export async function advanceFill(slice: Slice, parts: ReplayParts): Promise<Adv
     if (!done) return MORE;
   }
   const missing = spec.sinks.reduce((sum, sink) => sum + progress.sinks[sink]!.missing, 0);
+  if ((progress.sinks.rollups?.missing ?? 0) > 0) await parts.refillTiles?.(slice.job.id, [ALL_TIME]);
   const outcome = missing === 0 ? "nothing was missing" : `${missing} events applied`;
   const lost = progress.unreadable ? `, ${progress.unreadable.events} in segments that cannot be read left out` : "";
   return { kind: "state", state: "done", outcome: `${outcome}${lost}` };

@@ -13,6 +13,11 @@ export interface JobBucket {
   }): Promise<{ objects: readonly { readonly key: string }[]; truncated: boolean }>;
 }
 
+/** R2, where a put may ask that there is no such object. */
+export interface FirstPutBucket {
+  put(key: string, body: Uint8Array, options: { onlyIf: { etagDoesNotMatch: string } }): Promise<unknown>;
+}
+
 export class JobStore {
   readonly #bucket: JobBucket;
   readonly #id: string;
@@ -23,8 +28,13 @@ export class JobStore {
   }
 
   async put(name: string, value: unknown): Promise<void> {
-    const packed = gzipSync(JSON.stringify(value), { level: 1 });
-    await this.#bucket.put(jobKey(this.#id, name), new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength));
+    await this.#bucket.put(jobKey(this.#id, name), packed(value));
+  }
+
+  /** Written by the first who comes, whoever else does. @returns whether it was this one */
+  async putFirst(bucket: FirstPutBucket, name: string, value: unknown): Promise<boolean> {
+    const onlyIf = { etagDoesNotMatch: "*" };
+    return (await bucket.put(jobKey(this.#id, name), packed(value), { onlyIf })) !== null;
   }
 
   /** @throws Error where there is no such object: a name that was noted was written before. */
@@ -49,4 +59,9 @@ export class JobStore {
       startAfter = names.at(-1)!;
     }
   }
+}
+
+function packed(value: unknown): Uint8Array {
+  const bytes = gzipSync(JSON.stringify(value), { level: 1 });
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -15,11 +15,14 @@
  *     a target that refuses to        the job fails, and can be abandoned: every target ends it with what its readers see, those that
  *     confirm, to revert, to let go   refuse even that after the others
  */
+import { ALL_TIME } from "../../durable-objects/minute-rollup/api.ts";
 import type { RebuildSpec } from "../../durable-objects/replay-desk/api.ts";
 import { PHASE } from "../../durable-objects/replay-desk/job-rules.ts";
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import { HOUR_MS } from "../../r2-layout/limits.ts";
 import type { Damage } from "../read-segment.ts";
 import { buildSink } from "./build-sink.ts";
+import type { HourRange } from "./hour-ranges.ts";
 import type { ReplayParts } from "./parts.ts";
 import {
   freshProgress,
@@ -166,6 +169,7 @@ class Rebuild {
       if (anySwapped || !(error instanceof Error) || !error.message.startsWith("holes:")) throw error;
       return "outdated";
     }
+    if (sink === "rollups") await this.#parts.refillTiles?.(this.#slice.job.id, [hoursOf(this.#replay())]);
     await this.#save(sink, { stage: "swapped" });
     return true;
   }
@@ -197,3 +201,9 @@ class Rebuild {
     await this.#slice.save({ progress: this.#progress });
   }
 }
+
+/** Of event_time, as the rollups take it. */
+const hoursOf = ({ from, to }: ReplayJob): HourRange => ({
+  from: from === null ? ALL_TIME.from : Math.floor(from / HOUR_MS) * HOUR_MS,
+  to: to === null ? ALL_TIME.to : Math.ceil(to / HOUR_MS) * HOUR_MS,
+});

@@ -35,7 +35,7 @@ import { RuleRun } from "./rule-run.ts";
 import { pairName, RuleTimelines } from "./rule-timelines.ts";
 import { RuleWindows } from "./rule-windows.ts";
 import type { Saved } from "./saved.ts";
-import { type Advance, advanceStages, MORE, type Slice, type StageEnd } from "./slice.ts";
+import { type Advance, advanceStages, lookAgain, lookAgainLater, MORE, type Slice, type StageEnd } from "./slice.ts";
 import { ALL_CORRECTED } from "./uncorrected.ts";
 
 export class RuleJob {
@@ -87,7 +87,9 @@ export class RuleJob {
       return "next";
     }
     const turn = await this.#run.slice.takeRule(draft.key);
-    if ("waitsFor" in turn) return this.#run.waitFor(turn.waitsFor);
+    if ("waitsFor" in turn) {
+      return this.#run.waitFor(turn.waitsFor, turn.takes === "long" ? lookAgainLater : lookAgain);
+    }
     const { filter, change, note } = await this.#run.ruleOf(draft);
     const { id, createdAt } = this.#run.slice.job;
     const rule: Rule = { version: turn.version, id, filter, change, createdAt, ...(note !== null && { note }) };
@@ -99,7 +101,8 @@ export class RuleJob {
     // A shard that joins after this begins with the rule, below all its rows; one that has joined before has a place of its own.
     await logHeads(this.#run.parts);
     await this.#run.slice.ruleRaised(rule.version);
-    await this.#run.parts.fence(rule.version, filter);
+    // Below its place a suppression means no row.
+    await this.#run.parts.fence(rule.version, change.kind === "suppress" ? { places: [] } : filter);
     await this.#run.save({ versions: [...versions, rule.version], places });
     return "next";
   }

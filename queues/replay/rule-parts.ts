@@ -9,6 +9,9 @@ import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import type { RuleAt, RuleFilter } from "../../r2-layout/rule.ts";
+import type { ErasureParts } from "../erasure/erasure-job.ts";
+import type { RulePeople } from "../lake/rewrite.ts";
+import type { TilesParts } from "../rollups/tiles-job.ts";
 import type { CallBudget } from "../sink.ts";
 import type { JobBucket } from "./job-store.ts";
 import type { ReplayParts } from "./parts.ts";
@@ -26,6 +29,7 @@ export interface LakeCorrection {
   readonly version: number;
   /** Of every shard, all rules up to the version. */
   readonly rules: ReadonlyMap<number, readonly RuleAt[]>;
+  readonly people?: RulePeople;
 }
 
 export interface RuleParts extends ReplayParts {
@@ -57,6 +61,13 @@ export interface RuleParts extends ReplayParts {
   swapLake(correction: LakeCorrection): Promise<{ readonly snapshot: number } | null>;
   /** Builds windows of rollups anew in these shards, so that their change records say "correction". */
   correctedRollups(shards: readonly number[]): ReplayTarget;
+  readonly tiles: TilesParts;
+  /** Of erasures: made only for one. */
+  erasure(): ErasureParts;
+  /** The rules of these versions have come to the end of the rollups of every shard. */
+  settleRollups(first: number, last: number): Promise<void>;
+  /** They could not reach these hours of a shard's rollups (milliseconds, half open), which stay as they are. */
+  doubtRollups(shard: number, from: number, to: number): Promise<void>;
   /** Rows in timelines. "more": the invocation's calls are used up, nothing was done. */
   amend(pairs: readonly ChangedRow[], rules: number, calls: CallBudget): Promise<Amended | "more">;
 }

@@ -32,14 +32,16 @@ export class RuleRun {
     return this.#saved.save(...change);
   }
 
-  async waitFor(waitsFor: string): Promise<Advance> {
+  async waitFor(waitsFor: string, next: Advance = lookAgain): Promise<Advance> {
     await this.slice.save({ waitsFor });
-    return lookAgain;
+    return next;
   }
 
   async ruleOf({ object }: Draft): Promise<{ filter: RuleFilter; change: RuleChange; note: string | null }> {
     if (object !== null) {
-      return { filter: await this.store.get<RuleFilter>(object), change: { kind: "retract" }, note: null };
+      const { spec } = this.slice.job;
+      const kind = spec.kind === "erasure" ? spec.mode : "retract";
+      return { filter: await this.store.get<RuleFilter>(object), change: { kind }, note: null };
     }
     const { filter, change, note } = this.slice.job.spec as CorrectionSpec;
     return { filter, change, note };

@@ -21,6 +21,9 @@ export class RuleWindows {
     const { hours, window } = this.#run.progress;
     const range = hours[window.n];
     if (!range) {
+      await this.#run.parts.refillTiles?.(this.#run.slice.job.id, hours);
+      const { versions } = this.#run.progress;
+      await this.#run.parts.settleRollups(versions[0]!, versions.at(-1)!);
       await this.#run.save({ stage: "record" });
       return "next";
     }
@@ -71,6 +74,7 @@ export class RuleWindows {
     range: HourRange,
   ): Promise<StageEnd> {
     if ((await this.#run.parts.correctedRollups([shard]).discard(replay)) === "more") return MORE;
+    await this.#run.parts.doubtRollups(shard, range.from, range.to);
     const { window } = this.#run.progress;
     this.#run.note({ sink: "rollups", shard, seq, events, window: range });
     const reads = window.build.reads!.filter((read) => read.shard !== shard);

@@ -2,7 +2,14 @@
  * One invocation's share of a job. Whatever a driver learns it saves here; a save that finds the lease lost, or the job
  * in another state (somebody cancelled it), ends the slice by throwing `SliceOver`.
  */
-import type { Job, JobChange, JobLease, JobState, ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
+import type {
+  Job,
+  JobChange,
+  JobLease,
+  JobState,
+  ReplayDeskApi,
+  RuleTurn,
+} from "../../durable-objects/replay-desk/api.ts";
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import { REPLAY, SECOND_MS, SINK } from "../../r2-layout/limits.ts";
 import type { CallBudget } from "../sink.ts";
@@ -28,6 +35,8 @@ export async function advanceStages(slice: Slice, stage: () => Promise<StageEnd>
   }
 }
 export const lookAgain: Advance = { kind: "more", inMs: REPLAY.lookAgainMs };
+/** Where whoever ends the wait calls: should that call get lost. */
+export const lookAgainLater: Advance = { kind: "more", inMs: REPLAY.resendMs };
 
 export interface SliceOptions {
   readonly now: () => number;
@@ -113,7 +122,7 @@ export class Slice {
   }
 
   /** The next rule version, or in words what it waits for. @throws SliceOver */
-  async takeRule(key: string): Promise<{ version: number } | { waitsFor: string }> {
+  async takeRule(key: string): Promise<RuleTurn> {
     const answer = await this.#desk.takeRule(this.job.id, this.#token, key);
     if (answer === "lost") throw new SliceOver("the lease was lost");
     return answer;

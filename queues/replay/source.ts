@@ -11,6 +11,7 @@ import { shardName } from "../../r2-layout/keys.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
 import { rulesReader } from "../../r2-layout/rule.ts";
 import type { SegmentRef } from "../../r2-layout/segment.ts";
+import type { SubjectHasher } from "../../r2-layout/subjects.ts";
 import {
   type LogPage,
   LogReader,
@@ -20,6 +21,7 @@ import {
   type ShardRules,
 } from "../read-log.ts";
 import { type Damage, type LeftOutPart, readSegment } from "../read-segment.ts";
+import { segmentObject } from "../segment-object.ts";
 import { asTheSinkHasThem, type RedrivenRow } from "./lake-places.ts";
 import type { ReadState, RowOrigin } from "./reads.ts";
 
@@ -67,6 +69,8 @@ export interface RowSourceDeps {
     Pick<EventLogApi, "segments" | "count"> & Pick<EventLogRulesApi, "rules"> & Pick<EventLogPlacesApi, "between">
   >;
   readonly bucket: SegmentReader;
+  /** As `LogReadDeps.hash`. */
+  readonly hash?: SubjectHasher;
   readonly lakeRows: LakeRows;
   /** All of a live sink's holes, those that came back, too. */
   holes(sink: SinkName, shard: number): Promise<readonly RecordedHole[]>;
@@ -76,6 +80,8 @@ export interface RowSourceDeps {
    * log, because one of them left some out, it is read from the log all the same.
    */
   readonly lakeCursor: ((shard: number) => Promise<number>) | null;
+  /** Whether rows that have expired are missed; absent: by rollups. */
+  readonly missesExpired?: boolean;
 }
 
 /** Made for one invocation: it remembers pages, rules and holes. */
@@ -162,7 +168,7 @@ class LogThenLake implements RowSource {
   async *#lake({ shard, after, window }: ReadState, to: number, maxEvents: number, sink: SinkName) {
     const rules = await this.#deps.logs.getByName(shardName(shard)).rules();
     // Rollups keep hours and days for good: built anew without what has expired they would have less.
-    const missesExpired = sink === "rollups";
+    const { missesExpired = sink === "rollups" } = this.#deps;
     const steps = this.#deps.lakeRows({ shard, after, to, rules, maxEvents, missesExpired, ...(window && { window }) });
     if (sink === "lake") return yield* steps;
     const [own, lake] = [await this.holes(sink, shard), await this.holes("lake", shard)];
@@ -185,13 +191,13 @@ class LogThenLake implements RowSource {
     const of = `${shard}/${seq}/${rules.version}/${hole?.lines ?? ""}`;
     let rows = this.#redrives.get(of);
     if (!rows) {
-      const { segments } = await this.#deps.logs.getByName(shardName(shard)).segments(seq - 1, 1);
+      const log = this.#deps.logs.getByName(shardName(shard));
+      const { segments } = await log.segments(seq - 1, 1);
       if (segments[0]?.seq !== seq) throw new Error(`the log does not have ${seq} of shard ${shard} any more`);
-      const object = await this.#deps.bucket.get(segments[0].key);
-      const body = object && new Uint8Array(await object.arrayBuffer());
-      const part = readSegment(segments[0], body, shard, hole?.lines ?? [], false);
+      const { ref, body } = await segmentObject(segments[0], this.#deps.bucket, log);
+      const part = readSegment(ref, body, shard, hole?.lines ?? [], false);
       if ("cause" in part) throw new SegmentDamaged(part);
-      const through = rulesReader(rules.rules);
+      const through = rulesReader(rules.rules, this.#deps.hash);
       rows = part.events.map((was) => ({ was, is: through(was) }));
       this.#redrives.set(of, rows);
     }

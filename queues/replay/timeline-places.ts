@@ -7,6 +7,7 @@
  *     timelines left a line of 5 out                which line an event of the lake stood in, the lake does not know: what
  *     (back as 9, or not yet)                       timelines have of 5 and 9 is read from the log as they read it
  *     the lake left 5 out, it has not come back     the lake does not have what timelines have: read from the log
+ *     or came back as 9, and it left 9 out, too     the same: 5 is read
  *     or came back once the rule was being raised   the lake may have got it through the rule: it names no change of it. Read, too
  *
  * An event put at another place than its own would be there twice.
@@ -29,18 +30,20 @@ type Holes = readonly Pick<RecordedHole, "seq" | "redrivenAs" | "cause">[];
 
 /** @param lakeBefore the lake's cursor before the rule was raised */
 export function timelinePlaces(lake: Holes, sessions: Holes, lakeBefore: number): TimelinePlaces {
-  const read = new Set<number>();
-  for (const { seq, redrivenAs } of sessions) {
-    read.add(seq);
-    if (redrivenAs !== null) read.add(redrivenAs);
-  }
-  for (const { seq, redrivenAs } of lake) if (redrivenAs === null || redrivenAs > lakeBefore) read.add(seq);
   const before = new Map(lake.map(({ seq, redrivenAs }) => [redrivenAs, seq]));
   // What came back may have been left out once more: timelines have it where it stood first.
   const firstPlace = (seq: number): number => {
     const origin = before.get(seq);
     return origin === undefined ? seq : firstPlace(origin);
   };
+  const read = new Set<number>();
+  for (const { seq, redrivenAs } of sessions) {
+    read.add(seq);
+    if (redrivenAs !== null) read.add(redrivenAs);
+  }
+  for (const { seq, redrivenAs } of lake) {
+    if (redrivenAs === null || redrivenAs > lakeBefore) read.add(seq).add(firstPlace(seq));
+  }
   return {
     moved: lake.flatMap(({ redrivenAs }) =>
       redrivenAs === null ? [] : [[redrivenAs, firstPlace(redrivenAs)] as const],

@@ -132,8 +132,12 @@ describe("the wall", () => {
     } finally {
       Object.assign(LIVE, { sockets: real });
       for (const socket of sockets) socket.close(1000, "done");
-      await vi.waitFor(() =>
-        runInDurableObject(objects.LIVE_HUB.getByName("live"), (_, state) => expect(state.getWebSockets()).toEqual([])),
+      await vi.waitFor(
+        () =>
+          runInDurableObject(objects.LIVE_HUB.getByName("live"), (_, state) =>
+            expect(state.getWebSockets()).toEqual([]),
+          ),
+        { timeout: 10_000 },
       );
     }
   });

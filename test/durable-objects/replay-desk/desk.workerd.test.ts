@@ -238,9 +238,9 @@ describe("rule versions", () => {
     await desk().save("r", build.token, { holds: true });
     await created("s", settlement);
     const { token } = await leased("s");
-    expect(await desk().takeRule("s", token, "a")).toEqual({ waitsFor: "rebuild r" });
+    expect(await desk().takeRule("s", token, "a")).toEqual({ waitsFor: "rebuild r", takes: "long" });
     await desk().release("r", build.token, { kind: "state", from: "running", state: "waiting_for_confirmation" });
-    expect(await desk().takeRule("s", token, "a")).toEqual({ waitsFor: "rebuild r" });
+    expect(await desk().takeRule("s", token, "a")).toEqual({ waitsFor: "rebuild r", takes: "long" });
     expect(await stateOf("r")).toBe("waiting_for_confirmation");
   });
 
@@ -470,4 +470,74 @@ it("calls a job that nobody has taken up again, and one whose consumer died", as
   const before = (await desk().job("r"))!;
   await desk().poke();
   expect((await leased("r", "next")).job.id).toBe(before.id);
+});
+
+describe("an erasure", () => {
+  const erasure: JobSpec = { kind: "erasure", mode: "erase", identifiers: 1, rate: 1 };
+
+  it("promise 7: begins when somebody has confirmed it, and from its rule on is neither cancelled nor set aside", async () => {
+    await created("e", erasure);
+    expect(await desk().lease("e", "a", 60_000)).toBeNull();
+    expect(await desk().act("e", "confirm")).toMatchObject({ kind: "accepted", job: { state: "running" } });
+    const { token } = await leased("e");
+    expect(await desk().takeRule("e", token, "erase0")).toEqual({ version: 1 });
+    await desk().ruleRaised("e", token, 1);
+    await desk().save("e", token, { waitsFor: "a store" });
+    for (const action of ["cancel", "abandon"] as const) {
+      expect(await desk().act("e", action)).toMatchObject({ kind: "refused" });
+    }
+    expect((await desk().job("e"))!.actions).toEqual([]);
+  });
+
+  it("gives its turn back before its stores: another job may have a rule, and it goes on", async () => {
+    await created("e", erasure);
+    await desk().act("e", "confirm");
+    const { token } = await leased("e");
+    await desk().takeRule("e", token, "erase0");
+    await desk().ruleRaised("e", token, 1);
+    await created("c", correction);
+    await desk().act("c", "confirm");
+    const other = await leased("c");
+    expect(await desk().takeRule("c", other.token, "rule")).toEqual({ waitsFor: "job e" });
+    expect(await desk().save("e", token, { progress: { stage: "stores" }, yields: true })).toMatchObject({
+      kind: "saved",
+    });
+    expect(await desk().takeRule("c", other.token, "rule")).toEqual({ version: 2 });
+    expect(await desk().save("e", token, { progress: { stage: "finish" } })).toMatchObject({ kind: "saved" });
+  });
+
+  it("is kept when jobs that ended long ago are forgotten", async () => {
+    await created("e", erasure);
+    await desk().act("e", "confirm");
+    await done("e", (await leased("e")).token);
+    for (let n = 0; n <= REPLAY.jobsKept; n++) {
+      await created(`s${n}`, settlement);
+      await done(`s${n}`, (await leased(`s${n}`)).token);
+    }
+    expect(await desk().job("s0")).toBeNull();
+    expect(await stateOf("e")).toBe("done");
+  });
+});
+
+describe("names of erased people", () => {
+  it("promise 7: go from every job's spec, preview and error, with all samples where one names somebody", async () => {
+    const spec: JobSpec = { ...correction, filter: { where: { user_id: ["ann", "bob"] } } } as JobSpec;
+    const samples = [{ before: { user_id: "ann", page_title: "secret" }, after: null }];
+    await desk().create({ id: "c", spec, preview: { count: 1, samples } });
+    await created("other", correction);
+    await desk().act("c", "confirm");
+    const { token } = await leased("c");
+    await desk().release("c", token, { kind: "failed", error: "no rows for ann", lasting: false });
+    const names = new Map([["ann", "erased:00"]]);
+    expect(await desk().redact(names, true)).toBe(1);
+    expect(JSON.stringify(await desk().job("c"))).toContain("ann");
+    expect(await desk().redact(names, false)).toBe(1);
+    expect(await desk().job("c")).toMatchObject({
+      spec: { filter: { where: { user_id: ["erased:00", "bob"] } } },
+      preview: { count: 1, samples: [] },
+      error: null,
+    });
+    expect(await desk().redact(names, true)).toBe(0);
+    expect((await desk().job("other"))!.spec).toEqual(correction);
+  });
 });

@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
 import type { SinkName } from "../../../durable-objects/sink-cursor/api.ts";
 import { createDueJobs } from "../../../queues/replay/due-jobs.ts";
+import { decodeSegmentLines } from "../../../r2-layout/segment.ts";
+import { packSubjects, subjectHasher } from "../../../r2-layout/subjects.ts";
 import { clockOfEachTest } from "../replay/replay-rig.ts";
 import { desk, drain, lake, real, redrive, rollup, runJob, SHARDS, send, timeline } from "../replay/whole-pipeline.ts";
 
@@ -51,5 +53,34 @@ it.each(["lake", "sessions"] as const)(
     expect([await timeline("device", "old"), await timeline("device", "new")]).toEqual([[], ["a"]]);
     expect(await rollup()).toBe(2);
     expect((await log().status()).republished).toBe(2);
+  },
+);
+
+it.each(["lake", "sessions"] as const)(
+  "promises 3 and 7: what lay in a hole of %s and is about somebody who was erased meanwhile comes back as nothing, and every sum is whole",
+  async (sink) => {
+    await send(0, [{ event_id: "a", anonymous_id: "old" }]);
+    await drain();
+    await send(0, [{ event_id: "b", anonymous_id: "gone" }, { event_id: "c" }]);
+    await leaveOut(sink);
+    await drain();
+    const hash = subjectHasher(real.IDENTITY_KEY!);
+    const subjects = packSubjects([hash({ kind: "device", id: "gone" })]);
+    await log().raise(
+      { version: 1, id: "r", filter: { subjects }, change: { kind: "erase" }, createdAt: 0 },
+      "rules/1",
+    );
+    expect(await redrive(sink, 2)).toMatchObject({ ok: true });
+    const { segments } = await log().segments(2);
+    const object = await real.BUCKET.get(segments.find(({ kind }) => kind === "redrive")!.key);
+    expect(decodeSegmentLines(new Uint8Array(await object!.arrayBuffer()))).toEqual(['{"erased":"event"}']);
+    await drain();
+    if (sink === "lake") expect(await lake()).toEqual({ "0:a": "old", "0:c": "phone" });
+    else expect(await timeline("device", "gone")).toEqual([]);
+    const { cursor, applied } =
+      sink === "lake"
+        ? (await real.LAKE_CATALOG.getByName("lake").status()).cursors[0]!
+        : await real.SINK_CURSOR.getByName("sessions:000").status();
+    expect([cursor, applied.events, applied.quarantined]).toEqual([4, 3, 0]);
   },
 );

@@ -2,10 +2,12 @@ import { reset } from "cloudflare:test";
 import parquet from "parquet-wasm/esm/parquet_wasm_bg.wasm";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { SinkName } from "../../../durable-objects/sink-cursor/api.ts";
+import { BarredSubjects } from "../../../queues/fan-out/barred.ts";
 import { createLakeRows } from "../../../queues/lake/read-rows.ts";
 import { redriveHole } from "../../../queues/quarantine/redrive.ts";
 import { beginRead } from "../../../queues/replay/reads.ts";
 import { type RowSourceDeps, rowSource } from "../../../queues/replay/source.ts";
+import { subjectHasher } from "../../../r2-layout/subjects.ts";
 import { drain, real, SHARDS, send } from "./whole-pipeline.ts";
 
 beforeEach(() => {
@@ -36,6 +38,7 @@ const redrive = (sink: SinkName) =>
     shards: SHARDS,
     bucket: real.BUCKET,
     logs: real.EVENT_LOG as never,
+    barred: new BarredSubjects(subjectHasher("test-identity-key")),
     catalog: lake(),
     cursors: real.SINK_CURSOR,
     send: async () => {},

@@ -105,6 +105,9 @@ export class MemoryStores {
     const stores = crash.within(this as MemoryStores, ["fence", "correctLake", "swapLake", "amend"]);
     const rollups = crash.within(this.rollups, ["plan", "add", "swap", "confirm"]);
     const parts: RuleParts = {
+      erasure: () => {
+        throw new Error("no erasures here");
+      },
       shards: 1,
       epoch: 0,
       bucket: crash.within(bindings.BUCKET as RuleParts["bucket"], ["put"]),
@@ -116,6 +119,8 @@ export class MemoryStores {
       targets: () => ({ rollups }) as never,
       correctedRollups: () => rollups,
       ranges: async () => [],
+      // No job here asks for any.
+      tiles: null as never,
       lake: async () => this.lake(),
       cursors: async () => {
         const head = await headOf(0);
@@ -125,6 +130,8 @@ export class MemoryStores {
       fence: (version) => stores.fence(version),
       correctLake: (correction, onPage) => stores.correctLake(correction, onPage as never),
       swapLake: (correction) => stores.swapLake(correction),
+      settleRollups: async () => {},
+      doubtRollups: async () => {},
       amend: (pairs) => stores.amend(pairs),
     };
     return {

@@ -129,6 +129,35 @@ describe("rebuild", () => {
     expect(rig.store.live).toEqual(LIVE);
   });
 
+  it("waits longer and longer where it gets no further, though it saves what it has each time", async () => {
+    await start("r", spec());
+    const waits: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      const lease = (await desk().lease("r", "me", 60_000_000))!;
+      await desk().save("r", lease.token, { phase: "build", progress: { stage: "read", at: 7 } });
+      await desk().release("r", lease.token, { kind: "failed", error: "a sink stands still", lasting: false });
+      const { attempts, error } = (await desk().job("r"))!;
+      expect(error).toBe("a sink stands still");
+      waits.push(attempts);
+    }
+    expect(waits).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    const { token } = (await desk().lease("r", "me", 60_000_000))!;
+    await desk().save("r", token, { progress: { stage: "read", at: 8 } });
+    expect((await desk().job("r"))!).toMatchObject({ attempts: 0, error: null });
+  });
+
+  it("gives no rule to a job that was cancelled after its holder heard of it last", async () => {
+    await desk().create({
+      id: "c",
+      spec: { kind: "correction", filter: {}, change: { kind: "retract" }, note: null, rate: 1 },
+    });
+    await desk().act("c", "confirm");
+    const { token } = (await desk().lease("c", "me", 60_000_000))!;
+    expect((await desk().act("c", "cancel")).kind).toBe("accepted");
+    expect(await desk().takeRule("c", token, "k")).toBe("lost");
+    expect((await desk().overview()).rules).toBe(0);
+  });
+
   it("begins anew under a name of its own where a rule is raised before its swap", async () => {
     const rig = await rigOf(LIVE);
     await start("r", spec({ swap: "manual" } as Partial<ReplaySpec>));
@@ -274,7 +303,7 @@ it("a consumer that hung while another took its job over changes nothing any mor
     return rig.store.plan(job);
   };
   const hung = runSlice("r", consumer({ targets: { ...rig.targets, lake: slow } }));
-  await vi.waitFor(async () => expect(await desk().lease("r", "x", 1)).toBeNull());
+  await vi.waitFor(async () => expect(await desk().lease("r", "x", 1)).toBeNull(), { timeout: 10_000 });
   clock.pass(120_000);
   await runUntil("r", consumer(rig), clock, ["waiting_for_confirmation"]);
   const before = await desk().job("r");

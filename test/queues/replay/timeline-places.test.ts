@@ -13,6 +13,12 @@ it("finds an event of the lake where timelines have it, however often the lake l
   ]);
 });
 
+it("reads from the log what the lake left out and, when it came back, left out again (promise 8)", () => {
+  expect(timelinePlaces([hole(5, 9), hole(9, null)], [], 20).read).toEqual([5, 9]);
+  // It came back once more, but when the rule was being raised.
+  expect(timelinePlaces([hole(5, 9), hole(9, 12)], [], 10).read).toEqual([5, 9]);
+});
+
 it("finds what only the rollups have as it was before a rule: what neither the lake nor timelines can name (promise 8)", () => {
   const lost = hole(5, null);
   // Whether it came back to the timelines: it came through the rule.

@@ -5,6 +5,7 @@ import { SINKS, type SinkName } from "../../../durable-objects/sink-cursor/api.t
 import type { Subject } from "../../../durable-objects/user-timeline/api.ts";
 import { SESSIONS_BUILDS_NAME } from "../../../durable-objects/user-timeline/live-generation.ts";
 import { timelineName } from "../../../durable-objects/user-timeline/timeline-name.ts";
+import { BarredSubjects } from "../../../queues/fan-out/barred.ts";
 import { redriveHole } from "../../../queues/quarantine/redrive.ts";
 import type { DerivedEvent, EventRow } from "../../../r2-layout/event-columns.ts";
 import { idHash } from "../../../r2-layout/event-id.ts";
@@ -12,6 +13,7 @@ import { encodeMessage, packIds } from "../../../r2-layout/event-message.ts";
 import { shardName } from "../../../r2-layout/keys.ts";
 import { HOUR_MS } from "../../../r2-layout/limits.ts";
 import { formatLogLine } from "../../../r2-layout/log-line.ts";
+import { subjectHasher } from "../../../r2-layout/subjects.ts";
 import type { PipelineEnv } from "../../../workers/pipeline/env.ts";
 import pipeline from "../../../workers/pipeline/index.ts";
 import { lakeRows } from "../lake/lake-rows.ts";
@@ -92,6 +94,7 @@ export const redrive = (sink: SinkName, seq: number) =>
     shards: SHARDS,
     bucket: real.BUCKET,
     logs: real.EVENT_LOG as never,
+    barred: new BarredSubjects(subjectHasher("test-identity-key")),
     catalog: real.LAKE_CATALOG.getByName("lake"),
     cursors: real.SINK_CURSOR,
     send: async () => {},
