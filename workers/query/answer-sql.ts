@@ -2,6 +2,7 @@
  * A question in SQL on its way to its answer, one stage after the other; each is a function of its own folder.
  *
  *     read the request -> bind its parameters -> plan the statement -> admit the token, ask the catalog -> run on an engine -> charge
+ *                                                                                    -> ask the rollups -> charge
  *
  * POST /v1/sql and other protocols alike come in by `answerQuestion`.
  */
@@ -17,12 +18,15 @@ import { bindParams } from "./gate/params.ts";
 import { type ParseSql, planStatement } from "./plan/plan-statement.ts";
 import { type PlannedTables, plannedTables } from "./planned-tables.ts";
 import { GONE_HEADER, problem, type QueryProblem } from "./problem.ts";
+import { byRollups, type RollupStores } from "./rollups/answer-by-rollups.ts";
 import { type EngineAnswer, type Engines, runOnEngine } from "./run-on-engine.ts";
 import { readSqlRequest, type SqlRequest } from "./sql-request.ts";
 
 export interface QueryParts extends Engines, Budgets {
   readonly parse: ParseSql;
   readonly catalog: Pick<LakeCatalogApi, "plan">;
+  /** Count exactly what the lake has, where they can; null or absent: nobody does. */
+  readonly rollups?: RollupStores | null;
   readonly timeoutMs: number;
   /** Writes down what came of each statement; absent: nobody does. */
   readonly audit?: Audit | undefined;
@@ -65,6 +69,7 @@ async function answered(parts: QueryParts, question: SqlRequest, asker: Asker): 
   const bound = bindParams(question.sql, question.params);
   const statement = bound.ok ? planStatement(parts.parse, bound.value, startedAt * MICROS_PER_MS) : bound;
   const inLake = () => (statement.ok ? plannedTables(parts.catalog, statement.value, question.as_of) : null);
+  const rollups = statement.ok ? byRollups(parts, question, statement.value.sql) : null;
   const recent = () => recentAnswer(parts, question, bound.ok ? bound.value : null, startedAt);
   // The token pays for a refused statement too; asked side by side, because each is a call to another object.
   const candidate = { ...asker, id: question.id, over: !statement.ok };
@@ -73,11 +78,13 @@ async function answered(parts: QueryParts, question: SqlRequest, asker: Asker): 
   const [admitted, known, planned] = await Promise.all([
     admit(parts, candidate, startedAt),
     staleness > 0 && statement.ok ? recent() : null,
-    staleness > 0 ? null : inLake(),
+    staleness > 0 || rollups ? null : inLake(),
   ]);
   if (!admitted.ok) return problem(admitted.error);
   if (!statement.ok) return problem(statement.error);
   if (known) return admitted.value.end(downloadable(known, question));
+  const counted = await rollups?.(startedAt);
+  if (counted) return admitted.value.end(downloadable(counted, question));
   const tables = planned ?? (await inLake());
   const over = { question, sql: statement.value.sql, startedAt, signal: asker.signal };
   const orElsewhere = async (answer: Response) =>

@@ -1,4 +1,5 @@
 /** The query Worker: SQL over the lake. Reached from the edge only, which has checked the token and its scope. */
+import { inJurisdiction } from "../../durable-objects/jurisdiction.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { SQL } from "../../r2-layout/limits.ts";
 import { answerSql, askerOf } from "./answer-sql.ts";
@@ -11,6 +12,8 @@ import type { TrinoQueryApi } from "./trino/trino-query.ts";
 export { QueryEngine } from "./query-engine.ts";
 export { TrinoQuery } from "./trino/trino-query.ts";
 
+import { steadyCatalog } from "./steady-catalog.ts";
+
 interface Env extends QueryEnv {
   readonly TRINO_QUERY: ObjectNamespace<TrinoQueryApi>;
 }
@@ -19,11 +22,12 @@ const PATH = /^(\/v1\/sql)(?:\/([^/]+))?$/;
 const TRINO_PATH = /^\/v1\/(statement(\/.*)?|query\/.*|info)$/;
 
 export default {
-  async fetch(request, env, ctx): Promise<Response> {
+  async fetch(request, bindings, ctx): Promise<Response> {
+    const env = inJurisdiction(bindings);
     const { pathname } = new URL(request.url);
     const parts = queryParts(env, (work) => ctx.waitUntil(work));
     if (TRINO_PATH.test(pathname)) {
-      const lake = () => env.LAKE_CATALOG.getByName("lake").schema();
+      const lake = () => steadyCatalog(() => env.LAKE_CATALOG.getByName("lake")).schema();
       const query = (name: string) => env.TRINO_QUERY.getByName(name);
       return answerTrino({ parse: parts.parse, lake, query }, request, askerOf(request).token);
     }

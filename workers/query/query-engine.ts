@@ -7,6 +7,7 @@ import { MiB, SQL } from "../../r2-layout/limits.ts";
 import { ownFigures } from "./cache/own-figures.ts";
 import { type CachedResult, ResultCache } from "./cache/result-cache.ts";
 import { type Outcome, SharedRun } from "./cache/shared-run.ts";
+import { Clock } from "./engine/clock.ts";
 import { DuckDbInstance } from "./engine/duckdb-instance.ts";
 import { EngineSlot } from "./engine/engine-slot.ts";
 import { type EngineParts, runStatement } from "./engine/run-statement.ts";
@@ -171,6 +172,7 @@ export class QueryEngine extends DurableObject<Env> implements QueryEngineApi {
       heap_bytes: parts.slot.heapBytes,
       page_bytes: parts.pages.bytes,
       guests: parts.slot.guests,
+      ticks: Clock.ticks,
     };
   }
 }

@@ -15,6 +15,8 @@ export interface SqlRequest {
   readonly params?: readonly unknown[] | Readonly<Record<string, unknown>>;
   /** Seconds by which the answer may be out of date; 0 or absent: not at all. */
   readonly max_staleness_s?: number;
+  /** By an engine, from the files, whoever else could answer. */
+  readonly route?: "engine";
   /** The asker's name for the statement, to look after it and to cancel it. */
   readonly id?: string;
   /** Rows at most; what is beyond is left out, and the stats say so. */
@@ -48,7 +50,7 @@ export function parseSqlRequest(body: unknown): Result<SqlRequest, QueryProblem>
     if (!PARAMETERS.has(name))
       return wrong(name, `there is no such parameter; there are ${[...PARAMETERS].join(", ")}`);
   }
-  const { sql, format = "json", as_of, explain = false, params, max_staleness_s, id, limit, download } = given;
+  const { sql, format = "json", as_of, explain = false, params, max_staleness_s, route, id, limit, download } = given;
   if (typeof sql !== "string") return wrong("sql", "a text");
   if (!FORMATS.some((known) => known === format)) return wrong("format", `one of ${FORMATS.join(", ")}`);
   if (typeof explain !== "boolean") return wrong("explain", "true or false");
@@ -60,6 +62,7 @@ export function parseSqlRequest(body: unknown): Result<SqlRequest, QueryProblem>
   if (max_staleness_s !== undefined && !isWithin(max_staleness_s, SQL.stalenessMaxS)) {
     return wrong("max_staleness_s", `whole seconds, 0 to ${SQL.stalenessMaxS}`);
   }
+  if (route !== undefined && route !== "engine") return wrong("route", "engine, or nothing");
   if (id !== undefined && !(typeof id === "string" && STATEMENT_ID.test(id))) {
     return wrong("id", "1 to 64 letters, digits, - and _");
   }
@@ -79,6 +82,7 @@ export function parseSqlRequest(body: unknown): Result<SqlRequest, QueryProblem>
     ...(at && { as_of: at }),
     ...(params !== undefined && { params: params as readonly unknown[] | Record<string, unknown> }),
     ...(max_staleness_s !== undefined && { max_staleness_s }),
+    ...(route === "engine" && { route }),
     ...(id !== undefined && { id }),
     ...(limit !== undefined && { limit }),
     ...(download !== undefined && { download }),
@@ -92,6 +96,7 @@ const PARAMETERS = new Set([
   "explain",
   "params",
   "max_staleness_s",
+  "route",
   "id",
   "limit",
   "download",

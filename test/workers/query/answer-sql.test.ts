@@ -20,7 +20,7 @@ function engine(run: QueryEngineApi["run"]): QueryEngineApi & { cancelled: strin
     },
     progress: async () => null,
     settled: async () => null,
-    status: async () => ({ statements: 0, boots: 0, guests: 0, heap_bytes: 0, page_bytes: 0 }),
+    status: async () => ({ statements: 0, boots: 0, guests: 0, ticks: 0, heap_bytes: 0, page_bytes: 0 }),
     recall: async () => null,
     reset: async () => {},
   };
@@ -70,7 +70,7 @@ it("passes on that the client has gone, so that the engine is free for others", 
   const slow = engine(async (statement) => {
     asked = statement;
     client.abort();
-    await vi.waitUntil(() => slow.cancelled.length > 0);
+    await vi.waitUntil(() => slow.cancelled.length > 0, { timeout: 10_000 });
     return problem({ reason: "statement_cancelled" });
   });
   const { parts } = rig([slow]);

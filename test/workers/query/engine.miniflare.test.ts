@@ -59,6 +59,14 @@ describe("a statement that does not end", () => {
   });
 });
 
+it("a statement can be interrupted after each chunk of rows or so, not only between its tasks", async () => {
+  const { ticks } = await rig.engine(0).status();
+  const answer = await rig.sql("select sum(range) from range(1024000)");
+  expect(answer.rows).toEqual([[(1_024_000 * 1_023_999) / 2]]);
+  // 500 chunks are ten tasks; three operators look at the clock twice for each chunk, and one look in 32 is a tick.
+  expect((await rig.engine(0).status()).ticks - ticks).toBeGreaterThan(60);
+});
+
 describe("how far a statement has come", () => {
   const LIMITS = { token: "", format: "json", explain: false, timeoutMs: 60_000, snapshot: 0, tables: [] } as const;
 

@@ -182,7 +182,7 @@ function answer(files: number): Promise<Response> {
       progress: async () => null,
       settled: async () => null,
       recall: async () => null,
-      status: async () => ({ statements: 0, boots: 0, guests: 0, heap_bytes: 0, page_bytes: 0 }),
+      status: async () => ({ statements: 0, boots: 0, guests: 0, ticks: 0, heap_bytes: 0, page_bytes: 0 }),
       reset: async () => {},
     }),
     budget: () => ({ begin: allowed, end: allowed, find: async () => ({ statement: null }) }),

@@ -11,7 +11,7 @@ import type { ColumnAnswer } from "../../../durable-objects/lake-catalog/schema-
 import type { ObjectNamespace } from "../../../durable-objects/namespace.ts";
 import type { AnyRow } from "../../../r2-layout/arrow-rows.ts";
 import { buildDataFile, type DataFileFacts } from "../../../r2-layout/data-file.ts";
-import type { TableName } from "../../../r2-layout/event-columns.ts";
+import type { EventRow, TableName } from "../../../r2-layout/event-columns.ts";
 import { dataFileKey } from "../../../r2-layout/keys.ts";
 import { ParquetWriter } from "../../../r2-layout/parquet-writer.ts";
 import { type NewPromotedColumn, type PromotedColumn, tableColumns } from "../../../r2-layout/promoted-columns.ts";
@@ -37,6 +37,8 @@ export interface QueryRig {
   readonly folder: string;
   /** Adds files to the lake in one commit. @returns their paths in `folder` and the snapshot. */
   commit(files: readonly LakeFile[]): Promise<{ paths: string[]; snapshot: number }>;
+  /** Adds events to the rollups in one batch: the n-th batch stands for the n-th commit. */
+  roll(events: readonly EventRow[]): Promise<void>;
   addColumn(column: NewPromotedColumn): Promise<ColumnAnswer>;
   /** Freezes a day, whatever has come of it. */
   cut(day: string): Promise<FreezeAnswer>;
@@ -71,9 +73,9 @@ export function lakeFile(
   return buildDataFile(writer, table, rows, (row) => promotion.whole(row), tableColumns(table, promoted));
 }
 
-/** @param settings `cache`: answers are kept as in a deployment; by default each is made anew. */
+/** @param settings `cache`: answers are kept as in a deployment; by default each is made anew. `rollups`: they are asked, too. */
 export async function startRig(
-  settings: { timeoutMs?: number; cache?: boolean; slowEngine?: boolean; unpruned?: boolean } = {},
+  settings: { timeoutMs?: number; cache?: boolean; slowEngine?: boolean; unpruned?: boolean; rollups?: boolean } = {},
 ): Promise<QueryRig> {
   const began = performance.now();
   const [query, objects] = await Promise.all([
@@ -114,6 +116,7 @@ export async function startRig(
           r2Buckets: { BUCKET: "eventpile" },
           durableObjects: {
             LAKE_CATALOG: { className: "LakeCatalog", scriptName: "objects" },
+            ...(settings.rollups && { MINUTE_ROLLUP: { className: "MinuteRollup", scriptName: "objects" } }),
             QUERY_BUDGET: { className: "QueryBudget", scriptName: "objects" },
             QUERY_ENGINE: { className: "QueryEngine", useSQLite: true },
             TRINO_QUERY: { className: "TrinoQuery", useSQLite: true },
@@ -125,6 +128,8 @@ export async function startRig(
           ...common,
           durableObjects: {
             LAKE_CATALOG: { className: "LakeCatalog", useSQLite: true },
+            MINUTE_ROLLUP: { className: "MinuteRollup", useSQLite: true },
+            LIVE_HUB: { className: "LiveHub", useSQLite: true },
             QUERY_BUDGET: { className: "QueryBudget", useSQLite: true },
           },
         },
@@ -160,6 +165,11 @@ export async function startRig(
       const { kind, snapshot } = (await answer.json()) as { kind: string; snapshot: number };
       if (kind !== "committed") throw new Error(`not committed: ${kind}`);
       return { paths, snapshot };
+    },
+    async roll(events) {
+      const answer = await catalog.fetch("http://objects/rollups", { method: "POST", body: JSON.stringify(events) });
+      const { applied } = (await answer.json()) as { applied: boolean };
+      if (!applied) throw new Error("the rollups did not take the batch");
     },
     async addColumn(column) {
       const answer = await catalog.fetch("http://objects/columns", { method: "POST", body: JSON.stringify(column) });

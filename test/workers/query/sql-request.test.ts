@@ -6,6 +6,7 @@ it.each([
   ["params", [1, "a", null], { at: true }, "text"],
   ["max_staleness_s", 0, SQL.stalenessMaxS, SQL.stalenessMaxS + 1],
   ["max_staleness_s", 1, 59, 1.5],
+  ["route", "engine", "engine", "rollups"],
   ["id", "a", "x".repeat(64), "x".repeat(65)],
   ["id", "Run_1-b", "0", "a b"],
   ["limit", 0, SQL.resultRows, SQL.resultRows + 1],

@@ -8,6 +8,7 @@ import type { StatementStats } from "../engine/statement.ts";
 import type { ParseSql } from "../plan/plan-statement.ts";
 import { problem, type QueryProblem, StatementFailed } from "../problem.ts";
 import { closing, ResultEncoder } from "../results/encode.ts";
+import { NOTHING_READ } from "../results/nothing-read.ts";
 import { answerOf } from "../results/whole-result.ts";
 import type { SqlRequest } from "../sql-request.ts";
 import { ArrowRows } from "./arrow-rows.ts";
@@ -107,7 +108,12 @@ class Result implements RowSink {
 
   answer(startedAt: number): Response {
     const stats: StatementStats = {
+      // Here; what the other engine reads, its bill says.
       ...NOTHING_READ,
+      route: "distributed",
+      dollars: 0,
+      // As it was last published: which that is, the engine does not say.
+      snapshot: 0,
       elapsed_ms: Date.now() - startedAt,
       rows: this.#encoder.rows,
       ...(this.#left < 0 && { truncated: true }),
@@ -126,24 +132,3 @@ function tooLarge(): StatementFailed {
     limit_bytes: SQL.resultBytes,
   });
 }
-
-/** Here; what the other engine reads, its bill says. */
-const NOTHING_READ = {
-  route: "distributed",
-  // As it was last published: which that is, the engine does not say.
-  snapshot: 0,
-  dollars: 0,
-  engine_ms: 0,
-  wait_ms: 0,
-  boot_ms: 0,
-  cold: false,
-  files: 0,
-  table_files: 0,
-  bytes_read: 0,
-  bytes_needed: 0,
-  requests: 0,
-  waves: 0,
-  fallback_reads: 0,
-  heap_bytes: 0,
-  page_bytes: 0,
-} as const;

@@ -1,6 +1,10 @@
 /** Which engine takes what is too large for one of ours, by the Worker's variables; none by default. */
 
+import { parseJurisdiction } from "../../../durable-objects/jurisdiction.ts";
+
 export interface DistributedEnv {
+  /** Where objects and bucket are (durable-objects/jurisdiction.ts). */
+  readonly JURISDICTION?: string;
   /** `trino` or `r2-sql`; empty: none. */
   readonly DISTRIBUTED_ENGINE?: string;
   /** Trino: its origin; the catalog and schema of our tables there, `lake.eventpile` when empty; and, as a secret, its token. */
@@ -29,7 +33,7 @@ export type DistributedSettings =
       readonly namespace: string;
     };
 
-/** @throws RangeError where an engine is named and half configured. */
+/** @throws RangeError where an engine is named and half configured, or is outside of the jurisdiction. */
 export function distributedSettings(env: DistributedEnv): DistributedSettings | null {
   const namespace = env.DISTRIBUTED_NAMESPACE;
   switch (env.DISTRIBUTED_ENGINE ?? "") {
@@ -47,6 +51,9 @@ export function distributedSettings(env: DistributedEnv): DistributedSettings | 
       };
     }
     case "r2-sql": {
+      // Its catalog is a copy of the tables' pointers outside.
+      if (parseJurisdiction(env.JURISDICTION))
+        throw new RangeError("r2-sql has no jurisdiction: DISTRIBUTED_ENGINE is trino or empty");
       const { DISTRIBUTED_R2_ACCOUNT_ID: account, DISTRIBUTED_R2_BUCKET: bucket, DISTRIBUTED_R2_TOKEN: token } = env;
       if (!account || !bucket || !token) {
         throw new RangeError(

@@ -13,6 +13,7 @@ import wasm from "@duckdb/duckdb-wasm/dist/duckdb-eh.wasm";
 import { installScalarFunctions } from "../functions/install.ts";
 import { callsOurs, MACRO_DEFINITIONS } from "../functions/macros.ts";
 import { joinZones } from "../functions/zone-chains.ts";
+import { Clock, type Turn } from "./clock.ts";
 import type { GlueBindings, GlueModule } from "./duckdb-glue.ts";
 import { glue } from "./duckdb-glue.ts";
 import { instantiateQuietly } from "./quiet-glue.ts";
@@ -44,8 +45,9 @@ export class SqlError extends Error {}
 export class DuckDbInstance {
   readonly #mod: GlueModule;
   #connection: number;
-  /** For statements that run in a pause of another. */
-  readonly #guest: { readonly connection: number; readonly views: Map<string, string>; readonly stack: WasmStack };
+  /** For what runs in a pause of another, and in a pause of that. */
+  readonly #levels: readonly Level[];
+  #level = 0;
   /** Sees no views, which belong to the other one. */
   readonly #bareConnection: number;
   readonly #files: FileTable;
@@ -75,8 +77,11 @@ export class DuckDbInstance {
     this.#mod = bindings.mod;
     this.#files = files;
     this.#connection = connection;
-    const guestStack = new WasmStack(bindings.mod, GUEST_STACK_BYTES);
-    this.#guest = { connection: bindings.connect()._conn, views: new Map(), stack: guestStack };
+    this.#levels = Array.from({ length: LEVELS }, () => ({
+      connection: bindings.connect()._conn,
+      views: new Map(),
+      stack: new WasmStack(bindings.mod, GUEST_STACK_BYTES),
+    }));
     this.#bareConnection = bindings.connect()._conn;
     this.#exports = exports;
   }
@@ -85,7 +90,7 @@ export class DuckDbInstance {
   static async boot(limits: InstanceLimits): Promise<DuckDbInstance> {
     const bindings = await glue.createDuckDB(BUNDLES, new glue.VoidLogger(), RUNTIME);
     const files = new FileTable();
-    const clock: Clock = { turn: null, calls: 0 };
+    const clock = new Clock();
     const watched = instantiateWith(bindings, files, clock, limits);
     await instantiateQuietly(bindings);
     bindFiles(bindings.mod, files);
@@ -96,10 +101,11 @@ export class DuckDbInstance {
     const exports = watched.findExports(bindings.mod);
     const instance = new DuckDbInstance(bindings, files, stack, clock, connection, exports);
     await instance.run(`SET memory_limit='${Math.floor(limits.memoryLimitBytes / 1_000)}KB'`);
-    // Its profiler looks at the clock before and after each operator's work on a chunk of 2,048 rows: that is where a
-    // statement can be interrupted. A task alone may be a cross product of billions of rows. What the profiler would
-    // print goes nowhere (quiet-glue.ts).
-    await instance.run("SET enable_profiling='json'");
+    // Its profiler looks at the clock: that is where a statement can be interrupted (clock.ts). What it would print goes
+    // nowhere (quiet-glue.ts).
+    for (const each of [connection, ...instance.#levels.map((level) => level.connection)]) {
+      await instance.#runOn(each, "SET enable_profiling='json'");
+    }
     await instance.#probe();
     installScalarFunctions(bindings.mod, connection);
     await instance.run("SET temp_directory=''");
@@ -156,18 +162,23 @@ export class DuckDbInstance {
   /**
    * Makes the instance another statement's, from within a turn of the one that runs: it has a connection, views and a C
    * stack of its own. It has to be over, and the function that is returned called, before the turn is.
+   * @returns null where so many are parked already that there is no other stack.
    */
-  lend(): () => void {
+  lend(): (() => void) | null {
+    const next = this.#levels[this.#level];
+    if (!next) return null;
     const { views } = this;
     const connection = this.#connection;
     const { turn } = this.#clock;
     const { visible } = this.#files;
     const stack = this.#mod.stackSave();
-    this.#connection = this.#guest.connection;
-    this.views = this.#guest.views;
+    this.#connection = next.connection;
+    this.views = next.views;
     this.#clock.turn = null;
-    this.#guest.stack.enter();
+    this.#level++;
+    next.stack.enter();
     return () => {
+      this.#level--;
       this.#mod.stackRestore(stack);
       this.#files.visible = visible;
       this.#clock.turn = turn;
@@ -176,9 +187,34 @@ export class DuckDbInstance {
     };
   }
 
+  /**
+   * After `lend`, and before others come: does what the parked statement has left in DuckDB's queue of tasks. A build
+   * without threads has one queue for all connections, and who runs a statement runs what stands before it, to its end: a
+   * light one would do a heavy one's work, with files of its own to see, and were it ended in the middle of a task, the
+   * heavy one would wait for that for ever.
+   * @param turn of the parked statement, whose work this is.
+   * @returns whether it is done: not where there is no memory for even this. @throws what `turn` throws.
+   */
+  async finishOthers(turn: Turn): Promise<boolean> {
+    this.#clock.turn = turn;
+    try {
+      await this.run("SELECT 1");
+      return true;
+    } catch (error) {
+      if (error instanceof SqlError && !this.broken) return false;
+      throw error;
+    } finally {
+      this.#clock.turn = null;
+    }
+  }
+
   /** Runs a statement of our own and drops its answer. @throws SqlError */
   async run(sql: string): Promise<void> {
-    await this.#withText(sql, (text) => this.#answer((at) => this.#exports.run(at, this.#connection, text)));
+    await this.#runOn(this.#connection, sql);
+  }
+
+  async #runOn(connection: number, sql: string): Promise<void> {
+    await this.#withText(sql, (text) => this.#answer((at) => this.#exports.run(at, connection, text)));
   }
 
   /** Functions of ours take a third of the time of a start, and most statements call none. */
@@ -214,11 +250,7 @@ export class DuckDbInstance {
    * @param onBytes gets Arrow IPC messages: the schema, then a record batch each.
    * @throws SqlError, or what `turn` and `onBytes` throw.
    */
-  async stream(
-    sql: string,
-    turn: () => void | Promise<void>,
-    onBytes: (message: Uint8Array<ArrayBuffer>) => void,
-  ): Promise<void> {
+  async stream(sql: string, turn: Turn, onBytes: (message: Uint8Array<ArrayBuffer>) => void): Promise<void> {
     let ended = false;
     let prepared: number | null = null;
     await this.#learn(sql);
@@ -272,7 +304,7 @@ export class DuckDbInstance {
       this.broken = true;
       throw error;
     }
-    if (!this.#stack.isWhole() || !this.#guest.stack.isWhole()) {
+    if (!this.#stack.isWhole() || !this.#levels.every((level) => level.stack.isWhole())) {
       this.broken = true;
       throw new SqlError("Out of Memory Error: the statement nests too deep");
     }
@@ -302,6 +334,7 @@ export class DuckDbInstance {
   async #probe(): Promise<void> {
     const text = new TextEncoder().encode("eventpile\n42\n");
     let turns = 0;
+    const { ticks } = Clock;
     for (const late of [false, true]) {
       const name = late ? "probe-late.csv" : "probe-now.csv";
       let reads = 0;
@@ -325,7 +358,7 @@ export class DuckDbInstance {
           bytes += includes(message, "42") || includes(message, "eventpile") ? 1 : 0;
         },
       );
-      if (reads === 0 || turns < 2 || bytes < 2 || this.#clock.calls === 0)
+      if (reads === 0 || turns < 2 || bytes < 2 || Clock.ticks === ticks)
         throw new Error("DuckDB did not read the probe: not the build this code knows");
     }
     this.show(NO_FILES);
@@ -335,20 +368,18 @@ export class DuckDbInstance {
 /** Files that one instance may come to know. */
 const FILES_MAX = 50_000;
 
-/** DuckDB's clock, which lets others have a turn. */
-interface Clock {
-  /** Asked now and then while a statement runs; null while wasm may not be suspended. */
-  turn: (() => void | Promise<void>) | null;
-  calls: number;
+interface Level {
+  readonly connection: number;
+  readonly views: Map<string, string>;
+  readonly stack: WasmStack;
 }
 
-const CALLS_PER_TURN = 32;
+/** Two for pipelines of a heavy statement that stand in the queue at once, and one for its guests. */
+const LEVELS = 3;
 
-/** Milliseconds, perhaps after a wait. */
-function tick(clock: Clock): number | Promise<number> {
-  if (!clock.turn || ++clock.calls % CALLS_PER_TURN !== 0) return performance.now();
-  return clock.turn()?.then(() => performance.now()) ?? performance.now();
-}
+/** Of the profiler, and of the scheduler. */
+const CALLS_PER_TICK = 32;
+const TASKS_PER_TICK = 4;
 
 const BUNDLES = { mvp: { mainModule: "", mainWorker: "" }, eh: { mainModule: "", mainWorker: "" } };
 
@@ -374,9 +405,8 @@ function instantiateWith(bindings: GlueBindings, files: FileTable, clock: Clock,
     imports.a[read] = suspending((fileId: number, buffer: number, length: number, at: number | bigint) =>
       files.read(bindings.mod, fileId, buffer, Number(length), Number(at)),
     );
-    const now = onlyImport(imports.a, /performance\.now\(\)/, 0);
-    // Where no promising export is on the stack, calling it is an error, even if it does not wait.
-    imports.a[now] = suspending(() => tick(clock));
+    imports.a[onlyImport(imports.a, /Date\.now\(\)/, 0)] = clock.gate(() => Date.now(), CALLS_PER_TICK);
+    imports.a[onlyImport(imports.a, /performance\.now\(\)/, 0)] = clock.gate(() => performance.now(), TASKS_PER_TICK);
     // Emscripten's own step, 100,663,296 bytes at most, is a constant that no minifier changes.
     const grow = onlyImport(imports.a, /100663296/, 1);
     const growHeap = imports.a[grow] as unknown as (bytes: number) => boolean;

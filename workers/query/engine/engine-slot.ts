@@ -16,10 +16,11 @@
  * A heavy statement holds the engine for seconds, and cannot be put aside: but it pauses between its steps, its C stack
  * parked. In such a pause it lends the instance to light ones that wait, one after the other: they run as guests, on a
  * connection and a C stack of their own, and have to be over before the holder goes on, for what they share is not made
- * for two at once.
+ * for two at once. What the holder has left in the engine's queue is done first (DuckDbInstance.finishOthers), also in steps
+ * between which it may pause, on one more stack.
  *
- *     holder  step ── door open ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ closed ── step
- *     light           look: enter ── step ── release
+ *     holder  step ── its queue ── door open ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ closed ── step
+ *     light                        look: enter ── step ── release
  *
  * Whoever lends is still there by its own timer. A guest that falls silent leaves frames on the C stack that may wake up:
  * then the instance is thrown away with the holder's statement, too. A guest that ends other than by an answer or an
@@ -27,6 +28,7 @@
  */
 import { SQL } from "../../../r2-layout/limits.ts";
 import { FairQueue } from "../gate/fair-queue.ts";
+import type { Turn } from "./clock.ts";
 
 /** Longer than any one read may take, and than a step should. */
 const SILENT_MS = 15_000;
@@ -45,8 +47,10 @@ const DOOR_UNSEEN_MS = 30;
 export interface SlotInstance {
   readonly heapBytes: number;
   readonly broken: boolean;
-  /** Makes it a guest's, until the function that it returns is called. */
-  lend(): () => void;
+  /** Makes it a guest's, until the function that it returns is called; null where it cannot be. */
+  lend(): (() => void) | null;
+  /** Does what the holder has begun and guests would have to end. @returns false where guests cannot come now. */
+  finishOthers(turn: Turn): Promise<boolean>;
 }
 
 export interface SlotParts<I extends SlotInstance> {
@@ -97,8 +101,11 @@ export interface Hold<I extends SlotInstance = SlotInstance> {
   readonly lentMs: number;
   /** A sign of life. @returns false once another has taken over: then leave the instance alone. */
   alive(): boolean;
-  /** To be called between steps, and waited for: others may have the instance meanwhile. */
-  pause(): Promise<void> | undefined;
+  /**
+   * To be called between steps, and waited for: others may have the instance meanwhile.
+   * @param turn what calls it, for the steps that have to be done before; it may come to pause again.
+   */
+  pause(turn: Turn): Promise<void> | undefined;
 }
 
 export class EngineSlot<I extends SlotInstance> {
@@ -212,7 +219,10 @@ export class EngineSlot<I extends SlotInstance> {
       holder.seenAt = now();
       return this.#holder === holder;
     };
-    const pause = () => (this.#isPauseDue(holder) ? this.#lend(holder) : undefined);
+    const pause = (turn: Turn) => {
+      const takeBack = this.#isPauseDue(holder) ? this.#instance?.lend() : null;
+      return takeBack ? this.#lend(holder, turn, takeBack) : undefined;
+    };
     const instance = this.#instance;
     return {
       instance,
@@ -240,14 +250,24 @@ export class EngineSlot<I extends SlotInstance> {
     return { instance: this.#instance!, bootMs: 0, isGuest: true, lentMs: 0, alive, pause: () => undefined };
   }
 
+  async #lend(holder: Holder, turn: Turn, takeBack: () => void): Promise<void> {
+    try {
+      const isReady = await this.#instance!.finishOthers(turn);
+      holder.pausedAt = this.#parts.now();
+      if (isReady && this.#holder === holder) await this.#openDoor(holder);
+    } finally {
+      takeBack();
+    }
+  }
+
   /** The holder waits, with a sign of life, until the last guest is gone. */
-  async #lend(holder: Holder): Promise<void> {
+  async #openDoor(holder: Holder): Promise<void> {
     const { now, wait } = this.#parts;
-    const instance = this.#instance!;
-    const takeBack = instance.lend();
-    const openedAt = now();
     const before = this.guests;
     this.#isDoorOpen = true;
+    // The clock stood still while the holder worked: what passed is its own, not the guests'.
+    await wait(0);
+    const openedAt = now();
     for (;;) {
       await wait(LOOK_MS);
       holder.seenAt = now();
@@ -263,7 +283,6 @@ export class EngineSlot<I extends SlotInstance> {
       if (isUnseen || openMs >= DOOR_MS || !this.#takesGuests || !this.#nextGuest(holder)) break;
     }
     this.#isDoorOpen = false;
-    takeBack();
     holder.pauseMs = holder.seenAt - openedAt;
     holder.pausedAt = holder.seenAt;
     holder.lentMs += holder.pauseMs;

@@ -209,7 +209,7 @@ class StatementRun {
       this.#check();
       if (sending.isOutgrown) sending.begin({ ...this.#stats(sending.encoder), streamed: true });
       if (sending.body && sending.body.bytes > SQL.unreadBytes) return this.#room(sending.body, SQL.unreadBytes);
-      const pause = this.#hold.pause();
+      const pause = this.#hold.pause(turn);
       return pause ? pause.then(() => this.#afterPause()) : pace.step();
     };
     const take = (message: Uint8Array<ArrayBuffer>): void => {
@@ -351,8 +351,9 @@ class Pace {
     return scheduler.wait(0).then(() => {
       const now = Date.now();
       const stretchMs = now - this.#at;
-      if (stretchMs > STRETCH_MS) this.#stepsPerWait = Math.max(1, this.#stepsPerWait >> 1);
-      else if (stretchMs < STRETCH_MS / 2) this.#stepsPerWait = Math.min(STEPS_MAX, this.#stepsPerWait * 2);
+      if (stretchMs > STRETCH_MS) {
+        this.#stepsPerWait = Math.max(1, Math.floor((this.#stepsPerWait * STRETCH_MS) / stretchMs));
+      } else if (stretchMs < STRETCH_MS / 2) this.#stepsPerWait = Math.min(STEPS_MAX, this.#stepsPerWait * 2);
       this.#at = now;
       this.#steps = 0;
     });
@@ -360,4 +361,5 @@ class Pace {
 }
 
 const STRETCH_MS = 4;
-const STEPS_MAX = 64;
+/** Of the cheapest, some 3 ms; those that follow may take a hundred times as long before that is noticed. */
+const STEPS_MAX = 16;

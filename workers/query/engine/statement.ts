@@ -142,6 +142,8 @@ export interface EngineStatus {
   readonly boots: number;
   /** Statements of its isolate that ran in a pause of another. */
   readonly guests: number;
+  /** How often statements of its isolate came by where they can be interrupted. */
+  readonly ticks: number;
   readonly heap_bytes: number;
   readonly page_bytes: number;
 }

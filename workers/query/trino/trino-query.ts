@@ -4,6 +4,7 @@
  * alarm lets go of what nobody has asked after for some minutes, and ends what still runs.
  */
 import { DurableObject } from "cloudflare:workers";
+import { inJurisdiction } from "../../../durable-objects/jurisdiction.ts";
 import { TRINO } from "../../../r2-layout/limits.ts";
 import { answerQuestion } from "../answer-sql.ts";
 import { type QueryEnv, queryParts } from "../query-parts.ts";
@@ -25,7 +26,7 @@ export class TrinoQuery extends DurableObject<QueryEnv> implements TrinoQueryApi
   #running: AbortController | null = null;
 
   constructor(ctx: DurableObjectState, env: QueryEnv) {
-    super(ctx, env);
+    super(ctx, inJurisdiction(env));
     this.#spool = new ResultSpool(ctx.storage, Date.now);
   }
 

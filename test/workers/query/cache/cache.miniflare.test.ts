@@ -125,7 +125,7 @@ describe("the same question, several times at once", () => {
         0,
       );
     const second = rig.sql(sql);
-    await expect.poll(statements, { timeout: 5_000, interval: 5 }).toBe(2);
+    await expect.poll(statements, { timeout: 10_000, interval: 5 }).toBe(2);
     leader.abort();
     await expect(first).rejects.toThrow();
     expect((await second).rows).toHaveLength(1);

@@ -12,11 +12,18 @@ class FakeInstance implements SlotInstance {
   readonly heapBytes = 1;
   broken = false;
   isLent = false;
+  isFinished = false;
   lend() {
     this.isLent = true;
+    this.isFinished = false;
     return () => {
       this.isLent = false;
     };
+  }
+  async finishOthers() {
+    await wait(STEP_MS);
+    this.isFinished = true;
+    return true;
   }
 }
 
@@ -46,7 +53,9 @@ async function work(hold: Hold<FakeInstance>, workMs: number): Promise<void> {
     if (!hold.alive()) throw new Error("taken away");
     // Who lends it does nothing until it has it back.
     expect(hold.instance.isLent).toBe(hold.isGuest);
-    await hold.pause();
+    // Nor does a guest run before what the holder has in the engine's queue.
+    if (hold.isGuest) expect(hold.instance.isFinished).toBe(true);
+    await hold.pause(() => {});
   }
 }
 
