@@ -7,8 +7,8 @@
 import { INGEST } from "../r2-layout/limits.ts";
 import { problemDocument } from "./problem-document.ts";
 
-/** `raw` reads the lake's files themselves, through Iceberg. */
-export type Scope = "support" | "sql" | "live" | "raw" | "admin";
+/** `raw` reads the lake's files themselves, through Iceberg; `profile` users' profiles and nothing else of them. */
+export type Scope = "support" | "profile" | "sql" | "live" | "raw" | "admin";
 
 export type Rejection =
   | { reason: "missing_write_key" }
@@ -16,6 +16,10 @@ export type Rejection =
   | { reason: "missing_token" }
   | { reason: "unknown_token" }
   | { reason: "missing_scope"; scope: Scope }
+  | { reason: "expired_token" }
+  | { reason: "refused_user_token"; detail: string }
+  | { reason: "user_tokens_off" }
+  | { reason: "rate_limited"; retry_after_s: number }
   | { reason: "empty_body" }
   | { reason: "body_too_large"; limit_bytes: number }
   | { reason: "body_cut_off" }
@@ -33,9 +37,19 @@ export type Rejection =
   | { reason: "beyond_the_log"; shard: number; oldest_seq: number; oldest_received_at: string | null }
   | { reason: "column_exists"; detail: string }
   | { reason: "too_many_columns"; limit: number }
+  | { reason: "too_many_rollups"; limit: number }
+  | { reason: "dashboard_changed"; version: number }
+  | { reason: "too_many_dashboards"; limit: number }
   | { reason: "not_countable"; detail: string }
+  | { reason: "not_searchable"; detail: string }
   | { reason: "still_refused"; cause: string; detail: string }
   | { reason: "statement_too_large"; limit_bytes: number }
+  | { reason: "not_a_contract"; path: string; detail: string }
+  | { reason: "contract_exists"; detail: string }
+  | { reason: "contract_version_gap"; expected: number; detail: string }
+  | { reason: "incompatible_contract" }
+  | { reason: "too_many_contracts"; limit: number }
+  | { reason: "too_many_webhooks"; limit: number }
   | { reason: "not_found" }
   | { reason: "method_not_allowed"; allow: string }
   | { reason: "upgrade_required" }
@@ -51,6 +65,10 @@ const PROBLEMS = {
   missing_token: { status: 401, title: "A token is needed" },
   unknown_token: { status: 401, title: "This token is not known" },
   missing_scope: { status: 403, title: "This token may not do that" },
+  expired_token: { status: 401, title: "This token has expired" },
+  refused_user_token: { status: 401, title: "This is no token of a user" },
+  user_tokens_off: { status: 404, title: "No key for users' tokens is configured here" },
+  rate_limited: { status: 429, title: "This was asked too often" },
   empty_body: { status: 400, title: "The body is empty" },
   body_too_large: { status: 413, title: "The body is too large" },
   body_cut_off: { status: 400, title: "The body ended early" },
@@ -68,9 +86,19 @@ const PROBLEMS = {
   beyond_the_log: { status: 422, title: "The log does not reach back so far, and the lake is the long record" },
   column_exists: { status: 409, title: "A column of this name is another one" },
   too_many_columns: { status: 422, title: "There are as many columns as there may be" },
+  too_many_rollups: { status: 422, title: "There are as many custom rollups as there may be" },
+  dashboard_changed: { status: 412, title: "Somebody else has changed this dashboard" },
+  too_many_dashboards: { status: 422, title: "There are as many dashboards as there may be" },
   not_countable: { status: 422, title: "What the filter means cannot be counted" },
+  not_searchable: { status: 422, title: "That much cannot be searched in one go" },
   still_refused: { status: 422, title: "It would fail again as it is" },
   statement_too_large: { status: 413, title: "The statement is too large" },
+  not_a_contract: { status: 422, title: "The document is no contract" },
+  contract_exists: { status: 409, title: "There is another contract of this version" },
+  contract_version_gap: { status: 409, title: "Versions of a contract follow each other" },
+  incompatible_contract: { status: 409, title: "This version would break what was sent or read by those before it" },
+  too_many_contracts: { status: 422, title: "There are as many contracts as there may be" },
+  too_many_webhooks: { status: 422, title: "There are as many webhooks as there may be" },
   not_found: { status: 404, title: "There is nothing here" },
   method_not_allowed: { status: 405, title: "This method is not for this address" },
   upgrade_required: { status: 426, title: "This address is for websockets" },

@@ -1,30 +1,53 @@
 /** Tokens for reading. Only their hashes are configured, so that the configuration is no secret worth stealing. */
 import { createHash } from "node:crypto";
 import { err, ok, type Result } from "../r2-layout/result.ts";
+import { parseTime } from "../r2-layout/time.ts";
 import type { Rejection, Scope } from "./problem.ts";
 
-const SCOPES: readonly Scope[] = ["support", "sql", "live", "raw", "admin"];
+const SCOPES: readonly Scope[] = ["support", "profile", "sql", "live", "raw", "admin"];
 
-/** Scopes by the SHA-256 of the token, hexadecimal. */
-export type Tokens = ReadonlyMap<string, ReadonlySet<Scope>>;
+export interface Grant {
+  readonly scopes: ReadonlySet<Scope>;
+  /** Microseconds: from then on the token is refused. Null: never. */
+  readonly expiresAt: number | null;
+}
+
+export interface Tokens {
+  /** By the SHA-256 of the token, hexadecimal. */
+  readonly grants: ReadonlyMap<string, Grant>;
+  /** Microseconds. */
+  now(): number;
+}
 
 /**
- * @param config `[{"sha256": "<hex>", "scopes": ["support", "sql", "live", "raw", "admin"]}]`.
+ * A token is replaced by another while both are listed, the older one with an end: nobody is without one in between.
+ *
+ * @param config `[{"sha256": "<hex>", "scopes": ["support", "profile", "sql", "live", "raw", "admin"], "expires_at": "<time>"}]`,
+ *   `expires_at` optional. @param now microseconds.
  * @throws SyntaxError or TypeError where it is something else.
  */
-export function parseTokens(config: string): Tokens {
+export function parseTokens(config: string, now: () => number): Tokens {
   const parsed: unknown = JSON.parse(config);
   if (!Array.isArray(parsed)) throw new TypeError("not a list");
-  return new Map(
-    parsed.map((entry: { sha256?: unknown; scopes?: unknown }) => {
-      const { sha256, scopes } = entry;
+  const grants = new Map(
+    parsed.map((entry: { sha256?: unknown; scopes?: unknown; expires_at?: unknown }): [string, Grant] => {
+      const { sha256, scopes, expires_at } = entry;
       if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)) throw new TypeError("sha256 is not 64 digits");
       if (!Array.isArray(scopes) || !scopes.every((scope) => SCOPES.includes(scope))) {
         throw new TypeError(`scopes are of ${SCOPES.join(", ")}`);
       }
-      return [sha256.toLowerCase(), new Set(scopes as Scope[])];
+      return [sha256.toLowerCase(), { scopes: new Set(scopes as Scope[]), expiresAt: parseExpiry(expires_at) }];
     }),
   );
+  return { grants, now };
+}
+
+/** @throws TypeError where it is no time: a typing error must not make a token that never ends. */
+function parseExpiry(value: unknown): number | null {
+  if (value === undefined) return null;
+  const at = typeof value === "string" ? parseTime(value) : null;
+  if (at === null) throw new TypeError("expires_at is no time");
+  return at;
 }
 
 export const tokenHash = (token: string): string => createHash("sha256").update(token).digest("hex");
@@ -35,12 +58,33 @@ export function tokenOf(request: Request, query?: URLSearchParams): string | nul
   return bearer ?? query?.get("token") ?? null;
 }
 
-/** `admin` implies every scope. @returns the hash of the token: it names the reader without being the secret. */
-export function authorize(tokens: Tokens, token: string | null, scope: Scope): Result<string, Rejection> {
+/** What a token may do, in the order of `SCOPES`; `admin` stands for all of them. */
+export function scopesOf(tokens: Tokens, token: string): Result<readonly Scope[], Rejection> {
+  const grant = grantOf(tokens, tokenHash(token));
+  if (!grant.ok) return grant;
+  const { scopes } = grant.value;
+  return ok(SCOPES.filter((scope) => scopes.has(scope) || scopes.has("admin")));
+}
+
+/** `admin` implies every scope. @param also another scope that will do. @returns the hash of the token: it names the reader without being the secret. */
+export function authorize(
+  tokens: Tokens,
+  token: string | null,
+  scope: Scope,
+  also: Scope = scope,
+): Result<string, Rejection> {
   if (token === null) return err({ reason: "missing_token" });
   const hash = tokenHash(token);
-  // Looked up by its hash: how long that takes tells nothing about a token.
-  const scopes = tokens.get(hash);
-  if (scopes === undefined) return err({ reason: "unknown_token" });
-  return scopes.has(scope) || scopes.has("admin") ? ok(hash) : err({ reason: "missing_scope", scope });
+  const grant = grantOf(tokens, hash);
+  if (!grant.ok) return grant;
+  return [scope, also, "admin" as const].some((one) => grant.value.scopes.has(one))
+    ? ok(hash)
+    : err({ reason: "missing_scope", scope });
+}
+
+/** Looked up by its hash: how long that takes tells nothing about a token. */
+function grantOf(tokens: Tokens, hash: string): Result<Grant, Rejection> {
+  const grant = tokens.grants.get(hash);
+  if (grant === undefined) return err({ reason: "unknown_token" });
+  return grant.expiresAt !== null && tokens.now() >= grant.expiresAt ? err({ reason: "expired_token" }) : ok(grant);
 }

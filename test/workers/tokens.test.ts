@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { authorize, parseTokens, tokenHash, tokenOf } from "../../workers/tokens.ts";
+import { authorize, parseTokens, scopesOf, tokenHash, tokenOf } from "../../workers/tokens.ts";
 
 const tokens = parseTokens(
   JSON.stringify([
@@ -7,6 +7,7 @@ const tokens = parseTokens(
     { sha256: tokenHash("q").toUpperCase(), scopes: ["sql", "live"] },
     { sha256: tokenHash("a"), scopes: ["admin"] },
   ]),
+  () => 0,
 );
 
 describe("a token", () => {
@@ -37,12 +38,45 @@ describe("a token", () => {
   });
 });
 
+describe("a token with an end", () => {
+  const END_US = Date.parse("2026-11-30T12:00:00Z") * 1_000;
+  const config = JSON.stringify([
+    { sha256: tokenHash("old"), scopes: ["sql"], expires_at: "2026-11-30T13:00:00+01:00" },
+    { sha256: tokenHash("new"), scopes: ["sql"] },
+  ]);
+
+  it.each([
+    [END_US - 1, true],
+    [END_US, false],
+    [END_US + 1, false],
+  ] as const)("at %d: may read: %s; the one that replaces it may all the while", (nowUs, may) => {
+    const both = parseTokens(config, () => nowUs);
+    expect(authorize(both, "old", "sql").ok).toBe(may);
+    expect(scopesOf(both, "old").ok).toBe(may);
+    if (!may) expect(authorize(both, "old", "sql")).toEqual({ ok: false, error: { reason: "expired_token" } });
+    if (!may) expect(scopesOf(both, "old")).toEqual({ ok: false, error: { reason: "expired_token" } });
+    expect(authorize(both, "new", "sql").ok).toBe(true);
+    expect(scopesOf(both, "new")).toEqual({ ok: true, value: ["sql"] });
+  });
+
+  it("ends while an isolate lives: the clock is looked at with each request", () => {
+    let nowUs = END_US - 1;
+    const both = parseTokens(config, () => nowUs);
+    expect(authorize(both, "old", "sql").ok).toBe(true);
+    nowUs = END_US;
+    expect(authorize(both, "old", "sql").ok).toBe(false);
+  });
+});
+
 it.each([
   "{}",
   "x",
   '[{"sha256":"ab","scopes":[]}]',
   `[{"sha256":"${tokenHash("a")}","scopes":["root"]}]`,
   `[{"sha256":"${tokenHash("a")}"}]`,
+  ...['"soon"', '""', "null", "1800000000", "true"].map(
+    (end) => `[{"sha256":"${tokenHash("a")}","scopes":["sql"],"expires_at":${end}}]`,
+  ),
 ])("a configuration of %s is refused", (config) => {
-  expect(() => parseTokens(config)).toThrow();
+  expect(() => parseTokens(config, () => 0)).toThrow();
 });

@@ -21,6 +21,7 @@ import { idHash } from "../../r2-layout/event-id.ts";
 import { encodeMessage, packIds } from "../../r2-layout/event-message.ts";
 import { INGEST, PLATFORM } from "../../r2-layout/limits.ts";
 import { epochOf, type ShardHistory } from "../../r2-layout/shards.ts";
+import { type PackedPrefixes, packPrefixes, prefixOf, type SubjectHasher } from "../../r2-layout/subjects.ts";
 import type { KeptEvent } from "./parse-events.ts";
 
 /** The slice of a queue that sending needs. */
@@ -61,22 +62,32 @@ interface Message {
 
 /** Bytes an event adds to a message's header: its id in base64 and, quarantined, its index. */
 const HEADER_BYTES_PER_EVENT = 28;
+/** And whom it names: a prefix in base64. */
+const HEADER_BYTES_PER_NAME = 6;
 const HEADER_BYTES = 1_280 + INGEST.voidsPerMessage * 16;
 
 export class EventSender {
   readonly edge: string;
   readonly queues: readonly MessageQueue[];
   readonly #shards: ShardHistory;
+  readonly #hash: SubjectHasher | undefined;
   readonly #outboxes: readonly Outbox[];
 
   /**
    * @param edge the name of this instance, never used again by another. @param queues one for each shard.
    * @param shards by whose last number events are grouped; who has an older one regroups them (queues/fan-out/route.ts).
+   * @param hash to say in a message whom it names; without it who has to know reads its lines.
    */
-  constructor(edge: string, queues: readonly MessageQueue[], shards: ShardHistory = [queues.length]) {
+  constructor(
+    edge: string,
+    queues: readonly MessageQueue[],
+    shards: ShardHistory = [queues.length],
+    hash?: SubjectHasher,
+  ) {
     this.edge = edge;
     this.queues = queues;
     this.#shards = shards;
+    this.#hash = hash;
     this.#outboxes = queues.map(() => ({ lastNumber: 0, events: 0, voids: new Map() }));
   }
 
@@ -149,6 +160,7 @@ export class EventSender {
         ...(skewed > 0 && { skewed }),
         ...(republish !== undefined && { republish }),
         ...(voids.length > 0 && { void: voids }),
+        ...(this.#hash && { who: whoOf(events, this.#hash) }),
         ids: packIds(ids),
       },
       lines: events.map((event) => event.line),
@@ -156,6 +168,9 @@ export class EventSender {
     return { number, events: events.length, voids, body };
   }
 }
+
+const whoOf = (events: readonly KeptEvent[], hash: SubjectHasher): PackedPrefixes =>
+  packPrefixes(events.flatMap(({ names }) => names.map((subject) => prefixOf(hash(subject)))));
 
 function byShard(events: readonly KeptEvent[], shards: number): Iterable<[number, readonly KeptEvent[]]> {
   if (events.length === 0) return [];
@@ -195,7 +210,8 @@ function* split(shard: number, events: readonly KeptEvent[]): Generator<Part> {
   let part: KeptEvent[] = [];
   let bytes = HEADER_BYTES;
   for (const event of events) {
-    const eventBytes = Buffer.byteLength(event.line) + 1 + HEADER_BYTES_PER_EVENT;
+    const headerBytes = HEADER_BYTES_PER_EVENT + event.names.length * HEADER_BYTES_PER_NAME;
+    const eventBytes = Buffer.byteLength(event.line) + 1 + headerBytes;
     if (part.length > 0 && bytes + eventBytes > INGEST.messageBytes) {
       yield { shard, events: part, bytes };
       part = [];

@@ -3,10 +3,13 @@
  * the table's prefix and nothing else, for an hour. In a local run: the fixed ones of the read façade on this origin.
  * Not configured: none, so that a reader has to bring its own.
  */
+import { type Jurisdiction, parseJurisdiction } from "../../durable-objects/jurisdiction.ts";
 import type { TableName } from "../../r2-layout/event-columns.ts";
 import { ICEBERG, SECOND_MS } from "../../r2-layout/limits.ts";
 
 export interface CredentialSettings {
+  /** Where the bucket is (durable-objects/jurisdiction.ts). */
+  readonly JURISDICTION?: string;
   /** `eventpile` when absent. */
   readonly BUCKET_NAME?: string;
   /** The account's id, and a secret token of it that may make R2 credentials from the key of this id. */
@@ -39,6 +42,7 @@ export function readCredentials(
     return async (_, origin) => s3Config(origin, id, secret);
   }
   if (!account || !token || !parent) return async () => ({});
+  const jurisdiction = parseJurisdiction(settings.JURISDICTION);
   const known = new Map<TableName, { readonly config: ReadConfig; readonly untilMs: number }>();
   return async (table) => {
     const cached = known.get(table);
@@ -59,7 +63,7 @@ export function readCredentials(
     const { result } = (await response.json()) as { result?: TemporaryCredentials };
     if (!response.ok || !result) throw new Error(`no read credentials for ${table}: R2 answered ${response.status}`);
     const config = {
-      ...s3Config(`https://${account}.r2.cloudflarestorage.com`, result.accessKeyId, result.secretAccessKey),
+      ...s3Config(s3Endpoint(account, jurisdiction), result.accessKeyId, result.secretAccessKey),
       "s3.session-token": result.sessionToken,
       "s3.session-token-expires-at-ms": String(madeAt + lifeMs),
     };
@@ -68,6 +72,10 @@ export function readCredentials(
     return config;
   };
 }
+
+/** A bucket of a jurisdiction is found at that one's address only. */
+const s3Endpoint = (account: string, jurisdiction: Jurisdiction | null): string =>
+  `https://${account}.${jurisdiction ? `${jurisdiction}.` : ""}r2.cloudflarestorage.com`;
 
 const R2_API = "https://api.cloudflare.com/client/v4";
 

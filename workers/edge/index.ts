@@ -1,12 +1,18 @@
 /** The edge Worker: takes events, answers questions, serves the pages. */
+
+import { CONTRACT_REGISTRY_NAME } from "../../durable-objects/contract-registry/api.ts";
+import { inJurisdiction } from "../../durable-objects/jurisdiction.ts";
 import { parseSpreadIdentities, shardOf } from "../../r2-layout/event-id.ts";
 import { parseShards } from "../../r2-layout/shards.ts";
+import { subjectHasher } from "../../r2-layout/subjects.ts";
 import { problem } from "../problem.ts";
 import { parseTokens } from "../tokens.ts";
 import { createApp } from "./app.ts";
+import { ContractBook } from "./contracts/contract-book.ts";
 import { type Env, eventQueues } from "./env.ts";
 import { EventSender } from "./event-sender.ts";
 import { boundedQueue, HeldBytes } from "./pressure.ts";
+import { PrivacyKeys } from "./privacy/privacy-keys.ts";
 import { parseWriteKeys } from "./write-keys.ts";
 
 type App = ReturnType<typeof createApp>;
@@ -25,26 +31,40 @@ function appOf(env: Env): App {
   const queues = eventQueues(env).map((queue) => boundedQueue(queue));
   const shards = parseShards(env.SHARDS);
   const spread = parseSpreadIdentities(env.SPREAD_IDENTITIES);
+  const hash = subjectHasher(env.IDENTITY_KEY);
   const app = createApp(
     {
       writeKeys: parseWriteKeys(env.WRITE_KEYS),
-      sender: new EventSender(random(), queues, shards),
+      sender: new EventSender(random(), queues, shards, hash),
       held: new HeldBytes(),
+      contracts: new ContractBook(
+        () => env.CONTRACT_REGISTRY.getByName(CONTRACT_REGISTRY_NAME),
+        () => now() / 1_000,
+      ),
+      privacy: {
+        keys: new PrivacyKeys(
+          () => env.PII_KEY,
+          () => now() / 1_000,
+        ),
+        hash,
+      },
       homeOf: (row) => shardOf(row, queues.length, spread),
       local: env.EVENTPILE_LOCAL === "1",
       now,
       random,
     },
-    { env, queues, shards: queues.length, tokens: parseTokens(env.TOKENS), now },
+    { env, queues, shards: queues.length, tokens: parseTokens(env.TOKENS, now), now },
   );
   apps.set(env, app);
   return app;
 }
 
 export default {
-  fetch(request, env, ctx) {
+  fetch(request, bindings, ctx) {
     let app: App;
+    let env: Env;
     try {
+      env = inJurisdiction(bindings);
       app = appOf(env);
     } catch (error) {
       // Not in the answer: what cannot be parsed may be a secret.

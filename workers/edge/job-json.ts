@@ -1,5 +1,5 @@
 /** A job of the desk as the API shows it. Times leave as text, names in snake_case. Pure. */
-import type { DeskOverview, Job, ReplaySpec } from "../../durable-objects/replay-desk/api.ts";
+import type { DeskOverview, Job, ReplaySpec, TilesSpec } from "../../durable-objects/replay-desk/api.ts";
 import { isWorking } from "../../durable-objects/replay-desk/job-rules.ts";
 import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
 import type { ReplayProgress } from "../../queues/replay/progress.ts";
@@ -20,7 +20,7 @@ export function jobJson(job: Job): JobJson {
     kind: job.kind,
     state: job.state,
     phase: phaseOf(job),
-    ...(spec.kind === "fill" || spec.kind === "rebuild" ? replayMembers(job, spec) : ruleMembers(job)),
+    ...membersOf(job),
     progress: {
       events: job.meter.read,
       total: job.meter.total,
@@ -44,6 +44,22 @@ export const jobsJson = ({ jobs, settled, next }: DeskOverview): JobsJson & Pick
   replays: jobs.map(jobJson),
   settled,
   next: next === undefined ? null : String(next),
+});
+
+function membersOf(job: Job): KindMembers & Record<string, unknown> {
+  const { spec } = job;
+  if (spec.kind === "tiles") return tilesMembers(spec);
+  return spec.kind === "fill" || spec.kind === "rebuild" ? replayMembers(job, spec) : ruleMembers(job);
+}
+
+/** Custom rollups: `from` and `to` are those of the hours that are filled anew; all of the past where there are none. */
+const tilesMembers = ({ tiles, windows }: TilesSpec): KindMembers & Record<string, unknown> => ({
+  sinks: ["rollups"],
+  tiles,
+  from: iso(windows?.[0]?.from ?? null),
+  to: iso(windows?.at(-1)?.to ?? null),
+  comparison: null,
+  note: null,
 });
 
 function replayMembers(job: Job, spec: ReplaySpec): KindMembers & Record<string, unknown> {

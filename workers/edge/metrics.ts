@@ -14,6 +14,7 @@ const OF_SHARD: readonly Metric<ShardLedger>[] = [
   ["duplicate_events_total", "counter", "Events the log owned already.", (shard) => shard.duplicates],
   ["quarantined_events_total", "counter", "Events that do not fit their columns.", (shard) => shard.quarantined],
   ["suppressed_events_total", "counter", "Events held back by a rule.", (shard) => shard.suppressed],
+  ["messages_total", "counter", "Messages of edges that arrived, without redeliveries.", (shard) => shard.messages],
   ["redelivered_messages_total", "counter", "Messages that came again.", (shard) => shard.redelivered_messages],
   ["missing_messages", "gauge", "Messages sent, by a later one's word, and not arrived.", (shard) => shard.gaps],
   ["oldest_gap_seconds", "gauge", "Age of the oldest missing message; 0 without one.", (s) => s.oldest_gap_seconds],

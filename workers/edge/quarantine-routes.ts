@@ -10,19 +10,25 @@ import type { EventLogApi, EventLogRedriveApi } from "../../durable-objects/even
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { HolesApi, RecordedHole } from "../../durable-objects/sink-cursor/api.ts";
+import { BarredSubjects } from "../../queues/fan-out/barred.ts";
 import { holeEntry, messageEntry, parseEntryId, type QuarantineEntry } from "../../queues/quarantine/entry.ts";
 import { storedLines } from "../../queues/quarantine/hole-lines.ts";
 import { holeKeeper, listQuarantine, type PagePlace, type QuarantineRequest } from "../../queues/quarantine/list.ts";
 import { type RedriveDeps, redriveHole, redriveMessage } from "../../queues/quarantine/redrive.ts";
+import { segmentObject } from "../../queues/segment-object.ts";
+import { shardName } from "../../r2-layout/keys.ts";
 import { QUARANTINE } from "../../r2-layout/limits.ts";
 import type { SinkName } from "../../r2-layout/sinks.ts";
+import type { SubjectHasher } from "../../r2-layout/subjects.ts";
 import { problem, storeUnavailable } from "../problem.ts";
 import { readJsonBody } from "./json-body.ts";
 import { badParameter, countParameter, Refused } from "./parameters.ts";
 
 export interface QuarantineRoutes {
   readonly bucket: R2Bucket;
-  readonly logs: ObjectNamespace<Pick<EventLogApi, "segments"> & EventLogRedriveApi>;
+  readonly logs: ObjectNamespace<Pick<EventLogApi, "segments" | "barred"> & EventLogRedriveApi>;
+  /** Of people, in rules. */
+  readonly hash: SubjectHasher;
   readonly cursors: ObjectNamespace<HolesApi>;
   readonly catalog: ObjectNamespace<HolesApi>;
   readonly shards: number;
@@ -43,9 +49,11 @@ const EVENTS = {
 export function addQuarantine(app: Hono, routes: QuarantineRoutes): void {
   const { bucket, logs, cursors, shards, admin } = routes;
   const catalog = () => routes.catalog.getByName(LAKE_CATALOG_NAME);
+  const barred = new BarredSubjects(routes.hash);
   const deps = (): RedriveDeps => ({
     bucket,
     logs,
+    barred,
     cursors,
     catalog: catalog(),
     shards,
@@ -85,7 +93,7 @@ export function addQuarantine(app: Hono, routes: QuarantineRoutes): void {
     }
     const hole = await holeOf(id.sink, id.shard, id.seq);
     if (!hole) return problem({ reason: "not_found" });
-    const bytes = await holeBytes(hole, bucket);
+    const bytes = await holeBytes(hole, bucket, logs.getByName(shardName(id.shard)));
     if (isRaw) return bytes ? rawResponse(bytes) : problem({ reason: "not_found" });
     const entry: QuarantineEntry = { ...holeEntry(id.sink, hole), bytes: bytes?.length ?? null };
     return c.json({ ...entry, body: bytes && preview(bytes) });
@@ -154,11 +162,14 @@ function parseCursor(text: string): PagePlace | null {
 }
 
 /** The hole's lines; of an object that is no gzip the object itself; null where there is none. */
-async function holeBytes(hole: RecordedHole, bucket: R2Bucket): Promise<Uint8Array | null> {
-  const lines = await storedLines(hole, hole, bucket);
+async function holeBytes(
+  hole: RecordedHole,
+  bucket: R2Bucket,
+  log: Pick<EventLogApi, "segments">,
+): Promise<Uint8Array | null> {
+  const lines = await storedLines(hole, hole, bucket, log);
   if (lines.ok) return Buffer.from(`${lines.value.join("\n")}\n`);
-  const object = lines.error.cause === "segment_missing" ? null : await bucket.get(hole.key);
-  return object && new Uint8Array(await object.arrayBuffer());
+  return lines.error.cause === "segment_missing" ? null : (await segmentObject(hole, bucket, log)).body;
 }
 
 interface Preview {

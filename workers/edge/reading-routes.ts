@@ -1,37 +1,39 @@
 /** Addresses that answer questions. Each takes a token with its scope, reads its parameters, and asks one party. */
-import type { Context, Hono } from "hono";
-import { readLedger } from "../../durable-objects/event-log/ledger.ts";
-import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
-import { REPLAY_DESK_NAME } from "../../durable-objects/replay-desk/api.ts";
-import { readDeviceEvents } from "../../durable-objects/user-timeline/device-view.ts";
+import type { Hono } from "hono";
 import { generationReader } from "../../durable-objects/user-timeline/live-generation.ts";
-import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
-import { readUserEvents } from "../../durable-objects/user-timeline/user-view.ts";
-import { EVENT_COLUMNS } from "../../r2-layout/event-columns.ts";
-import { READING, REPLAY, SQL } from "../../r2-layout/limits.ts";
-import { cutUtf8 } from "../../r2-layout/utf8.ts";
+import { closureOf } from "../../queues/erasure/closure.ts";
+import { READING, SQL } from "../../r2-layout/limits.ts";
+import { subjectHasher } from "../../r2-layout/subjects.ts";
 import { problem, type Scope } from "../problem.ts";
 import { authorize, type Tokens, tokenOf } from "../tokens.ts";
 import { readBytes } from "./body.ts";
+import { addContracts } from "./contracts/contract-routes.ts";
 import { addCorrections } from "./correction-routes.ts";
-import type { Env } from "./env.ts";
+import { addDashboards } from "./dashboard-routes.ts";
+import { type Env, eventQueues } from "./env.ts";
+import { addErasures } from "./erasures/erasure-routes.ts";
 import type { MessageQueue } from "./event-sender.ts";
 import { addHistory } from "./history-routes.ts";
 import { bucketName, readCredentials } from "./iceberg-credentials.ts";
-import { icebergMetricLines } from "./iceberg-metrics.ts";
 import { addIceberg } from "./iceberg-routes.ts";
-import { lakeMetricLines } from "./lake-metrics.ts";
-import { prometheusText } from "./metrics.ts";
+import { liveHubs } from "./live-hubs.ts";
+import { addOperations } from "./operations/operations-routes.ts";
+import { addOwn } from "./own-routes.ts";
 import { Refused } from "./parameters.ts";
-import { readPastEvents } from "./past-events.ts";
 import { within } from "./pressure.ts";
+import { addPrivacy } from "./privacy/privacy-routes.ts";
+import { addProfiles } from "./profile-routes.ts";
 import { addQuarantine } from "./quarantine-routes.ts";
-import { replayMetricLines } from "./replay-metrics.ts";
 import { addReplays, type ReplayRoutes } from "./replay-routes.ts";
 import { addRollups } from "./rollup-routes.ts";
 import { addSchema } from "./schema-routes.ts";
-import { eventsJson, eventsRequest, isPast, pastRange, profileJson, sessionsJson, sessionsLimit } from "./timelines.ts";
+import { addSupport } from "./support-routes.ts";
+import { addTiles } from "./tile-routes.ts";
+import { addToken } from "./token-routes.ts";
 import { addTrino } from "./trino-routes.ts";
+import { parseUserTokenKeys } from "./user-tokens.ts";
+import { addViolations } from "./violations/violation-routes.ts";
+import { addWebhooks } from "./webhooks/webhook-routes.ts";
 
 export interface Reading {
   readonly env: Env;
@@ -49,70 +51,59 @@ const SQL_BODY = { bodyBytes: 2 * SQL.statementBytes, inflatedBytes: 2 * SQL.sta
 const ANSWERED_SOON = [
   "/v1/users/*",
   "/v1/devices/*",
+  "/v1/profiles",
+  "/v1/me/*",
+  "/v1/lookup",
   "/v1/rollups/*",
+  "/v1/dashboards/*",
+  "/v1/rollup-definitions/*",
   "/v1/ledger",
+  "/v1/operations",
   "/metrics",
   "/v1/quarantine/*",
   "/v1/replays/*",
   "/v1/audits",
   "/v1/schema/*",
+  "/v1/contracts/*",
+  "/v1/pii/*",
+  "/v1/webhooks/*",
   "/v1/snapshots",
   "/v1/cuts/*",
 ];
 /** A correction counts what its filter means. */
-const ANSWERED_BY_SQL = ["/v1/sql/*", "/v1/corrections/*"];
+const ANSWERED_BY_SQL = ["/v1/erasures/*", "/v1/sql/*", "/v1/corrections/*", "/v1/violations/*"];
 
 export function addReading(app: Hono, { env, queues, shards, tokens, now }: Reading): void {
+  const hash = subjectHasher(env.IDENTITY_KEY);
   /** @returns the hash of the token. @throws Refused */
-  const allow = (request: Request, scope: Scope, query?: URLSearchParams): string => {
-    const allowed = authorize(tokens, tokenOf(request, query), scope);
+  const allow = (request: Request, scope: Scope, also?: Scope, query?: URLSearchParams): string => {
+    const allowed = authorize(tokens, tokenOf(request, query), scope, also);
     if (!allowed.ok) throw new Refused(allowed.error);
     return allowed.value;
   };
-  const queryOf = (request: Request) => new URL(request.url).searchParams;
 
   // Not for /v1/live: a socket's answer is the socket.
   for (const path of ANSWERED_SOON) app.use(path, (c, next) => within(READING.answerMs, c.req.path, next()));
   for (const path of ANSWERED_BY_SQL) app.use(path, (c, next) => within(READING.sqlAnswerMs, c.req.path, next()));
 
   const generation = generationReader(env.SINK_CURSOR, () => now() / 1_000);
-  const reader = { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY, generation };
-  /** As the column holds it: a timeline is named by the id after it was cut. */
-  const userId = (c: Context) => cutUtf8(c.req.param("id") ?? "", EVENT_COLUMNS.user_id.maxBytes);
-  const deviceId = (c: Context) => cutUtf8(c.req.param("id") ?? "", EVENT_COLUMNS.anonymous_id.maxBytes);
-  const nameOfUser = async (id: string) => timelineName(env.IDENTITY_KEY, { kind: "user", id }, await generation());
-
-  app.get("/v1/users/:id/events", async (c) => {
-    allow(c.req.raw, "support");
-    const query = queryOf(c.req.raw);
-    const range = pastRange(query, now());
-    const request = { ...eventsRequest(query, now()), ...range };
-    const id = userId(c);
-    if (!range || !isPast(range, now())) {
-      // A timeline lets go of events for their number, too: a page that would lack some is read from the lake.
-      const { lacking, ...page } = await readUserEvents(reader, id, { ...request, whole: range !== null });
-      if (!lacking) return c.json(eventsJson(page));
-    }
-    const { active_days: activeDays } = await env.USER_TIMELINE.getByName(await nameOfUser(id)).profile();
-    const past = { bucket: env.BUCKET, catalog: env.LAKE_CATALOG };
-    return c.json(eventsJson(await readPastEvents(past, { ...request, ...range!, userId: id, activeDays })));
+  const userTokens = parseUserTokenKeys(env.USER_TOKEN_KEYS, now);
+  addProfiles(app, {
+    env,
+    generation,
+    userTokens,
+    now,
+    reader: (request) => void allow(request, "profile", "support"),
+    support: (request) => void allow(request, "support"),
   });
-  app.get("/v1/users/:id/sessions", async (c) => {
-    allow(c.req.raw, "support");
-    const limit = sessionsLimit(queryOf(c.req.raw));
-    const timeline = env.USER_TIMELINE.getByName(await nameOfUser(userId(c)));
-    return c.json(sessionsJson(await timeline.sessions(limit)));
-  });
-  app.get("/v1/users/:id/profile", async (c) => {
-    allow(c.req.raw, "support");
-    const id = userId(c);
-    const timeline = env.USER_TIMELINE.getByName(await nameOfUser(id));
-    return c.json(profileJson(id, await timeline.profile()));
-  });
-  app.get("/v1/devices/:id/events", async (c) => {
-    allow(c.req.raw, "support");
-    const request = eventsRequest(queryOf(c.req.raw), now());
-    return c.json(eventsJson(await readDeviceEvents(reader, deviceId(c), request)));
+  addOwn(app, { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY, generation, userTokens, now });
+  addSupport(app, {
+    env,
+    shards,
+    now,
+    generation,
+    allow: (request) => allow(request, "support"),
+    admin: (request) => allow(request, "admin"),
   });
 
   app.post("/v1/sql", async (c) => {
@@ -144,33 +135,73 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     reader: (request) => void allow(request, "sql"),
     admin: (request) => void allow(request, "admin"),
   });
-  addRollups(app, { rollups: env.MINUTE_ROLLUP, shards, now, allow: (request) => void allow(request, "live") });
+  addDashboards(app, { dashboards: env.DASHBOARDS, allow: (request) => void allow(request, "live") });
+  // Before the registry's addresses: `health` is no version.
+  addViolations(app, {
+    bucket: env.BUCKET,
+    logs: env.EVENT_LOG,
+    hash,
+    registry: env.CONTRACT_REGISTRY,
+    health: env.CONTRACT_HEALTH,
+    query: env.QUERY,
+    shards,
+    now,
+    reader: (request) => allow(request, "sql"),
+    admin: (request) => allow(request, "admin"),
+  });
+  addContracts(app, {
+    registry: env.CONTRACT_REGISTRY,
+    reader: (request) => void allow(request, "sql"),
+    admin: (request) => void allow(request, "admin"),
+  });
+  addWebhooks(app, {
+    health: env.CONTRACT_HEALTH,
+    isLocal: env.EVENTPILE_LOCAL === "1",
+    admin: (request) => void allow(request, "admin"),
+  });
+  addPrivacy(app, {
+    keys: env.PII_KEY,
+    audits: env.PII_AUDIT,
+    identityKey: env.IDENTITY_KEY,
+    admin: (request) => void allow(request, "admin"),
+  });
+  addRollups(app, {
+    rollups: env.MINUTE_ROLLUP,
+    tiles: env.TILE_ROLLUP,
+    registry: env.TILE_REGISTRY,
+    shards,
+    now,
+    allow: (request) => void allow(request, "live"),
+  });
+  addTiles(app, {
+    registry: env.TILE_REGISTRY,
+    desks: env.REPLAY_DESK,
+    reader: (request) => void allow(request, "live"),
+    admin: (request) => void allow(request, "admin"),
+  });
 
+  const live = liveHubs(env.LIVE_HUB);
   app.get("/v1/live", (c) => {
     const url = new URL(c.req.url);
-    allow(c.req.raw, "live", url.searchParams);
+    allow(c.req.raw, "live", undefined, url.searchParams);
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return problem({ reason: "upgrade_required" });
     url.searchParams.delete("token");
-    return env.LIVE_HUB.getByName("live").fetch(new Request(url, c.req.raw));
+    return live.open(url, c.req.raw);
   });
 
-  const ledger = () => readLedger({ logs: env.EVENT_LOG, cursors: env.SINK_CURSOR, catalog: env.LAKE_CATALOG, shards });
-  app.get("/v1/ledger", async (c) => {
-    allow(c.req.raw, "admin");
-    return c.json(await ledger());
+  addOperations(app, {
+    logs: env.EVENT_LOG,
+    cursors: env.SINK_CURSOR,
+    catalog: env.LAKE_CATALOG,
+    desks: env.REPLAY_DESK,
+    audits: env.PII_AUDIT,
+    health: env.CONTRACT_HEALTH,
+    queues: eventQueues(env),
+    shards,
+    now: () => now() / 1_000,
+    admin: (request) => void allow(request, "admin"),
   });
-  app.get("/metrics", async (c) => {
-    allow(c.req.raw, "admin");
-    const desk = await env.REPLAY_DESK.getByName(REPLAY_DESK_NAME).overview(undefined, REPLAY.jobsListedMax);
-    const catalog = env.LAKE_CATALOG.getByName(LAKE_CATALOG_NAME);
-    const lines = [
-      ...lakeMetricLines(await catalog.status()),
-      ...icebergMetricLines(await catalog.icebergTables(), now() / 1_000),
-      ...replayMetricLines(desk),
-    ];
-    const text = `${prometheusText(await ledger())}${lines.join("\n")}\n`;
-    return c.text(text, 200, { "content-type": "text/plain; version=0.0.4" });
-  });
+  addToken(app, tokens);
   app.get("/healthz", (c) => c.json({ ok: true }));
 
   const replays: ReplayRoutes = {
@@ -182,9 +213,22 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
   };
   addReplays(app, replays);
   addCorrections(app, replays, env.QUERY);
+  addErasures(app, {
+    desks: env.REPLAY_DESK,
+    bucket: env.BUCKET,
+    hash: subjectHasher(env.IDENTITY_KEY),
+    closure: (subjects) =>
+      closureOf(
+        { timelines: env.USER_TIMELINE, emails: env.EMAIL_INDEX, identityKey: env.IDENTITY_KEY, generation },
+        subjects,
+      ),
+    now,
+    admin: (request) => allow(request, "admin"),
+  });
   addQuarantine(app, {
     bucket: env.BUCKET,
     logs: env.EVENT_LOG,
+    hash,
     cursors: env.SINK_CURSOR,
     catalog: env.LAKE_CATALOG,
     shards,

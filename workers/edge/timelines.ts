@@ -1,6 +1,6 @@
 /** What support asks: the last hour of a user or a device, a user's sessions and profile. Times leave as text. */
 import type { EventsPage, EventsRequest, Profile, SessionSummary } from "../../durable-objects/user-timeline/api.ts";
-import { parseCursor } from "../../durable-objects/user-timeline/event-order.ts";
+import { parseStitchedCursor } from "../../durable-objects/user-timeline/stitched-view.ts";
 import { EVENT_COLUMNS, type EventRow } from "../../r2-layout/event-columns.ts";
 import { INGEST, MINUTE_MS, TIMELINE } from "../../r2-layout/limits.ts";
 import { DAY_US, isoMicros, MICROS_PER_MS, parseTime } from "../../r2-layout/time.ts";
@@ -16,8 +16,27 @@ export function eventsRequest(query: URLSearchParams, now: number): EventsReques
   const minutes = countParameter(query, "minutes", { fallback: MINUTES_DEFAULT, max: MINUTES_MAX });
   const limit = countParameter(query, "limit", { fallback: TIMELINE.pageLimitDefault, max: TIMELINE.pageLimitMax });
   const cursor = query.get("cursor") || undefined;
-  if (cursor !== undefined && parseCursor(cursor) === null) throw badParameter("cursor", "as the last page gave it");
+  try {
+    parseStitchedCursor(cursor);
+  } catch {
+    throw badParameter("cursor", "as the last page gave it");
+  }
   return { from: now - minutes * MINUTE_MS * MICROS_PER_MS, limit, ...(cursor !== undefined && { cursor }) };
+}
+
+/** What pages of events are asked for: all of it but the cursor holds for the next page, too. */
+export interface PagesAsked extends EventsRequest {
+  /** Of `from` and `to`, where one of them was given. */
+  readonly range: PastRange | null;
+  /** With anonymous events before a sign-in. */
+  readonly stitch: boolean;
+}
+
+/** @param now microseconds. @throws Refused */
+export function pagesAsked(query: URLSearchParams, now: number): PagesAsked {
+  const stitch = query.get("stitch");
+  if (stitch !== null && stitch !== "0" && stitch !== "1") throw badParameter("stitch", "0 or 1");
+  return { ...eventsRequest(query, now), range: pastRange(query, now), stitch: stitch === "1" };
 }
 
 /** Half-open range of event_time, microseconds. */

@@ -2,6 +2,7 @@
 import parquet from "parquet-wasm/esm/parquet_wasm_bg.wasm";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import { REPLAY_DESK_NAME } from "../../durable-objects/replay-desk/api.ts";
+import { isWorking } from "../../durable-objects/replay-desk/job-rules.ts";
 import type { HolesApi, SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import { correctLake, swapCorrection } from "../../queues/lake/correct.ts";
 import { createLakeRows } from "../../queues/lake/read-rows.ts";
@@ -15,12 +16,15 @@ import { logRanges } from "../../queues/replay/log-ranges.ts";
 import type { RuleParts } from "../../queues/replay/rule-parts.ts";
 import { type RowSourceDeps, rowSource } from "../../queues/replay/source.ts";
 import { createRollupsRebuild } from "../../queues/rollups/rebuild.ts";
+import { createTileJobs, refillTiles } from "../../queues/rollups/tiles-upkeep.ts";
 import { amendTimelines } from "../../queues/sessions/amend.ts";
 import { createSessionsRebuild } from "../../queues/sessions/rebuild.ts";
 import type { CallBudget } from "../../queues/sink.ts";
 import { shardName } from "../../r2-layout/keys.ts";
+import { REPLAY } from "../../r2-layout/limits.ts";
 import { epochOf, parseShards } from "../../r2-layout/shards.ts";
-import { identityKey, type PipelineEnv, shardCount } from "./env.ts";
+import { hasher, identityKey, type PipelineEnv, shardCount } from "./env.ts";
+import { erasureParts } from "./erasures.ts";
 
 /** For one invocation of the `replays` consumer. */
 export function replayDeps(env: PipelineEnv): ReplayDeps {
@@ -33,17 +37,21 @@ export function replayDeps(env: PipelineEnv): ReplayDeps {
 }
 
 /** What the cron asks for. */
-export function replayUpkeep(env: PipelineEnv, nowMs: number, all: boolean): Promise<void> {
+export async function replayUpkeep(env: PipelineEnv, nowMs: number, all: boolean): Promise<void> {
   const desk = env.REPLAY_DESK.getByName(REPLAY_DESK_NAME);
-  return createDueJobs({ desk, logs: env.EVENT_LOG, shards: shardCount(env) }, nowMs, all);
+  const shards = shardCount(env);
+  await createDueJobs({ desk, logs: env.EVENT_LOG, shards }, nowMs, all);
+  await createTileJobs({ desk, registry: env.TILE_REGISTRY, shards }, nowMs);
 }
 
 function ruleParts(env: PipelineEnv, shards: number): RuleParts {
   const { BUCKET: bucket, EVENT_LOG: logs, LAKE_CATALOG: catalogs, SINK_CURSOR: cursors } = env;
-  const { USER_TIMELINE: timelines, MINUTE_ROLLUP: rollups } = env;
+  const { USER_TIMELINE: timelines, EMAIL_INDEX: emails, MINUTE_ROLLUP: rollups } = env;
   const catalog = catalogs.getByName(LAKE_CATALOG_NAME);
-  const lake = { bucket, catalog: catalogs, parquet };
+  const hash = hasher(env);
+  const lake = { bucket, catalog: catalogs, parquet, hash };
   const sources: RowSourceDeps = {
+    hash,
     logs,
     bucket,
     lakeRows: createLakeRows(lake),
@@ -58,20 +66,43 @@ function ruleParts(env: PipelineEnv, shards: number): RuleParts {
   const cursorOf = async (sink: SinkName, shard: number) =>
     (await cursors.getByName(`${sink}:${shardName(shard)}`).status()).cursor;
   const rollupDeps = { rollups, cursors, logs };
+  const desk = env.REPLAY_DESK.getByName(REPLAY_DESK_NAME);
+  const byTime: RowSourceDeps = {
+    ...sources,
+    lakeCursor: async (shard) => (await catalog.status()).cursors[shard]?.cursor ?? 0,
+  };
+  const lakeSource = rowSource(byTime);
   return {
     shards,
     epoch: epochOf(parseShards(env.SHARDS)),
     bucket,
     logs,
     source: rowSource(sources),
-    lakeSource: rowSource({
-      ...sources,
-      lakeCursor: async (shard) => (await catalog.status()).cursors[shard]?.cursor ?? 0,
-    }),
+    lakeSource,
+    tiles: {
+      ...{ shards, registry: env.TILE_REGISTRY, tiles: env.TILE_ROLLUP, rollups, cursors, logs, hours: lakeSource },
+      recent: rowSource({ ...sources, missesExpired: false }),
+      past: rowSource({ ...byTime, missesExpired: false }),
+      async olderJob(n) {
+        const { jobs } = await desk.overview(["tiles"], REPLAY.openJobs);
+        return jobs.findLast((job) => job.n < n && isWorking(job.state))?.id ?? null;
+      },
+    },
+    erasure: () => erasureParts(env),
+    refillTiles: (job, windows) => refillTiles({ desk, registry: env.TILE_REGISTRY }, job, windows),
     sourceBelow: (version) => rowSource({ ...sources, logs: rulesBelow(logs, version) }),
     targets: (calls: CallBudget) => ({
       lake: createLakeRebuild({ ...lake, logs }),
-      sessions: createSessionsRebuild({ cursors, timelines, logs, bucket, identityKey: identityKey(env), calls }),
+      sessions: createSessionsRebuild({
+        cursors,
+        timelines,
+        emails,
+        logs,
+        bucket,
+        hash,
+        identityKey: identityKey(env),
+        calls,
+      }),
       rollups: createRollupsRebuild(rollupDeps),
     }),
     correctedRollups: (only) => createRollupsRebuild(rollupDeps, { reason: "correction", shards: only }),
@@ -103,8 +134,14 @@ function ruleParts(env: PipelineEnv, shards: number): RuleParts {
       await catalog.confirm(correction.job);
       return answer;
     },
+    async settleRollups(first, last) {
+      await eachShard(shards, (shard) => rollups.getByName(`core:${shardName(shard)}`).settle(first, last));
+    },
+    async doubtRollups(shard, from, to) {
+      await rollups.getByName(`core:${shardName(shard)}`).doubt(from, to);
+    },
     amend: (pairs, rules, calls) =>
-      amendTimelines(pairs, rules, { cursors, timelines, identityKey: identityKey(env), calls }),
+      amendTimelines(pairs, rules, { cursors, timelines, emails, identityKey: identityKey(env), calls }),
   };
 }
 

@@ -45,6 +45,7 @@ const event = (index: number, more: Partial<KeptEvent> = {}): KeptEvent => ({
   event_id: `e${index}`,
   shard: 0,
   quarantine: undefined,
+  names: [],
   line: `{"line":${index}}`,
   ...more,
 });

@@ -128,7 +128,7 @@ describe("when a queue does not take its messages (promise 1)", () => {
     const done = response.then(() => {
       answered = true;
     });
-    await vi.waitFor(() => expect(queue.release).toBeDefined());
+    await vi.waitFor(() => expect(queue.release).toBeDefined(), { timeout: 10_000 });
     await Promise.resolve();
     expect(answered).toBe(false);
     queue.release?.();

@@ -71,3 +71,13 @@ it("hands out the local run's own keys for its own origin, and none where nothin
   });
   expect(await readCredentials({ R2_ACCOUNT_ID: "acc" }, () => 0)("events", "https://edge.example")).toEqual({});
 });
+
+it("names the address of the bucket's jurisdiction: a bucket there is found at no other", async () => {
+  const { fetcher } = r2(() =>
+    Response.json({ result: { accessKeyId: "k", secretAccessKey: "s", sessionToken: "t" } }),
+  );
+  const credentials = readCredentials({ ...SETTINGS, JURISDICTION: "eu" }, () => 0, fetcher);
+  expect(await credentials("events", "https://edge.example")).toMatchObject({
+    "s3.endpoint": "https://acc.eu.r2.cloudflarestorage.com",
+  });
+});

@@ -117,6 +117,7 @@ describe("a request", () => {
             event_id: `e${index}`,
             shard: 0,
             quarantine: undefined,
+            names: [],
             line,
             late: false,
             clockSkewed: false,

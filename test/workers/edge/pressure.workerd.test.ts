@@ -93,10 +93,12 @@ async function answered(response: Promise<Response>): Promise<Response> {
 
 describe("when a queue is slow to take its messages", () => {
   it("is answered 503 with Retry-After after INGEST.sendTimeoutMs, and not before", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const queue = new MoodyQueue();
-    queue.moods = ["hangs"];
     const call = edgeOn({ SHARDS: "1", EVENTS_0: queue });
+    // The first request of an isolate asks for the contracts, too.
+    await call(ingestPath("/v1/events"), { method: "POST", body: JSON.stringify(events(1)) });
+    queue.moods = ["hangs"];
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     let status = 0;
     const response = call(ingestPath("/v1/events"), { method: "POST", body: JSON.stringify(events(2)) });
     const settled = response.then((answer) => {

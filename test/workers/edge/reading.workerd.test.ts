@@ -54,12 +54,13 @@ describe("a token's scopes", () => {
   const ADDRESSES = [
     ["/v1/users/u/events", "support"],
     ["/v1/users/u/sessions", "support"],
-    ["/v1/users/u/profile", "support"],
+    ["/v1/users/u/profile", "profile"],
     ["/v1/devices/d/events", "support"],
     ["/v1/schema", "sql"],
     ["/v1/rollups", "live"],
     ["/v1/rollups/changes", "live"],
     ["/v1/ledger", "admin"],
+    ["/v1/operations", "admin"],
     ["/metrics", "admin"],
   ] as const;
 
@@ -71,9 +72,24 @@ describe("a token's scopes", () => {
     expect(await reasonOf(await get(`${path}?token=${TOKEN.admin}`))).toBe("missing_token");
     for (const [other, token] of Object.entries(TOKEN)) {
       const response = await get(path, token);
-      if (other === scope || other === "admin") expect([path, response.status]).toEqual([path, 200]);
+      // Who may read all that a user did may read the profile of it.
+      const may = other === scope || other === "admin" || (scope === "profile" && other === "support");
+      if (may) expect([path, response.status]).toEqual([path, 200]);
       else expect([response.status, await reasonOf(response)]).toEqual([403, "missing_scope"]);
     }
+  });
+});
+
+describe("a page asks what its token may do", () => {
+  it("and is told the scopes, all of them for admin", async () => {
+    expect(await (await get("/v1/token", TOKEN.support)).json()).toEqual({ scopes: ["support"] });
+    const { scopes } = (await (await get("/v1/token", TOKEN.admin)).json()) as { scopes: string[] };
+    expect(scopes).toEqual(expect.arrayContaining(Object.keys(TOKEN)));
+  });
+
+  it("and that nobody issued it, or that there is none", async () => {
+    expect(await reasonOf(await get("/v1/token", "made-up"))).toBe("unknown_token");
+    expect(await reasonOf(await get("/v1/token"))).toBe("missing_token");
   });
 });
 
@@ -241,6 +257,12 @@ describe("/v1/live", () => {
     const plain = await get(`/v1/live?token=${TOKEN.live}`);
     expect([plain.status, await reasonOf(plain)]).toEqual([426, "upgrade_required"]);
   });
+
+  it.each(["topics=hours", "resume=soon"])("names the parameter that is wrong in %s", async (query) => {
+    const refused = await open(`?token=${TOKEN.live}&${query}`);
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toMatchObject({ reason: "bad_parameter", parameter: query.split("=")[0] });
+  });
 });
 
 describe("the other addresses", () => {
@@ -271,6 +293,28 @@ describe("the other addresses", () => {
     expect(text).toContain('eventpile_sink_lag_seconds{shard="001",sink="lake"} 0\n');
     for (const line of text.trimEnd().split("\n"))
       expect(line).toMatch(/^(# (HELP|TYPE) eventpile_\w+ .+|eventpile_\w+(\{[^}]+\})? -?[\d.e+-]+)$/);
+  });
+
+  it("answers how each sink, queue and object is, and what the day cost", async () => {
+    const answer = await (await get("/v1/operations", TOKEN.admin)).json();
+    expect(answer).toMatchObject({
+      ledger: { balanced: true, today: { events: 0 } },
+      sinks: [
+        { sink: "lake", lag_seconds: 0, objective_seconds: 60, shard: null },
+        { sink: "sessions" },
+        { sink: "rollups" },
+      ],
+      queues: [{ queue: "events-0", messages: 0, oldest_seconds: null }, { queue: "events-1" }],
+      lake: { files: 0, rows: 0, snapshot: 0, commits_today: 0 },
+      cost_today: { events: 0, dollars: 0, dollars_per_million: null },
+    });
+    expect((answer as { objects: { object: string; what: string }[] }).objects).toContainEqual(
+      expect.objectContaining({ object: "EventLog 001", what: "dedup_memory" }),
+    );
+    const text = await (await get("/metrics", TOKEN.admin)).text();
+    expect(text).toContain('eventpile_queue_backlog_messages{shard="000",queue="events-0"} 0\n');
+    expect(text).toContain("eventpile_queues_silent 0\n");
+    expect(text).toContain('eventpile_sink_lag_objective_seconds{sink="rollups"} 15\n');
   });
 
   it("is well without a token", async () => {

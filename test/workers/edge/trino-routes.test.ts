@@ -9,6 +9,7 @@ const tokens = parseTokens(
     { sha256: tokenHash("secret"), scopes: ["sql"] },
     { sha256: tokenHash("other"), scopes: ["live"] },
   ]),
+  () => 0,
 );
 let passed: Request[];
 let app: Hono;

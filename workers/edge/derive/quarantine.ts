@@ -14,7 +14,8 @@ export class Findings {
   }
 }
 
-function describe(value: unknown): string {
+/** What came, as a mark tells it: its kind and how it begins. */
+export function describe(value: unknown): string {
   const kind = kindOf(value);
   if (kind === "nothing") return kind;
   const shown = typeof value === "string" ? value : JSON.stringify(value);
