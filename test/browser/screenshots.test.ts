@@ -3,8 +3,11 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page, Request } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { OperationsJson } from "../../workers/operations-json.ts";
 import { type RunningSystem, startSystem, until } from "../system/harness.ts";
+import { expectAccessible } from "./accessible.ts";
 import { launchChromium } from "./chromium.ts";
+import { shopDashboard } from "./shop-dashboard.ts";
 
 const FOLDER = join(import.meta.dirname, "../../screenshots");
 const SHOWN_MINUTES = 40;
@@ -16,6 +19,7 @@ beforeAll(async () => {
   mkdirSync(FOLDER, { recursive: true });
   [system, browser] = await Promise.all([startSystem(), launchChromium()]);
   await seed();
+  await shopDashboard(system);
 });
 afterAll(() => Promise.all([browser?.close(), system?.stop()]));
 
@@ -25,11 +29,30 @@ const LOOKS = [
   { name: "phone-light", width: 390, height: 844, colorScheme: "light" },
   { name: "phone-dark", width: 390, height: 844, colorScheme: "dark" },
 ] as const;
+type Look = (typeof LOOKS)[number];
+/** Pages that are open at once: a page mostly waits, for the server or for its own drawing. */
+const LANES = 2;
+const LOOK_WAIT_MS = 180_000;
 
 const PAGES: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   async live(page) {
     await page.goto(`${system.url}/live`);
     await page.locator(".top-list li").first().waitFor();
+  },
+  async "live-wall"(page) {
+    await page.goto(`${system.url}/live?wall=1`);
+    await page.locator(".wall .top-list li").first().waitFor();
+  },
+  async "live-edit"(page) {
+    await page.goto(`${system.url}/live?country=DE`);
+    await page.getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByRole("button", { name: "Add a tile" }).click();
+    await page.getByLabel("Shows").selectOption("new");
+  },
+  async "live-tiles"(page) {
+    await page.goto(`${system.url}/live?dashboard=shop`);
+    await page.locator(".funnel li").first().waitFor();
+    await page.locator(".chart-tile .legend li").first().waitFor();
   },
   async support(page) {
     await page.goto(`${system.url}/support?user=user-1&minutes=60`);
@@ -103,7 +126,35 @@ const PAGES: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   async operations(page) {
     await page.goto(`${system.url}/operations`);
     await page.locator(".verdict").waitFor();
-    await page.getByText("There has been none.").waitFor();
+    await page.locator("#jobs :is(.entries li, .none)").first().waitFor();
+  },
+  async "operations-trouble"(page) {
+    const read = await system.read<OperationsJson>("/v1/operations");
+    await page.route("**/v1/operations", (route) => route.fulfill({ json: troubled(read) }));
+    await page.goto(`${system.url}/operations`);
+    await page.locator(".verdict.behind").waitFor();
+  },
+  async "operations-forbidden"(page) {
+    const body = JSON.stringify({ title: "This token may not do that", status: 403, reason: "missing_scope" });
+    await page.route("**/v1/operations", (route) => route.fulfill({ status: 403, body }));
+    await page.route("**/v1/token", (route) => route.fulfill({ json: { scopes: ["live", "sql"] } }));
+    await page.goto(`${system.url}/operations`);
+    await page.getByText("It opens").waitFor();
+  },
+  async "operations-unreachable"(page) {
+    await page.route("**/v1/operations", (route) => route.abort());
+    await page.goto(`${system.url}/operations`);
+    await page.getByText("The server cannot be reached").waitFor();
+  },
+  async "operations-loading"(page) {
+    await page.route("**/v1/operations", () => undefined);
+    await page.goto(`${system.url}/operations`);
+    await page.getByText("Loading the figures").waitFor();
+  },
+  async about(page) {
+    await page.goto(`${system.url}/operations`);
+    await page.getByRole("button", { name: "About" }).click();
+    await page.getByText("Send an event of your own").waitFor();
   },
   async "sign-in"(page) {
     await page.goto(`${system.url}/live`);
@@ -112,8 +163,26 @@ const PAGES: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   },
 };
 
+/** A sink and a queue that stand still. */
+const troubled = (of: OperationsJson): OperationsJson => ({
+  ...of,
+  sinks: of.sinks.map((sink) =>
+    sink.sink === "lake" ? { ...sink, lag_seconds: 754, shard: 0, in_flight: 8_112 } : sink,
+  ),
+  queues: of.queues.map((queue) => ({ ...queue, messages: 1_204, bytes: 2.1e6, oldest_seconds: 95 })),
+});
+
 /** Lists: two looks show what there is to see. */
-const PLAIN_PAGES = new Set(["sql-history", "sql-keys"]);
+const PLAIN_PAGES = new Set([
+  "live-edit",
+  "operations-unreachable",
+  "operations-loading",
+  "sql-history",
+  "sql-keys",
+  "operations-trouble",
+  "operations-forbidden",
+  "about",
+]);
 
 const MINUTES = `SELECT date_trunc('minute', event_time) AS minute, device_type, count(*) AS events
 FROM events
@@ -145,20 +214,30 @@ async function runSql(page: Page, sql: string): Promise<void> {
 
 const isRun = (request: Request): boolean => !request.postData()?.includes('"explain":true');
 
-it.each(LOOKS)("pages fit the screen and log no error: $name", async ({ name, width, height, colorScheme }) => {
-  for (const [title, open] of Object.entries(PAGES)) {
-    if (PLAIN_PAGES.has(title) && name !== "wide-light" && name !== "phone-dark") continue;
-    const context = await browser.newContext({ viewport: { width, height }, colorScheme });
-    const page = await context.newPage();
-    const errors: string[] = [];
-    page.on("pageerror", (error) => errors.push(String(error)));
-    await open(page);
-    await page.screenshot({ path: join(FOLDER, `${title}-${name}.png`) });
-    const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    expect({ title, tooWide: Math.max(0, tooWide), errors }).toEqual({ title, tooWide: 0, errors: [] });
-    await context.close();
-  }
+it.each(LOOKS)("pages fit the screen and log no error: $name", { timeout: LOOK_WAIT_MS }, async (look) => {
+  const titles = Object.keys(PAGES).filter((title) => isFullLook(look) || !PLAIN_PAGES.has(title));
+  const lane = async () => {
+    for (let title = titles.shift(); title !== undefined; title = titles.shift()) await photograph(title, look);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
 });
+
+/** Both colours and both widths are among these two. */
+const isFullLook = ({ name }: Look): boolean => name === "wide-light" || name === "phone-dark";
+
+async function photograph(title: string, look: Look): Promise<void> {
+  const { name, width, height, colorScheme } = look;
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme });
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  await PAGES[title]!(page);
+  if (isFullLook(look)) await expectAccessible(page, `${title}-${name}`);
+  await page.screenshot({ path: join(FOLDER, `${title}-${name}.png`) });
+  const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect({ title, tooWide: Math.max(0, tooWide), errors }).toEqual({ title, tooWide: 0, errors: [] });
+  await context.close();
+}
 
 /** An hour of a small shop, the same each time but for its clock. */
 async function seed(): Promise<void> {

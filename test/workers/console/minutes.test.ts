@@ -2,13 +2,11 @@ import { describe, expect, it } from "vitest";
 import {
   applyFrame,
   eventRate,
-  eventsOf,
   type LiveMinute,
   type LiveState,
+  laggingSince,
   lastMinutes,
   MINUTE_MS,
-  revenueOf,
-  topValues,
 } from "../../../workers/console/live/minutes.ts";
 
 const T0 = Date.UTC(2026, 10, 22, 5, 0);
@@ -63,7 +61,8 @@ describe("the last hour", () => {
     let state = snapshot(T0, minute(-5, 10), minute(0, 1));
     state = change(state, T0, minute(-5, 11, { version: 2 }));
     state = change(state, T0, minute(0, 4));
-    expect(eventsOf(lastMinutes(state, T0).map((entry) => entry.minute))).toBe(15);
+    const shown = lastMinutes(state, T0).flatMap((entry) => entry.minute?.events ?? []);
+    expect(shown).toEqual([11, 4]);
   });
 });
 
@@ -75,6 +74,11 @@ describe("events per second", () => {
     state = change(state, T0 + 12_000, minute(0, 50));
     expect(eventRate(state, T0 + 12_000)).toBe(5);
     expect(eventRate(state, T0 + 30_000)).toBe(0);
+  });
+
+  it("is the running minute's where there is no whole one yet", () => {
+    expect(eventRate(snapshot(T0 + 40_000, minute(0, 120)), T0 + 40_000)).toBe(3);
+    expect(eventRate(snapshot(T0 + 1_000, minute(0, 50)), T0 + 1_000)).toBe(5);
   });
 
   it("does not take what came during a gap in the connection for a burst", () => {
@@ -89,25 +93,13 @@ describe("events per second", () => {
   });
 });
 
-it("sums top values and revenue over minutes, largest first", () => {
-  const minutes = [
-    minute(0, 1, {
-      country: [
-        ["DE", 3],
-        ["FR", 1],
-      ],
-      revenue: { EUR: 10, USD: 1 },
-    }),
-    null,
-    minute(1, 1, { country: [["FR", 4]], revenue: { USD: 20, "": 0 } }),
-  ];
-  expect(topValues(minutes, "country", 5)).toEqual([
-    ["FR", 5],
-    ["DE", 3],
-  ]);
-  expect(topValues(minutes, "country", 1)).toEqual([["FR", 5]]);
-  expect(revenueOf(minutes)).toEqual([
-    ["USD", 21],
-    ["EUR", 10],
-  ]);
+describe("a minute that should long have been final", () => {
+  it("is told, the oldest of them, by the server's clock", () => {
+    const provisional = { state: "provisional" } as const;
+    const state = snapshot(T0, minute(-9, 1), minute(-6, 1, provisional), minute(-5, 1, provisional), minute(0, 1));
+    expect(laggingSince(state, T0)).toBe(T0 - 6 * MINUTE_MS);
+    const well = snapshot(T0, minute(-6, 1), minute(-3, 1, provisional), minute(0, 1, provisional));
+    expect(laggingSince(well, T0)).toBeNull();
+    expect(laggingSince(well, T0 + 2 * MINUTE_MS)).toBe(T0 - 3 * MINUTE_MS);
+  });
 });

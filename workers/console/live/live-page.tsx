@@ -1,117 +1,167 @@
-/** What is happening right now: the last hour by the minute, moved by the live websocket. */
+/** What is happening right now: a dashboard of tiles, moved by the live websocket. */
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { countryName } from "../shell/format.ts";
-import { Empty, Failed, Loading } from "../shell/states.tsx";
-import { isLocal } from "../shell/token.ts";
-import { Badge, StaleNotice } from "./connection.tsx";
-import { isCorrected } from "./corrections.ts";
-import { MinuteChart, MinuteTable } from "./minute-chart.tsx";
-import { type Dimension, eventsOf, lastMinutes, MINUTES_SHOWN, topValues } from "./minutes.ts";
-import { TopList } from "./top-list.tsx";
-import { Totals } from "./totals.tsx";
+import type { Dashboard, DashboardFilter } from "../../../durable-objects/dashboards/dashboard.ts";
+import { Failed, Loading } from "../shell/states.tsx";
+import { ChangesStrip } from "./changes-strip.tsx";
+import { Badge, isStale, StaleNotice } from "./connection.tsx";
+import { withTile } from "./edit.ts";
+import { EditBar } from "./edit-bar.tsx";
+import { MINUTES_TOPIC, tileTopic } from "./feed.ts";
+import { isFunnel, queriesOf } from "./figures.ts";
+import { FilterBar } from "./filter-bar.tsx";
+import { lastMinutes, MINUTE_MS } from "./minutes.ts";
+import { NothingYet } from "./nothing-yet.tsx";
+import { type Source, sourceOf } from "./source.ts";
+import { TileEditor } from "./tile-editor.tsx";
+import { Tiles } from "./tiles.tsx";
+import { Toolbar } from "./toolbar.tsx";
+import { useAddress } from "./use-address.ts";
 import { useCorrections } from "./use-corrections.ts";
-import { useHourUsers } from "./use-hour-users.ts";
+import { useDashboard } from "./use-dashboard.ts";
+import { useDefinitions } from "./use-definitions.ts";
 import { useLive } from "./use-live.ts";
+import { usePast } from "./use-past.ts";
+import { enterFullScreen, useWall } from "./use-wall.ts";
 
-const LISTS: readonly { dimension: Dimension; title: string; label?: (value: string) => string }[] = [
-  { dimension: "page_path", title: "Pages" },
-  { dimension: "event_name", title: "Events" },
-  { dimension: "country", title: "Countries", label: countryName },
-  { dimension: "device_type", title: "Devices" },
-];
-const LIST_ROWS = 8;
+const NO_FILTER: DashboardFilter = {};
 
 export function LivePage() {
-  const live = useLive();
-  const hourUsers = useHourUsers();
-  const now = useNow();
-  const [span, setSpan] = useState(MINUTES_SHOWN);
+  const [address, go] = useAddress();
+  const definitions = useDefinitions();
+  const [draft, setDraft] = useState<Dashboard | null>(null);
+  const state = useDashboard(address.dashboard, draft !== null);
+  const [edited, setEdited] = useState<string | null>(null);
+  const [isFiltering, setFiltering] = useState(false);
 
-  const { state, link } = live;
-  const minute = Math.floor(now / 60_000);
-  const minutes = useMemo(() => (state ? lastMinutes(state, Date.now()) : []), [state, minute]);
-  const corrections = useCorrections(minutes);
-  if (link.state === "refused") return <Failed problem={link.problem} scope="live" />;
-  if (!state) {
+  const dashboard = draft ?? state.saved?.dashboard ?? null;
+  const span = draft?.span ?? address.span ?? dashboard?.span ?? "60m";
+  const filter = draft?.filter ?? address.filter ?? dashboard?.filter ?? NO_FILTER;
+  const sources = useMemo(
+    () => new Map(dashboard?.tiles.map((tile) => [tile.id, sourceOf(tile, filter, definitions.known ?? [])])),
+    [dashboard, filter, definitions.known],
+  );
+  const shown = [...sources.values()];
+  const followed = span === "60m" ? shown : shown.filter(isFunnel);
+  const live = useLive([MINUTES_TOPIC, ...new Set(followed.flatMap(topicsOf))]);
+  const past = usePast(shown.flatMap((source) => queriesOf(source, span)));
+
+  const { minutes } = live.board;
+  const now = live.now + (minutes?.clockOffset ?? 0);
+  const minute = Math.floor(now / MINUTE_MS);
+  const places = useMemo(() => (minutes ? lastMinutes(minutes, live.now) : []), [minutes, minute]);
+  const corrections = useCorrections(places);
+  const isWall = address.wall && !draft;
+  useWall(isWall, () => go({ wall: false }));
+  const stale = isStale(live);
+  const name = dashboard?.name ?? "Live";
+  useEffect(() => {
+    document.title = `${stale ? "⚠ Not live: " : ""}${name} · eventpile`;
+  }, [stale, name]);
+
+  if (live.link.state === "refused") return <Failed problem={live.link.problem} scope="live" />;
+  if (state.problem && !dashboard) {
+    const isGone = state.problem.status === 404;
+    const problem = isGone
+      ? { ...state.problem, title: "There is no such dashboard", detail: "It may have been deleted." }
+      : state.problem;
     return (
-      <>
-        <StaleNotice live={live} now={now} />
+      <div>
+        <Failed problem={problem} scope="live" retry={isGone ? undefined : state.reload} />
+        <p class="centred">
+          <a href="/live">To the overview</a>
+        </p>
+      </div>
+    );
+  }
+  if (!minutes || !dashboard) {
+    return (
+      <div>
+        <StaleNotice live={live} />
         <Loading what="the last hour" />
-      </>
+      </div>
     );
   }
 
-  const listed = minutes.slice(-span).map((entry) => entry.minute);
-  const total = eventsOf(listed);
-  const isEmpty = minutes.every((entry) => entry.minute === null);
+  const hasNothing = span === "60m" && !draft && !isWall && places.every((place) => place.minute === null);
+  const done = (id: string) => {
+    setDraft(null);
+    go({ dashboard: id, span: null, filter: null });
+  };
   return (
-    <div class={link.state === "open" ? undefined : "is-stale"}>
+    <div class={`dashboard${isWall ? " wall" : ""}${stale ? " is-stale" : ""}`}>
       <div class="title">
-        <h1>Live</h1>
-        <Badge live={live} now={now} />
+        <h1>{isWall || dashboard.name !== "Overview" ? dashboard.name : "Live"}</h1>
+        <div class="said">
+          <Badge live={live} />
+          {isWall && (
+            <button type="button" class="plain" onClick={() => go({ wall: false })}>
+              Leave
+            </button>
+          )}
+        </div>
       </div>
-      <StaleNotice live={live} now={now} />
-      {isEmpty ? (
+      {!isWall && (
+        <Toolbar
+          id={address.dashboard}
+          name={dashboard.name}
+          list={state.list}
+          span={span}
+          isFiltering={isFiltering}
+          onDashboard={(id) => done(id)}
+          onSpan={(chosen) => (draft ? setDraft({ ...draft, span: chosen }) : go({ span: chosen }))}
+          onFilter={() => setFiltering(!isFiltering)}
+          onEdit={() => setDraft(draft ?? { ...dashboard, span, filter })}
+          onWall={() => {
+            enterFullScreen();
+            setDraft(null);
+            go({ wall: true });
+          }}
+        />
+      )}
+      {!isWall && (isFiltering || Object.keys(filter).length > 0) && (
+        <FilterBar
+          filter={filter}
+          state={minutes}
+          onChange={(chosen) => (draft ? setDraft({ ...draft, filter: chosen }) : go({ filter: chosen }))}
+        />
+      )}
+      {draft && (
+        <EditBar
+          id={address.dashboard}
+          draft={draft}
+          state={state}
+          onName={(chosen) => setDraft({ ...draft, name: chosen })}
+          onAdd={() => setEdited("")}
+          onDone={done}
+        />
+      )}
+      <StaleNotice live={live} />
+      <ChangesStrip corrections={corrections} corrected={live.board.corrected} definitions={definitions.known ?? []} />
+      {hasNothing ? (
         <NothingYet />
       ) : (
-        <div class="figures">
-          <Totals state={state} now={now} hourUsers={hourUsers} />
-          <section class="card">
-            <div class="title">
-              <h2>Events per minute</h2>
-              <p class="legend">
-                <span class="swatch" /> final <span class="swatch hatched" /> provisional
-                {minutes.some(({ minute: shown }) => isCorrected(shown)) && (
-                  <>
-                    <span class="mark" /> corrected
-                  </>
-                )}
-              </p>
-            </div>
-            <MinuteChart minutes={minutes} corrections={corrections} />
-            <MinuteTable minutes={minutes} corrections={corrections} />
-          </section>
-          <div class="title">
-            <h2>Most frequent</h2>
-            <fieldset class="choice">
-              <legend class="hidden">Time span of the lists</legend>
-              {[5, MINUTES_SHOWN].map((value) => (
-                <label key={value}>
-                  <input type="radio" name="span" checked={span === value} onChange={() => setSpan(value)} />
-                  {value} minutes
-                </label>
-              ))}
-            </fieldset>
-          </div>
-          <div class="lists">
-            {LISTS.map(({ dimension, ...list }) => (
-              <TopList key={dimension} {...list} values={topValues(listed, dimension, LIST_ROWS)} total={total} />
-            ))}
-          </div>
-        </div>
+        <Tiles
+          dashboard={dashboard}
+          sources={sources}
+          context={{ live, now, span, past, definitions, changes: corrections }}
+          onChange={draft && setDraft}
+          onEdit={setEdited}
+        />
+      )}
+      {draft && edited !== null && (
+        <TileEditor
+          key={edited}
+          tile={draft.tiles.find(({ id }) => id === edited) ?? null}
+          definitions={definitions}
+          onDone={(tile) => {
+            setDraft(withTile(draft, tile));
+            setEdited(null);
+          }}
+          onClose={() => setEdited(null)}
+        />
       )}
     </div>
   );
 }
 
-function NothingYet() {
-  const tag = `<script async src="${location.origin}/beacon.js" data-write-key="${isLocal ? "dev" : "YOUR_WRITE_KEY"}"></script>`;
-  return (
-    <Empty title="No events in the last 60 minutes">
-      <p>This page moves as soon as one arrives. To send page views, put this into a page:</p>
-      <pre>{tag}</pre>
-      <p>Or send one by hand:</p>
-      <pre>{`curl -d '{"events":[{"event_type":"track","event_name":"hello"}]}' '${location.origin}/v1/events?writeKey=${isLocal ? "dev" : "YOUR_WRITE_KEY"}'`}</pre>
-    </Empty>
-  );
-}
-
-/** This browser's clock, once a second. */
-function useNow(): number {
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1_000);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
-}
+const topicsOf = (source: Source): string[] => (source.kind === "rollup" ? [tileTopic(source.definition.id)] : []);

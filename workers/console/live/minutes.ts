@@ -52,39 +52,24 @@ export function lastMinutes(
   });
 }
 
-/** Events per second: arrivals of the last ten seconds, or, until there are that many, the last whole minute. */
+/** Events per second: arrivals of the last ten seconds; until those were watched, the last whole minute's; before there is one, the running one's. */
 export function eventRate(state: LiveState, now: number): number {
   if (now - state.since < RATE_MS) {
-    const whole = lastMinutes(state, now, 2)[0]?.minute;
-    return (whole?.events ?? 0) / 60;
+    const [whole, running] = lastMinutes(state, now, 2);
+    if (whole?.minute) return whole.minute.events / 60;
+    const seconds = (now + state.clockOffset - running!.start) / 1_000;
+    return (running?.minute?.events ?? 0) / Math.max(RATE_MS / 1_000, seconds);
   }
   const recent = state.arrivals.filter(([at]) => at > now - RATE_MS);
   return recent.reduce((sum, [, events]) => sum + events, 0) / (RATE_MS / 1_000);
 }
 
-/** Sums the minutes' top values, largest first. Each minute's list is cut, so a rare value may count too low. */
-export function topValues(
-  minutes: readonly (LiveMinute | null)[],
-  dimension: Dimension,
-  count: number,
-): [value: string, events: number][] {
-  const sums = new Map<string, number>();
-  for (const minute of minutes) {
-    for (const [value, events] of minute?.[dimension] ?? []) sums.set(value, (sums.get(value) ?? 0) + events);
-  }
-  return [...sums].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, count);
-}
+/** A minute is final within a minute of its end, where all is well. */
+const LATE_MS = 3 * MINUTE_MS;
 
-/** Revenue by currency, largest first. */
-export function revenueOf(minutes: readonly (LiveMinute | null)[]): [currency: string, sum: number][] {
-  const sums = new Map<string, number>();
-  for (const minute of minutes) {
-    for (const [currency, value] of Object.entries(minute?.revenue ?? {})) {
-      sums.set(currency, (sums.get(currency) ?? 0) + value);
-    }
-  }
-  return [...sums].filter(([, value]) => value !== 0).sort((a, b) => b[1] - a[1]);
+/** Start of the oldest minute that should long have been final: the figures lag behind. Null where none. */
+export function laggingSince(state: LiveState, now: number): number | null {
+  const ended = now + state.clockOffset - LATE_MS - MINUTE_MS;
+  const late = [...state.minutes].filter(([start, minute]) => minute.state === "provisional" && start < ended);
+  return late.length === 0 ? null : Math.min(...late.map(([start]) => start));
 }
-
-export const eventsOf = (minutes: readonly (LiveMinute | null)[]): number =>
-  minutes.reduce((sum, minute) => sum + (minute?.events ?? 0), 0);

@@ -22,6 +22,8 @@ export interface SocketParts {
   connect(events: { onOpen(): void; onText(text: string): void; onClose(): void }): Connection;
   /** Why the server does not let us in, or null when trying again makes sense. */
   refusal(): Promise<Problem | null>;
+  /** What else to say with each ping. */
+  beat?(): readonly string[];
   onText(text: string): void;
   onLink(link: Link): void;
   now(): number;
@@ -37,6 +39,8 @@ const RETRY_MAX_MS = 30_000;
 
 export interface LiveSocket {
   retryNow(): void;
+  /** Said where the connection is open, else not at all. */
+  send(text: string): void;
   close(): void;
 }
 
@@ -45,6 +49,7 @@ export function openLiveSocket(parts: SocketParts): LiveSocket {
   let timer: unknown;
   let failures = 0;
   let closed = false;
+  let isOpen = false;
 
   const wait = (run: () => void, ms: number) => {
     parts.clearTimer(timer);
@@ -57,12 +62,13 @@ export function openLiveSocket(parts: SocketParts): LiveSocket {
     let heardAt = parts.now();
     const beat = () => {
       if (pongs > 0 && parts.now() - heardAt > SILENCE_MS) return own.close();
-      own.send("ping");
+      for (const text of ["ping", ...(parts.beat?.() ?? [])]) own.send(text);
       wait(beat, PING_EVERY_MS);
     };
     const own = parts.connect({
       onOpen() {
         opened = true;
+        isOpen = true;
         parts.onLink({ state: "open" });
         beat();
       },
@@ -75,6 +81,7 @@ export function openLiveSocket(parts: SocketParts): LiveSocket {
       onClose() {
         if (connection !== own) return;
         connection = null;
+        isOpen = false;
         void lost(opened);
       },
     });
@@ -102,8 +109,12 @@ export function openLiveSocket(parts: SocketParts): LiveSocket {
       parts.onLink({ state: "connecting" });
       wait(connect, 0);
     },
+    send(text) {
+      if (isOpen) connection?.send(text);
+    },
     close() {
       closed = true;
+      isOpen = false;
       parts.clearTimer(timer);
       const last = connection;
       connection = null;

@@ -2,13 +2,15 @@
 import { useEffect, useState } from "preact/hooks";
 import { request } from "../shell/api.ts";
 import { byMinute, type Change, type Corrections, correctedKey } from "./corrections.ts";
-import type { ChartMinute } from "./minute-chart.tsx";
+import type { LiveMinute } from "./minutes.ts";
 
 /** Late events come one after the other: they are asked for together. */
 const GATHER_MS = 300;
 const NONE: Corrections = new Map();
 
-export function useCorrections(minutes: readonly ChartMinute[]): Corrections {
+export function useCorrections(
+  minutes: readonly { readonly start: number; readonly minute: LiveMinute | null }[],
+): Corrections {
   const [known, setKnown] = useState<Corrections>(NONE);
   const key = correctedKey(minutes);
   const from = minutes[0]?.start;

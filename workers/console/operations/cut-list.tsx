@@ -1,6 +1,7 @@
 /** What the lake keeps: the newest cuts, whether they are whole and agree with the rollups, and what has expired. */
 import type { Ledger } from "../../../durable-objects/event-log/ledger.ts";
-import { formatCount, formatWhen } from "../shell/format.ts";
+import type { LakeSize } from "../../operations-json.ts";
+import { formatBytes, formatCount, formatCounted, formatDuration, formatWhen } from "../shell/format.ts";
 import { Failed, Loading } from "../shell/states.tsx";
 import { usePoll } from "./use-poll.ts";
 
@@ -19,14 +20,22 @@ interface Cut {
   readonly phase: string;
 }
 
-export function CutList({ stored }: { stored: Ledger["stored"] }) {
+export function CutList({ stored, lake }: { stored: Ledger["stored"]; lake: LakeSize }) {
   const { value, problem, refresh } = usePoll<{ readonly cuts: readonly Cut[] }>(`/v1/cuts?limit=${SHOWN}`, EVERY_MS);
   return (
-    <section class="card">
+    <section class="card" id="history">
       <h2>History</h2>
       <p class="quiet">
         The lake holds {formatCount(stored.rows)} events; {formatCount(stored.expired)} have expired. Each day is frozen
         after its midnight (UTC), for <code>as_of</code> in <a href="/sql">SQL</a>.
+      </p>
+      <p class="quiet">
+        {formatBytes(lake.bytes)} in {formatCounted(lake.files, "file")}, snapshot {formatCount(lake.snapshot)},{" "}
+        {formatCounted(lake.commits_today, "commit")} today. Other engines see{" "}
+        {lake.iceberg_behind_seconds === 0
+          ? "the same"
+          : `it as it was ${formatDuration(lake.iceberg_behind_seconds * 1_000)} ago`}
+        .
       </p>
       {value === null ? (
         problem ? (

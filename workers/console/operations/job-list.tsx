@@ -31,7 +31,7 @@ const ACTIONS: Readonly<Record<JobAction, { readonly label: string; readonly que
 export function JobList() {
   const { value, problem, refresh } = usePoll<JobsJson>(`/v1/replays?limit=${SHOWN}`, EVERY_MS);
   return (
-    <section class="card">
+    <section class="card" id="jobs">
       <h2>Replays and corrections</h2>
       {value === null ? (
         problem ? (
@@ -62,7 +62,7 @@ function JobItem({ job, refresh }: { job: JobJson; refresh: () => void }) {
     <li>
       <div class="title">
         <h3>
-          {job.kind} {job.sinks.join(", ")} {rangeText(job, now)}
+          {job.kind === "tiles" ? "custom rollups" : `${job.kind} ${job.sinks.join(", ")}`} {rangeText(job, now)}
         </h3>
         <span>
           <span class="pill">{job.state.replaceAll("_", " ")}</span>{" "}

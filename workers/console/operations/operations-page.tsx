@@ -1,96 +1,88 @@
-/** Whether the pipeline is well: the ledger by shard and sink, what could not be handled, and the replays under way. */
-import type { Ledger } from "../../../durable-objects/event-log/ledger.ts";
-import { formatClock, formatCount, formatDuration, formatRate, formatShort } from "../shell/format.ts";
+/** Whether the pipeline is well, in five seconds; below it what explains each figure. */
+import { useEffect, useState } from "preact/hooks";
+import type { OperationsJson } from "../../operations-json.ts";
+import { formatClock } from "../shell/format.ts";
 import { Failed, Loading } from "../shell/states.tsx";
+import { ContractsCard } from "./contracts-card.tsx";
+import { CostCard } from "./cost-card.tsx";
 import { CutList } from "./cut-list.tsx";
-import { healthOf, ratePerSecond, SINK_LABELS } from "./health.ts";
+import { Figures } from "./figures.tsx";
+import { healthOf } from "./health.ts";
 import { JobList } from "./job-list.tsx";
+import { PiiCard } from "./pii-card.tsx";
+import { PressureCard } from "./pressure-card.tsx";
 import { QuarantineList } from "./quarantine-list.tsx";
 import { ShardTable } from "./shard-table.tsx";
+import { SinkCard } from "./sink-card.tsx";
 import { SourceTable } from "./source-table.tsx";
-import { type Polled, usePoll } from "./use-poll.ts";
+import { type Sample, withSample } from "./trail.ts";
+import { usePoll } from "./use-poll.ts";
 
-const LEDGER_EVERY_MS = 2_000;
+const EVERY_MS = 2_000;
 
 export function OperationsPage() {
-  const ledger = usePoll<Ledger>("/v1/ledger", LEDGER_EVERY_MS);
-  if (ledger.value === null) {
-    return ledger.problem ? (
-      <Failed problem={ledger.problem} scope="admin" retry={ledger.refresh} />
+  const polled = usePoll<OperationsJson>("/v1/operations", EVERY_MS);
+  const trail = useTrail(polled.value);
+  const operations = polled.value;
+  if (operations === null) {
+    return polled.problem ? (
+      <Failed problem={polled.problem} scope="admin" retry={polled.refresh} />
     ) : (
-      <Loading what="the ledger" />
+      <Loading what="the figures" />
     );
   }
+  const isStale = polled.problem !== null;
   return (
     <>
       <div class="title">
         <h1>Operations</h1>
-        <p class="quiet">as of {formatClock(ledger.at)}</p>
+        <p class="quiet">as of {formatClock(polled.at)}</p>
       </div>
-      {ledger.problem && (
+      {isStale && (
         <p class="notice" role="alert">
-          The ledger cannot be read at the moment ({ledger.problem.title}); these figures are from{" "}
-          {formatClock(ledger.at)}.
+          The figures cannot be read at the moment ({polled.problem!.title}); these are from {formatClock(polled.at)}.
         </p>
       )}
-      <Verdict ledger={ledger.value} />
-      <Figures polled={ledger} ledger={ledger.value} />
-      <ShardTable ledger={ledger.value} />
+      <div class={isStale ? "glance is-stale" : "glance"}>
+        <Verdict operations={operations} />
+        <Figures operations={operations} trail={trail} />
+        <SinkCard sinks={operations.sinks} trail={trail} />
+      </div>
       <QuarantineList />
-      <CutList stored={ledger.value.stored} />
+      <ContractsCard {...operations} />
+      <PiiCard {...operations} />
       <JobList />
-      <SourceTable ledger={ledger.value} />
+      <PressureCard {...operations} />
+      <CostCard {...operations} />
+      <ShardTable ledger={operations.ledger} />
+      <CutList stored={operations.ledger.stored} lake={operations.lake} />
+      <SourceTable ledger={operations.ledger} />
     </>
   );
 }
 
-function Verdict({ ledger }: { ledger: Ledger }) {
-  const { state, sentence, matters } = healthOf(ledger);
+function useTrail(operations: OperationsJson | null): readonly Sample[] {
+  const [trail, setTrail] = useState<readonly Sample[]>([]);
+  useEffect(() => {
+    if (operations) setTrail((known) => withSample(known, operations));
+  }, [operations]);
+  return trail;
+}
+
+function Verdict({ operations }: { operations: OperationsJson }) {
+  const { state, sentence, matters } = healthOf(operations);
   return (
     <section class={`card verdict ${state}`} aria-live="polite">
       <h2>{sentence}</h2>
       {matters.length > 0 && (
         <ul>
-          {matters.map((matter) => (
-            <li key={matter}>{matter}</li>
+          {matters.map(({ text, at }) => (
+            <li key={text}>
+              <a href={at}>{text}</a>
+            </li>
           ))}
         </ul>
       )}
     </section>
-  );
-}
-
-function Figures({ polled, ledger }: { polled: Polled<Ledger>; ledger: Ledger }) {
-  const { total, shards } = ledger;
-  const rate = polled.before && ratePerSecond(polled.before.value, ledger, polled.at - polled.before.at);
-  const lag = Math.max(0, ...shards.flatMap(({ sinks }) => Object.values(sinks).map((sink) => sink.lag_seconds)));
-  const slowest = (Object.keys(SINK_LABELS) as (keyof typeof SINK_LABELS)[]).find((sink) =>
-    shards.some(({ sinks }) => sinks[sink].lag_seconds === lag),
-  );
-  return (
-    <dl class="totals">
-      <div class="card">
-        <dt>Accepted</dt>
-        <dd>{formatShort(total.accepted)}</dd>
-        <dd class="quiet">{rate === null ? "events" : `${formatRate(rate)} a second now`}</dd>
-      </div>
-      <div class="card">
-        <dt>In flight</dt>
-        <dd>{formatShort(total.in_flight)}</dd>
-        <dd class="quiet">accepted, not yet in every store</dd>
-      </div>
-      <div class="card">
-        <dt>Furthest behind</dt>
-        <dd>{formatDuration(lag * 1_000)}</dd>
-        <dd class="quiet">{lag > 0 && slowest ? SINK_LABELS[slowest] : "all sinks are at the head"}</dd>
-      </div>
-      <div class="card">
-        <dt>Duplicates</dt>
-        <dd>{formatShort(total.duplicates)}</dd>
-        <dd class="quiet">
-          {formatCount(total.quarantined)} quarantined, {formatCount(total.late)} late
-        </dd>
-      </div>
-    </dl>
   );
 }

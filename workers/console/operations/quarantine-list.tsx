@@ -31,7 +31,7 @@ interface Answer {
 export function QuarantineList() {
   const { value, problem, refresh } = usePoll<Answer>(`/v1/quarantine?state=open&limit=${SHOWN}`, EVERY_MS);
   return (
-    <section class="card">
+    <section class="card" id="quarantine">
       <h2>Quarantine</h2>
       <p class="quiet">
         Messages that could not be read, and parts of the log that a sink could not apply. Events that broke their

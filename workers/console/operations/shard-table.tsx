@@ -2,17 +2,19 @@
 import { Fragment } from "preact";
 import type { Ledger } from "../../../durable-objects/event-log/ledger.ts";
 import { SINKS } from "../../../durable-objects/sink-cursor/api.ts";
+import { LAG_OBJECTIVE_S } from "../../objectives.ts";
 import { formatCount, formatDuration } from "../shell/format.ts";
-import { LAG_OBJECTIVE_S, SINK_LABELS } from "./health.ts";
+import { Scroll } from "../shell/scroll.tsx";
+import { SINK_LABELS } from "./health.ts";
 
 export function ShardTable({ ledger }: { ledger: Ledger }) {
   return (
-    <section class="card">
+    <section class="card" id="ledger">
       <h2>Ledger</h2>
       <p class="quiet">
         accepted = applied + duplicates + quarantined + suppressed + holes + in flight, for each sink of each shard
       </p>
-      <div class="scroll">
+      <Scroll label="Ledger by shard and sink">
         <table class="ledger">
           <thead>
             <tr>
@@ -69,7 +71,7 @@ export function ShardTable({ ledger }: { ledger: Ledger }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </section>
   );
 }

@@ -1,14 +1,15 @@
 /** What each source sent, and how much of it the log had already. */
 import type { Ledger } from "../../../durable-objects/event-log/ledger.ts";
 import { formatCount, formatShare } from "../shell/format.ts";
+import { Scroll } from "../shell/scroll.tsx";
 
 export function SourceTable({ ledger }: { ledger: Ledger }) {
   const { sources } = ledger;
   if (sources.length === 0) return null;
   return (
-    <section class="card">
+    <section class="card" id="sources">
       <h2>Sources</h2>
-      <div class="scroll">
+      <Scroll label="Events by source">
         <table class="ledger">
           <thead>
             <tr>
@@ -33,7 +34,7 @@ export function SourceTable({ ledger }: { ledger: Ledger }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </section>
   );
 }

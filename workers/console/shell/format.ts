@@ -4,6 +4,9 @@ const whole = new Intl.NumberFormat();
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 
 export const formatCount = (value: number): string => whole.format(value);
+/** `1 file`, `1,204 files`. */
+export const formatCounted = (value: number, one: string): string =>
+  `${formatCount(value)} ${one}${value === 1 ? "" : "s"}`;
 /** Exact up to six digits, then 1.2M. */
 export const formatShort = (value: number): string =>
   Math.abs(value) < 1e6 ? whole.format(value) : short.format(value);

@@ -1,16 +1,12 @@
 /** The frame of every page: name, navigation, who is signed in. Without a token it shows the sign-in form instead. */
 import type { ComponentType } from "preact";
 import { render } from "preact";
-import { useState } from "preact/hooks";
-import { isLocal, LOCAL_TOKEN, signIn, signOut, useToken } from "./token.ts";
+import { About } from "./about.tsx";
+import { mayOpen, PAGES, type PageEntry, type PageName } from "./pages.ts";
+import { SignIn } from "./sign-in.tsx";
+import { signOut, useToken } from "./token.ts";
 
-const PAGES = [
-  { name: "live", label: "Live" },
-  { name: "support", label: "Support" },
-  { name: "sql", label: "SQL" },
-  { name: "operations", label: "Operations" },
-] as const;
-export type PageName = (typeof PAGES)[number]["name"];
+export type { PageName } from "./pages.ts";
 
 /** Puts a page into the document. */
 export function mount(name: PageName, Page: ComponentType): void {
@@ -18,9 +14,13 @@ export function mount(name: PageName, Page: ComponentType): void {
 }
 
 function Shell({ name, Page }: { name: PageName; Page: ComponentType }) {
-  const { value } = useToken();
+  const { value, scopes } = useToken();
+  const here = PAGES.find((page) => page.name === name)!;
   return (
     <>
+      <a class="skip" href="#main">
+        Skip to the page
+      </a>
       <header class="bar">
         <a class="brand" href="/live">
           <svg viewBox="0 0 32 32" aria-hidden="true">
@@ -30,59 +30,43 @@ function Shell({ name, Page }: { name: PageName; Page: ComponentType }) {
         </a>
         <nav aria-label="Pages">
           {PAGES.map((page) => (
-            <a key={page.name} href={`/${page.name}`} aria-current={page.name === name ? "page" : undefined}>
-              {page.label}
-            </a>
+            <PageLink key={page.name} page={page} isHere={page === here} isOpen={mayOpen(page, scopes)} />
           ))}
         </nav>
+        <About />
         {value !== null && (
           <button type="button" class="plain" onClick={signOut}>
             Sign out
           </button>
         )}
+        <p class="purpose">{here.purpose}</p>
       </header>
       {/* The key makes a page of another user start anew. */}
-      <main class={`page-${name}`}>{value === null ? <SignIn /> : <Page key={value} />}</main>
+      <main id="main" tabIndex={-1} class={`page-${name}`}>
+        {value === null ? <SignIn /> : <Page key={value} />}
+      </main>
     </>
   );
 }
 
-function SignIn() {
-  const { rejected } = useToken();
-  const [value, setValue] = useState(isLocal ? LOCAL_TOKEN : "");
-  const submit = (event: Event) => {
-    event.preventDefault();
-    if (value.trim()) signIn(value.trim());
-  };
+/** A page that the token does not open stays a link: it says there what is missing, and who to ask. */
+function PageLink({ page, isHere, isOpen }: { page: PageEntry; isHere: boolean; isOpen: boolean }) {
   return (
-    <form class="card sign-in" onSubmit={submit}>
-      <h1>Sign in</h1>
-      {rejected !== null && (
-        <p class="notice" role="alert">
-          The token was not accepted. It may have been mistyped or withdrawn.
-        </p>
+    <a
+      href={`/${page.name}`}
+      title={isOpen ? page.purpose : `This token lacks the scope ${page.scope}`}
+      class={isOpen ? undefined : "closed"}
+      aria-current={isHere ? "page" : undefined}
+    >
+      {page.label}
+      {!isOpen && (
+        <>
+          <svg viewBox="0 0 16 16" class="lock" aria-hidden="true">
+            <path d="M3.5 7.5h9v6h-9zM5.5 7V5a2.5 2.5 0 0 1 5 0v2" />
+          </svg>
+          <span class="hidden"> (not with this token)</span>
+        </>
       )}
-      <label>
-        Access token
-        <input
-          type="password"
-          autocomplete="current-password"
-          value={value}
-          onInput={(event) => setValue(event.currentTarget.value)}
-        />
-      </label>
-      <button type="submit" class="primary" disabled={!value.trim()}>
-        Sign in
-      </button>
-      <p class="quiet">
-        {isLocal ? (
-          <>
-            This is a local run: its token is <code>{LOCAL_TOKEN}</code>.
-          </>
-        ) : (
-          "Whoever runs this eventpile issues tokens. It is kept in this browser until you sign out."
-        )}
-      </p>
-    </form>
+    </a>
   );
 }

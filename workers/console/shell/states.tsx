@@ -1,6 +1,8 @@
 /** What a part of a page shows when it has no data: each says what to do next. */
 import type { ComponentChildren } from "preact";
+import { mayOpen, PAGES } from "./pages.ts";
 import type { Problem } from "./problem.ts";
+import { signOut, useToken } from "./token.ts";
 
 export function Loading({ what }: { what: string }) {
   return (
@@ -33,12 +35,38 @@ export function Failed({ problem, scope, retry }: { problem: Problem; scope: str
         <code>{problem.reason}</code>
         {problem.status > 0 && ` · HTTP ${problem.status}`}
       </p>
+      {problem.status === 403 && <Elsewhere />}
       {retry && problem.status !== 403 && (
         <button type="button" onClick={retry}>
           Try again
         </button>
       )}
     </div>
+  );
+}
+
+/** What the token does open, and the way to use another. */
+function Elsewhere() {
+  const { scopes } = useToken();
+  const open = scopes === null ? [] : PAGES.filter((page) => mayOpen(page, scopes));
+  return (
+    <>
+      {open.length > 0 && (
+        <p>
+          It opens{" "}
+          {open.map(({ name, label }, i) => (
+            <>
+              {i > 0 && ", "}
+              <a href={`/${name}`}>{label}</a>
+            </>
+          ))}
+          .
+        </p>
+      )}
+      <button type="button" onClick={signOut}>
+        Use another token
+      </button>
+    </>
   );
 }
 

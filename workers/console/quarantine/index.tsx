@@ -1,0 +1,6 @@
+import "../style/base.css";
+import "../style/quarantine.css";
+import { mount } from "../shell/shell.tsx";
+import { QuarantinePage } from "./quarantine-page.tsx";
+
+mount("quarantine", QuarantinePage);
