@@ -76,31 +76,40 @@ async function tried(mutation: NamedMutation): Promise<Verdict> {
   });
   let runs = 0;
   if (mutation.seed !== undefined) {
-    const found = await stretch(mutation.name, "", mutation.seed, 1);
+    const found = await stretch(mutation, "", mutation.seed, 1);
     runs++;
-    if (found.seed !== null && (await stretch(null, "", found.seed, 1)).seed === null) return verdict(found, runs);
+    if (found.seed !== null && (await stretch(mutation, "", found.seed, 1, true)).seed === null)
+      return verdict(found, runs);
   }
   for (const scenario of mutation.scenario ? [mutation.scenario, ""] : [""]) {
     let from = 1;
     for (let left = SEEDS; left > 0; ) {
-      const found = await stretch(mutation.name, scenario, from, left);
+      const found = await stretch(mutation, scenario, from, left);
       runs += found.runs;
       left -= Math.max(1, found.runs);
       if (found.seed === null && found.failure) return verdict(found, runs);
       if (found.seed === null) break;
-      if ((await stretch(null, "", found.seed, 1)).seed === null) return verdict(found, runs);
+      if ((await stretch(mutation, "", found.seed, 1, true)).seed === null) return verdict(found, runs);
       from = found.seed + 1; // It fails by itself.
     }
   }
   return verdict({ seed: null, runs, failure: "" }, runs);
 }
 
-/** Runs until one fails. */
-function stretch(mutation: string | null, scenario: string, from: number, seeds: number): Promise<Stretch> {
+/** Runs until one fails. @param intact what the mutation takes out stays in */
+function stretch(
+  { name, tiles, erasures }: NamedMutation,
+  scenario: string,
+  from: number,
+  seeds: number,
+  intact = false,
+): Promise<Stretch> {
   return new Promise((resolve, reject) => {
     const script = join(import.meta.dirname, "soak-simulator.ts");
     const args = [script, "--from", String(from), "--seeds", String(seeds), "--failures", "1", "--scenario", scenario];
-    if (mutation !== null) args.push("--mutation", mutation);
+    if (tiles) args.push("--tiles");
+    if (erasures) args.push("--erasures");
+    if (!intact) args.push("--mutation", name);
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
     let [out, errors] = ["", ""];
     child.stdout.on("data", (data) => {

@@ -4,9 +4,9 @@
  *
  *     npm run soak:simulator -- --from <seed> --seeds 1 --trace
  *
- *     npm run soak:simulator -- --seeds 100000 [--from n] [--jobs 2] [--scenario <name>] [--mutation "<name>"] [--columns] [--failures n] [--progress n]
+ *     npm run soak:simulator -- --seeds 100000 [--from n] [--jobs 2] [--scenario <name>] [--mutation "<name>"] [--columns] [--tiles] [--erasures] [--failures n] [--progress n]
  *
- * With `--columns` properties become columns while each run goes on. It stops after that many failures, and says after every so many seeds how far it has come.
+ * With `--columns` properties become columns while each run goes on, with `--tiles` custom rollups are defined, with `--erasures` people are erased. It stops after that many failures, and says after every so many seeds how far it has come.
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -25,6 +25,8 @@ const { values } = parseArgs({
     scenario: { type: "string", default: "" },
     mutation: { type: "string" },
     columns: { type: "boolean", default: false },
+    tiles: { type: "boolean", default: false },
+    erasures: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     hashes: { type: "boolean", default: false },
   },
@@ -38,6 +40,8 @@ const options: SoakOptions = {
   hashes: values.hashes,
   scenario: values.scenario,
   columns: values.columns,
+  tiles: values.tiles,
+  erasures: values.erasures,
   failuresMax: Number(values.failures),
   progressEvery: Number(values.progress),
 };
@@ -60,6 +64,8 @@ function inProcess(job: number): Promise<SoakSummary> {
     const args = ["--from", String(options.from + job), "--seeds", String(options.seeds - job), "--step", String(jobs)];
     const more = ["--failures", String(options.failuresMax), "--progress", values.progress];
     if (options.columns) more.push("--columns");
+    if (options.tiles) more.push("--tiles");
+    if (options.erasures) more.push("--erasures");
     const child = fork(import.meta.filename, [...args, ...more]);
     let summary: SoakSummary | null = null;
     child.on("message", (message) => {

@@ -3,6 +3,7 @@ import { type Ledger, readLedger } from "../../durable-objects/event-log/ledger.
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import { SINKS } from "../../durable-objects/sink-cursor/api.ts";
 import { type MessageHeader, parseMessage } from "../../r2-layout/event-message.ts";
+import { barsLines } from "../../r2-layout/rule.ts";
 import type { AuditEnv, Fail, LeftOut } from "./audit.ts";
 import type { LogModel } from "./log-model.ts";
 import type { Traffic } from "./traffic.ts";
@@ -29,7 +30,8 @@ export async function auditLedger(
     const quarantined = own.length - events;
     const { accepted, arrived } = expectedOf(world, traffic, shard, fail);
     const expected = { accepted, arrived, committed: events, quarantined };
-    duplicates += arrived - own.length;
+    if (found.suppressed > 0 && !model.rules.some(barsLines)) fail(`ledger ${shard}: ${found.suppressed} suppressed`);
+    duplicates += arrived - own.length - found.suppressed;
     for (const [term, value] of Object.entries(expected)) {
       const told = found[term as keyof typeof expected];
       if (told !== value) fail(`ledger ${shard}: ${term} ${told}, not ${value}`);

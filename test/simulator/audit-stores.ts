@@ -2,13 +2,16 @@
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import type { MinuteRollupApi, PartValue } from "../../durable-objects/minute-rollup/api.ts";
 import { minuteDeltas } from "../../durable-objects/minute-rollup/minute-delta.ts";
+import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { SESSIONS_BUILDS_NAME } from "../../durable-objects/user-timeline/live-generation.ts";
+import type { ProfileStoreApi } from "../../durable-objects/user-timeline/profile-api.ts";
 import { nameIn, timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { subjectOf } from "../../queues/sessions/subjects.ts";
 import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { tableColumns } from "../../r2-layout/promoted-columns.ts";
 import type { AuditEnv, Fail } from "./audit.ts";
+import { auditProfile } from "./audit-profiles.ts";
 import { codec } from "./codec/codec.ts";
 import { decodeParquet } from "./codec/parquet-reader.ts";
 import { type AddedColumns, withoutColumns } from "./columns.ts";
@@ -89,6 +92,8 @@ export async function auditTimelines(
     }
     const counted = Object.values(profile.counts).reduce((sum, events) => sum + events, 0);
     if (counted !== expected.length) fail(`${where}: ${counted} events by name`);
+    const profiles = env.USER_TIMELINE as unknown as ObjectNamespace<ProfileStoreApi>;
+    await auditProfile(profiles, name, expected, fail);
     const sessions = await timeline.sessions(500);
     const inSessions = sessions.reduce((sum, session) => sum + session.events, 0);
     if (inSessions !== expected.length) fail(`${where}: ${inSessions} events in sessions`);

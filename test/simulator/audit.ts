@@ -5,7 +5,9 @@
 import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
+import type { LakePlaceApi } from "../../durable-objects/lake-catalog/place-api.ts";
 import type { MinuteRollupApi } from "../../durable-objects/minute-rollup/api.ts";
+import type { RollupTallyApi } from "../../durable-objects/minute-rollup/tally-api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { REPLAY_DESK_NAME, type ReplayDeskApi } from "../../durable-objects/replay-desk/api.ts";
 import type { BuildsApi, HolesApi, SinkCursorApi } from "../../durable-objects/sink-cursor/api.ts";
@@ -14,20 +16,24 @@ import type { UserTimelineApi } from "../../durable-objects/user-timeline/api.ts
 import { holeKeeper } from "../../queues/quarantine/list.ts";
 import type { Uncorrected } from "../../queues/replay/uncorrected.ts";
 import { REPLAY } from "../../r2-layout/limits.ts";
+import { erasedKind } from "../../r2-layout/log-line.ts";
 import type { SinkName } from "../../r2-layout/sinks.ts";
+import { auditCounts } from "./audit-counts.ts";
 import { auditLedger } from "./audit-ledger.ts";
 import { auditLake, auditRollups, auditTimelines } from "./audit-stores.ts";
 import type { AddedColumns } from "./columns.ts";
+import { auditBarred, isBarred } from "./erasures.ts";
 import { type LoggedLine, type LogModel, readLogModel, rowsOf } from "./log-model.ts";
+import { auditTiles, type TileAuditEnv } from "./tiles.ts";
 import type { Traffic } from "./traffic.ts";
 import type { World } from "./world.ts";
 
-export interface AuditEnv {
+export interface AuditEnv extends TileAuditEnv {
   readonly EVENT_LOG: ObjectNamespace<EventLogApi>;
   readonly SINK_CURSOR: ObjectNamespace<SinkCursorApi & HolesApi & BuildsApi>;
-  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & HolesApi>;
+  readonly LAKE_CATALOG: ObjectNamespace<LakeCatalogApi & HolesApi & LakePlaceApi>;
   readonly USER_TIMELINE: ObjectNamespace<UserTimelineApi>;
-  readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi>;
+  readonly MINUTE_ROLLUP: ObjectNamespace<MinuteRollupApi & RollupTallyApi>;
   readonly REPLAY_DESK: ObjectNamespace<ReplayDeskApi>;
 }
 
@@ -56,15 +62,20 @@ export async function audit(world: World, traffic: Traffic, columns: AddedColumn
     const leftOut = {} as Record<SinkName, LeftOut>;
     for (const sink of SINKS) leftOut[sink] = await holesOf(world, env, model, sink, fail);
     auditLog(model, traffic, leftOut, fail);
+    auditBarred(world, model, fail);
     const rows = (sink: SinkName) => rowsOf(model, sink, leftOut[sink].lines);
     await auditLake(world, env, rows("lake"), columns, fail);
+    await auditCounts(world, env, rows("lake").events, fail);
     // What a rule could not reach, because a segment was bad just then, a store keeps as it was; the job says so.
     const uncorrected = await uncorrectedIn(env);
     for (const sink of uncorrected) world.weather.count("uncorrected", sink);
     // Some timelines may have taken what the sink then left out: which ones can only be told when it comes back.
     const sure = !uncorrected.has("sessions") && leftOut.sessions.open.size === 0;
     if (sure) await auditTimelines(world, env, rows("sessions").events, model, fail);
-    if (!uncorrected.has("rollups")) await auditRollups(world, env, rows("rollups").events, model, fail);
+    if (!uncorrected.has("rollups")) {
+      await auditRollups(world, env, rows("rollups").events, model, fail);
+      await auditTiles(world, env, rows("rollups").events, fail);
+    }
     await auditLedger(world, env, traffic, model, leftOut, fail);
     auditBuilds(world, fail);
   });
@@ -103,11 +114,13 @@ function auditLog(model: LogModel, traffic: Traffic, leftOut: Readonly<Record<Si
   const owners = new Map<string, string>();
   const logged = new Set<string>();
   for (const { shard, seq, text, redrive } of model.lines) {
+    if (erasedKind(text)) continue;
     const { row, q } = JSON.parse(text);
     const key = `${q ? "q" : "e"}\n${row.source}\n${row.event_id}`;
     if (redrive) continue;
     logged.add(key);
     const label = traffic.sent.get(key)?.lines.get(text);
+    if (label === undefined && text.includes('"erased:')) continue;
     if (label === undefined) fail(`log ${shard}/${seq}: a line that nobody sent: ${text}`);
     const owner = `${shard}\n${key}\n${label}`;
     const before = owners.get(owner);
@@ -116,12 +129,17 @@ function auditLog(model: LogModel, traffic: Traffic, leftOut: Readonly<Record<Si
   }
   const originals = { ...model, lines: model.lines.filter(({ redrive }) => redrive === null) };
   const inForce = copiesOf(originals);
+  const barred = isBarred(model);
   // Rules of settlements and audits alone: what a correction retracts is gone on purpose.
   const settled = copiesOf({ ...originals, rules: model.rules.filter(({ filter }) => filter.places !== undefined) });
   for (const { key, acknowledged, lines } of traffic.sent.values()) {
-    if (acknowledged && !logged.has(key)) fail(`acknowledged and not in the log: ${key.split("\n").at(-1)}`);
+    const keptOut = !logged.has(key) && [...lines.keys()].some((line) => barred(line));
+    if (acknowledged && !logged.has(key) && !keptOut)
+      fail(`acknowledged and not in the log: ${key.split("\n").at(-1)}`);
     const copies = inForce.get(key) ?? 0;
     if (copies <= 1 && (settled.has(key) || !logged.has(key))) continue;
+    // The copy that was to stay is somebody's who was erased.
+    if (copies === 0 && [...lines.keys()].some((line) => barred(line))) continue;
     const all = model.lines.filter(({ text }) => lines.has(text));
     // What is in a hole is looked for once it has come back.
     const isOut = ({ shard, seq, line }: LoggedLine) =>

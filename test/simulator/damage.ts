@@ -6,13 +6,15 @@ import type { EventLogApi, EventLogRedriveApi } from "../../durable-objects/even
 import { LAKE_CATALOG_NAME } from "../../durable-objects/lake-catalog/api.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import { type HolesApi, SINKS, type SinkName } from "../../durable-objects/sink-cursor/api.ts";
+import { BarredSubjects } from "../../queues/fan-out/barred.ts";
 import { holeKeeper } from "../../queues/quarantine/list.ts";
 import { type RedriveDeps, redriveHole } from "../../queues/quarantine/redrive.ts";
 import { decodeSegmentLines, encodeSegment } from "../../r2-layout/segment.ts";
+import { subjectHasher } from "../../r2-layout/subjects.ts";
 import type { Random } from "../../scripts/demo/random.ts";
 import { Process } from "./platform/scheduler.ts";
 import type { Scenario } from "./scenarios.ts";
-import type { World } from "./world.ts";
+import { IDENTITY_KEY, type World } from "./world.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -167,6 +169,7 @@ function depsOf(world: World, env: Env): RedriveDeps {
   return {
     bucket: env.BUCKET,
     logs: env.EVENT_LOG,
+    barred: new BarredSubjects(subjectHasher(IDENTITY_KEY)),
     cursors: env.SINK_CURSOR,
     catalog: env.LAKE_CATALOG.getByName(LAKE_CATALOG_NAME),
     send: async () => {

@@ -1,6 +1,6 @@
 /**
  * Node's module hooks for simulated runs. The real code is loaded as it is, but for what only workerd has
- * (`cloudflare:workers`, wasm modules), the Parquet encoder (codec/codec.ts), and state that modules keep: a run must not
+ * (`cloudflare:workers`, wasm modules), the Parquet encoder and the signing of receipts (codec), and state that modules keep: a run must not
  * depend on the runs before it in the same process. A mutation (mutations.ts) is text replaced in one file on its way in.
  *
  * To be imported before anything of the real code.
@@ -32,7 +32,7 @@ globalThis.simulatorResets = [];
 globalThis.simulatorConstants = new Map();
 
 const SWAPPED = new Map(
-  ["parquet-writer", "parquet-reader", "parquet-footer", "parquet-merge"].map((name) => [
+  ["parquet-writer", "parquet-reader", "parquet-footer", "parquet-merge", "signed-receipt"].map((name) => [
     pathToFileURL(join(ROOT, "r2-layout", `${name}.ts`)).href,
     new URL(`${name}.ts`, CODEC).href,
   ]),
@@ -46,6 +46,8 @@ export const env = {};`;
 /** Module state, by what must be added to a file to put it back. */
 const STATEFUL: Readonly<Record<string, string>> = {
   "queues/lake/build-turn.ts": "globalThis.simulatorResets.push(() => { last = Promise.resolve(); });",
+  "workers/pipeline/index.ts": "globalThis.simulatorResets.push(() => { barred = undefined; });",
+  "queues/rollups/tiles.ts": "globalThis.simulatorResets.push(() => { compiled.clear(); });",
   // Made of a limit when it is loaded: a patient run looks again after 20 minutes.
   "queues/replay/slice.ts":
     'globalThis.simulatorConstants.set("patience", (on) => { lookAgain.inMs = on ? 1_200_000 : REPLAY.lookAgainMs; });',

@@ -21,7 +21,13 @@ export function watchJobLeases(complain: (text: string) => void): Watch {
   return {
     begins(target, [id, token]) {
       // Whether it lasts or is lost with the object: who has said it does no more.
-      if (target === "ReplayDesk.release" && leases.get(id as string)?.token === token) leases.delete(id as string);
+      const held = leases.get(id as string);
+      if (held === undefined || held.token !== token) return;
+      if (target === "ReplayDesk.release") leases.delete(id as string);
+      // It may last though nobody hears so, and count from another clock: the object's next life has one of its own.
+      if (target === "ReplayDesk.save") {
+        leases.set(id as string, { ...held, until: Math.min(held.until, Date.now() + REPLAY.leaseMs) });
+      }
     },
     answered(target, args, answer, atMs) {
       const id = args[0] as string;

@@ -7,10 +7,14 @@ import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { SinkName } from "../../durable-objects/sink-cursor/api.ts";
 import type { EventRow, QuarantineRow } from "../../r2-layout/event-columns.ts";
 import { shardName } from "../../r2-layout/keys.ts";
-import { eventRow, quarantineRow, readLogLine } from "../../r2-layout/log-line.ts";
+import { lineNames } from "../../r2-layout/line-subjects.ts";
+import { erasedKind, eventRow, quarantineRow, readLogLine } from "../../r2-layout/log-line.ts";
 import type { Rule } from "../../r2-layout/rule.ts";
 import { decodeSegmentLines, type SegmentRef } from "../../r2-layout/segment.ts";
-import type { World } from "./world.ts";
+import { subjectHasher, subjectsOf, unpackSubjects } from "../../r2-layout/subjects.ts";
+import { IDENTITY_KEY, type World } from "./world.ts";
+
+const hash = subjectHasher(IDENTITY_KEY);
 
 export interface LoggedLine {
   readonly shard: number;
@@ -70,7 +74,10 @@ export async function readLogModel(
         if (texts.length !== ref.events)
           fail(`log ${shard}/${ref.seq}: ${texts.length} lines, the row says ${ref.events}`);
         texts.forEach((text, line) => {
-          const { row, q } = JSON.parse(text) as { row: Partial<EventRow>; q?: unknown };
+          const erased = erasedKind(text);
+          const { row, q } = erased
+            ? { row: {}, q: erased === "quarantined" ? {} : undefined }
+            : (JSON.parse(text) as { row: Partial<EventRow>; q?: unknown });
           const redrive =
             ref.kind === "redrive"
               ? { sinks: ref.sinks ?? [], shard: row.log_shard ?? shard, seq: row.log_seq ?? ref.seq }
@@ -102,12 +109,14 @@ export function rowsOf(model: LogModel, sink: SinkName, leftOut: ReadonlySet<str
   const rows: SinkRows = { events: [], quarantine: [] };
   for (const logged of model.lines) {
     const { shard, seq, line, text, quarantined, redrive } = logged;
+    if (erasedKind(text)) continue;
     if (redrive && redrive.sinks.length > 0 && !redrive.sinks.includes(sink)) continue;
     if (leftOut.has(`${shard}/${seq}/${line}`)) continue;
     const at = { shard, seq };
     const entry = readLogLine(text);
-    if (quarantined) rows.quarantine.push(quarantineRow(entry, at));
-    else {
+    if (quarantined) {
+      if (!isErased(logged, model.rules)) rows.quarantine.push(quarantineRow(entry, at));
+    } else {
       const origin = redrive ?? { shard, seq };
       const row = throughRules(eventRow(entry, at), model.rules, origin);
       if (row) rows.events.push(row);
@@ -115,6 +124,14 @@ export function rowsOf(model: LogModel, sink: SinkName, leftOut: ReadonlySet<str
   }
   return rows;
 }
+
+/** No other rule goes over what is quarantined. */
+const isErased = ({ shard, seq, text }: LoggedLine, rules: readonly PlacedRule[]): boolean =>
+  rules.some(({ change, filter, places }) => {
+    if (change.kind !== "erase" || seq >= (places.get(shard) ?? 0)) return false;
+    const people = unpackSubjects(filter.subjects ?? "");
+    return lineNames(text, (one) => people.has(hash(one)));
+  });
 
 /** @param origin where the event stood first: rules hold for what is below their place there. */
 function throughRules(
@@ -126,14 +143,14 @@ function throughRules(
   for (const { filter, change, places } of rules) {
     const place = places.get(origin.shard);
     if (place === undefined || origin.seq >= place || !isMeant(current, filter, origin)) continue;
-    if (change.kind === "retract") return null;
+    if (change.kind === "retract" || change.kind === "erase") return null;
+    if (change.kind === "suppress") continue;
     if (change.kind === "set") {
       for (const [field, value] of Object.entries(change.values)) current = put(current, field, value ?? null);
     } else {
       const value = get(current, change.field);
-      if (typeof value === "string" && Object.hasOwn(change.values, value)) {
-        current = put(current, change.field, change.values[value] ?? null);
-      }
+      const known = Object.keys(change.values).find((key) => isSame(change.field, key, value));
+      if (known !== undefined) current = put(current, change.field, change.values[known] ?? null);
     }
   }
   return current as unknown as EventRow;
@@ -141,7 +158,7 @@ function throughRules(
 
 function isMeant(
   row: Record<string, unknown>,
-  { from, to, where = {}, places }: Rule["filter"],
+  { from, to, where = {}, places, subjects }: Rule["filter"],
   origin: { readonly shard: number; readonly seq: number },
 ): boolean {
   const time = row.event_time as number;
@@ -158,7 +175,21 @@ function isMeant(
   ) {
     return false;
   }
-  return Object.entries(where).every(([field, values]) => values!.includes(get(row, field) as string | null));
+  if (subjects !== undefined) {
+    const people = unpackSubjects(subjects);
+    if (!subjectsOf(row as unknown as EventRow).some((subject) => people.has(hash(subject)))) return false;
+  }
+  return Object.entries(where).every(([field, values]) =>
+    values!.some((value) => isSame(field, value, get(row, field) as string | null)),
+  );
+}
+
+/** An erasure puts a placeholder where a name stood, in lines and in rules. */
+function isSame(field: string, one: unknown, other: unknown): boolean {
+  if (one === other) return true;
+  const kind = field === "user_id" ? "user" : field === "anonymous_id" ? "device" : null;
+  if (!kind || typeof one !== "string" || typeof other !== "string") return false;
+  return hash({ kind, id: one }) === hash({ kind, id: other });
 }
 
 const PROPERTY = "properties.";

@@ -14,6 +14,10 @@ export interface SoakOptions {
   readonly scenario: string;
   /** Columns are promoted while each run goes on. */
   readonly columns: boolean;
+  /** Custom rollups are defined while each run goes on. */
+  readonly tiles: boolean;
+  /** People are erased, or kept out, while each run goes on. */
+  readonly erasures: boolean;
   /** Runs that fail before it stops. */
   readonly failuresMax: number;
   /** A line after so many seeds; 0 for none. */
@@ -49,7 +53,7 @@ export async function soak(options: SoakOptions): Promise<SoakSummary> {
   const failed: RunResult[] = [];
   let [seeds, events, acknowledged, realParquet] = [0, 0, 0, 0];
   for (const seed of seedsOf(options)) {
-    const result = await runSeed(seed, say, options.columns);
+    const result = await runSeed(seed, say, options);
     seeds++;
     events += result.events;
     acknowledged += result.acknowledged;

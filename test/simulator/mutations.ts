@@ -11,6 +11,10 @@ export interface NamedMutation extends Mutation {
   readonly scenario?: string;
   /** One that has noticed it, where that takes many: tried before the scenario, as long as the code leaves its run as it was. */
   readonly seed?: number;
+  /** Only runs in which custom rollups are defined can notice it. */
+  readonly tiles?: true;
+  /** Only runs in which people are erased can. */
+  readonly erasures?: true;
 }
 
 const SHARD_LOG = "durable-objects/event-log/shard-log.ts";
@@ -28,6 +32,7 @@ const STAGED = "durable-objects/lake-catalog/staged-changes.ts";
 const REBUILDS = "durable-objects/minute-rollup/rebuilds.ts";
 const RULE_JOB = "queues/replay/rule-job.ts";
 const DESK = "durable-objects/replay-desk/desk.ts";
+const TILE_STORE = "durable-objects/tile-rollup/tile-store.ts";
 
 export const MUTATIONS: readonly NamedMutation[] = [
   {
@@ -204,7 +209,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
     name: "timeline: memory is thrown away after a rollback",
     scenario: "disk",
     file: "durable-objects/user-timeline/user-timeline.ts",
-    edits: [["this.#timeline = new Timeline(this.ctx.storage.sql);\n      throw error;", "throw error;"]],
+    edits: [["this.#timeline = this.#load();\n      throw error;", "throw error;"]],
   },
   {
     name: "rollups: a batch is applied only right after the last seq",
@@ -375,7 +380,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
     name: "redrive: whoever reads the log later leaves the original lines out",
     scenario: "holes",
     file: "durable-objects/event-log/segment-log.ts",
-    edits: [["if (skips.size === 0) return refs;", "if (skips.size >= 0) return refs;"]],
+    edits: [["if (skips.size + releases.size === 0) return refs;", "if (skips.size >= 0) return refs;"]],
   },
   {
     name: "holes: a lease names what was decided",
@@ -442,7 +447,7 @@ export const MUTATIONS: readonly NamedMutation[] = [
     name: "rebuild of the rollups: live batches go to the build, too",
     scenario: "rebuilds",
     file: "durable-objects/minute-rollup/rebuilds.ts",
-    edits: [["this.#fold(rebuild, deltas, keptFrom);\n    }\n  }", "}\n  }"]],
+    edits: [["this.#fold(rebuild, deltas, keptFrom, batch.to);\n    }\n  }", "}\n  }"]],
   },
   {
     name: "rebuild of the sessions: leases of before a switch are fenced off",
@@ -558,6 +563,18 @@ export const MUTATIONS: readonly NamedMutation[] = [
         "=> leaveFormerPlaces(some.slice(0, 0), step, invocation, deps);",
       ],
     ],
+  },
+  {
+    name: "redrive: the hole is closed before what brings its lines is passed",
+    seed: 2006551,
+    file: "queues/drain.ts",
+    edits: [["    await this.#closeHoles(segments);\n", ""]],
+  },
+  {
+    name: "rules: what the lake left out twice is read where it stood first",
+    seed: 2006628,
+    file: "queues/replay/timeline-places.ts",
+    edits: [["read.add(seq).add(firstPlace(seq));", "read.add(seq);"]],
   },
   {
     name: "redrive: what a straggler tells a device is passed over",
@@ -755,6 +772,12 @@ export const MUTATIONS: readonly NamedMutation[] = [
     edits: [["if (!found || found.token !== token || found.owner === null) return;", "if (!found) return;"]],
   },
   {
+    name: "replays: a job that was cancelled takes no rule",
+    scenario: "late-rules",
+    file: DESK,
+    edits: [['if (job.state !== "running") return "lost";', ""]],
+  },
+  {
     name: "audit: what was republished is looked for once more",
     scenario: "twins",
     file: "queues/replay/audit-job.ts",
@@ -765,5 +788,84 @@ export const MUTATIONS: readonly NamedMutation[] = [
     scenario: "rebuilt-splits",
     file: "queues/replay/rebuild-job.ts",
     edits: [["const shards = this.#progress.shards ?? this.#parts.shards;", "const shards = undefined;"]],
+  },
+  {
+    name: "erasures: a log takes no commit of who does not know its newest rule",
+    erasures: true,
+    file: SHARD_LOG,
+    edits: [['    if ((commit.barred ?? 0) < barredVersion) return { kind: "barred", version: barredVersion };\n', ""]],
+  },
+  {
+    name: "erasures: quarantined lines are looked at, whatever their message says",
+    erasures: true,
+    file: "queues/fan-out/barred.ts",
+    edits: [
+      [
+        "const suspects = mayName ? lines.keys() : (quarantined ?? []);",
+        "const suspects = mayName ? lines.keys() : [];",
+      ],
+    ],
+  },
+  {
+    name: "erasures: who is told of a newer rule plans anew",
+    erasures: true,
+    file: FAN_OUT,
+    edits: [
+      [
+        "      await barred.learn(log, answer.version);\n      plan = plannedAnew();",
+        "      await barred.learn(log, answer.version);\n      version = barred.version;",
+      ],
+    ],
+  },
+  {
+    name: "tiles: a build gets live batches with the live rows",
+    tiles: true,
+    file: TILE_STORE,
+    edits: [["    this.builds.follow(batch.deltas, now);\n", ""]],
+  },
+  {
+    name: "tiles: a batch of which some is here is refused",
+    tiles: true,
+    file: TILE_STORE,
+    edits: [
+      ["if (before.started && batch.from <= lastSeq) return", "if (before.started && batch.to <= lastSeq) return"],
+    ],
+  },
+  {
+    name: "tiles: a batch by another list of definitions is refused",
+    tiles: true,
+    seed: 62,
+    file: TILE_STORE,
+    edits: [["if (batch.version !== before.version) {", "if (batch.version > before.version) {"]],
+  },
+  {
+    name: "tiles: the cursor waits for the tiles' part of a step",
+    tiles: true,
+    file: "queues/rollups/sink.ts",
+    edits: [
+      [
+        "if (list && tiles) await applyTiles(tiles, list, step);",
+        "if (list && tiles) await applyTiles(tiles, list, step).catch(() => {});",
+      ],
+    ],
+  },
+  {
+    name: "tiles: hours that a correction has touched are filled anew",
+    tiles: true,
+    file: "queues/replay/rule-windows.ts",
+    edits: [["      await this.#run.parts.refillTiles?.(this.#run.slice.job.id, hours);\n", ""]],
+  },
+  {
+    name: "tiles: a step that was added is not added again",
+    tiles: true,
+    file: "durable-objects/tile-rollup/tile-builds.ts",
+    edits: [["if (step <= build.step) return", "if (step < build.step) return"]],
+  },
+  {
+    name: "tiles: what is in memory is forgotten after a rollback",
+    tiles: true,
+    scenario: "disk",
+    file: "durable-objects/tile-rollup/tile-rollup.ts",
+    edits: [["this.#store.forget();\n      throw error;", "throw error;"]],
   },
 ];

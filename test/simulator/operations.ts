@@ -32,7 +32,10 @@ const FOR_GOOD = /^holes:|what it put in has been replaced since/;
 export const isToBeAbandoned = ({ kind, actions, error }: Job): boolean =>
   (kind === "rebuild" || kind === "fill") && actions.includes("abandon") && FOR_GOOD.test(error ?? "");
 
-type Steered = Pick<Scenario, "kinds" | "sinks" | "reverts" | "identities" | "manual" | "windows" | "lookMaxMs">;
+type Steered = Pick<
+  Scenario,
+  "kinds" | "sinks" | "reverts" | "cancels" | "identities" | "manual" | "windows" | "lookMaxMs"
+>;
 
 export class Operations {
   /** Jobs that did not come to an end. */
@@ -200,7 +203,7 @@ export class Operations {
         if (resumes >= ABANDONED_AFTER && isToBeAbandoned(job) && random.chance(0.2)) return "abandon";
         return random.chance(0.6) ? "resume" : random.pick<JobAction>(["cancel", "revert"]);
       case "running":
-        return !this.#isClosing && random.chance(0.02) ? "cancel" : null;
+        return !this.#isClosing && random.chance(this.#scenario.cancels) ? "cancel" : null;
       default:
         return null;
     }

@@ -8,10 +8,12 @@ import { loadRealReader } from "./codec/parquet-reader.ts";
 import { loadRealWriter } from "./codec/parquet-writer.ts";
 import { planColumns } from "./columns.ts";
 import { planDamage, planRedrives } from "./damage.ts";
+import { planErasures } from "./erasures.ts";
 import { Operations } from "./operations.ts";
 import { type Scenario, scenarioOf } from "./scenarios.ts";
 import { runFor, settle } from "./settle.ts";
 import { tightenLimits } from "./tight-limits.ts";
+import { planTiles, TILE_HANGS } from "./tiles.ts";
 import { Traffic } from "./traffic.ts";
 import { World } from "./world.ts";
 
@@ -37,11 +39,20 @@ const TIMES_MAX = 16;
 /** One run in so many encodes the lake's files with the real encoder. */
 const REAL_PARQUET_EVERY = 400;
 
-/** @param adds columns are promoted beside what the seed draws: another run. */
+/** What happens beside what the seed draws: then it is another run. */
+export interface Beside {
+  /** Columns are promoted. */
+  readonly columns?: boolean;
+  /** Custom rollups are defined. */
+  readonly tiles?: boolean;
+  /** People are erased, or kept out. */
+  readonly erasures?: boolean;
+}
+
 export async function runSeed(
   seed: number,
   trace: ((text: string) => void) | null = null,
-  adds = false,
+  beside: Beside = {},
 ): Promise<RunResult> {
   const random = new Random(seed ^ 0x5eed);
   const realParquet = seed % REAL_PARQUET_EVERY === 0;
@@ -49,14 +60,16 @@ export async function runSeed(
   const world = new World({ seed, shards: random.pick([[1], [1], [2], [1, 2]]), realParquet, trace });
   const scenario = scenarioOf(seed);
   world.weather.count("scenario", scenario.name);
-  world.weather.aim(scenario);
+  world.weather.aim(beside.tiles ? { ...scenario, hangs: [...scenario.hangs, ...TILE_HANGS] } : scenario);
   const damages = random.chance(scenario.damage);
   const traffic = new Traffic(world, random.chance(scenario.oddities), scenario);
   const operates = random.chance(scenario.operations);
   const restoreLimits = tightenLimits(random, world.weather, operates, scenario);
   const operations = new Operations(world, scenario);
   const failures: string[] = [];
-  const columns = adds ? planColumns(world, seed) : new Map();
+  const columns = beside.columns ? planColumns(world, seed) : new Map();
+  if (beside.tiles) planTiles(world, seed);
+  if (beside.erasures) planErasures(world, seed);
   try {
     await live(world, traffic, operates ? operations : null, damages, scenario, random);
     await settle(world, traffic, operations, random);

@@ -24,6 +24,8 @@ export interface Scenario {
   /** What rebuilds are of; null: drawn. Chance that one that was swapped in is taken back, where it is looked at. */
   readonly sinks: readonly SinkName[] | null;
   readonly reverts: number;
+  /** Chance that a job at work is cancelled, where it is looked at. */
+  readonly cancels: number;
   /** Requests that come, so many and up to four times as many; how long, one of these, ms. */
   readonly requests: number;
   readonly spansMs: readonly number[];
@@ -77,7 +79,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 const MIXED: Scenario = {
   name: "mixed",
-  weight: 67,
+  weight: 66,
   damage: 0.15,
   oddities: 0.3,
   operations: 0.35,
@@ -88,6 +90,7 @@ const MIXED: Scenario = {
   damageUnread: 0,
   sinks: null,
   reverts: 0.25,
+  cancels: 0.02,
   requests: 4,
   spansMs: [3 * SECOND_MS, 20 * SECOND_MS, 2 * MINUTE_MS, 10 * MINUTE_MS],
   identities: false,
@@ -292,6 +295,24 @@ const COMPARED = /^UserTimeline\.digest$/;
 
 /** Their weights are the mixture's: the seeds of all others are what they were before there were these. */
 const SINCE: readonly Scenario[] = [
+  {
+    // A job asks for its rule when it has been cancelled.
+    ...alone("rules"),
+    name: "late-rules",
+    weight: 1,
+    cancels: 0.4,
+    lookMaxMs: 20 * SECOND_MS,
+    hangs: [
+      {
+        target: /^ReplayDesk\.takeRule$/,
+        chance: 0.5,
+        until: /^ReplayDesk\.act$/,
+        fromMs: SECOND_MS,
+        toMs: 5 * MINUTE_MS,
+        withAll: 0,
+      },
+    ],
+  },
   {
     // The last requests come while a build is swapped in; how far drains have come is told right after it.
     ...alone("rebuilds"),

@@ -50,6 +50,21 @@ it("columns are promoted meanwhile: an event committed after a column's answer h
   expect(printed).toMatch(/, 0 seeds failed/);
 });
 
+it("custom rollups are defined meanwhile: each says in the end what adding up the log says, in 40 simulated runs", {
+  timeout: 300_000,
+}, async () => {
+  const printed = await soak("--seeds", "40", "--from", "161", "--tiles");
+  expect(printed).toMatch(/, 0 seeds failed/);
+});
+
+it("people are erased and kept out meanwhile: nothing about them is above a rule, everybody else is as they were, in 60 simulated runs (promise 7)", {
+  timeout: 300_000,
+}, async () => {
+  const printed = await soak("--seeds", "60", "--from", "221", "--erasures");
+  expect(printed).toMatch(/, 0 seeds failed/);
+  for (const mode of ["erase", "suppress"]) expect(printed).toMatch(new RegExp(`^operation +${mode} `, "m"));
+});
+
 it("a seed gives the same run, alone and after others", { timeout: 120_000 }, async () => {
   const hashes = (printed: string) => printed.split("\n").filter((line) => /^seed \d+ [0-9a-f]{8}$/.test(line));
   const together = hashes(await soak("--seeds", "9", "--from", "396", "--hashes"));

@@ -7,12 +7,15 @@ import type { DerivedEvent } from "../../r2-layout/event-columns.ts";
 import { shardOf } from "../../r2-layout/event-id.ts";
 import { formatLogLine, type QuarantineMark } from "../../r2-layout/log-line.ts";
 import { countOf, type ShardHistory } from "../../r2-layout/shards.ts";
+import { subjectHasher, subjectsOf } from "../../r2-layout/subjects.ts";
 import type { Random } from "../../scripts/demo/random.ts";
 import { EventSender } from "../../workers/edge/event-sender.ts";
 import type { KeptEvent } from "../../workers/edge/parse-events.ts";
 import { Process } from "./platform/scheduler.ts";
 import type { Scenario } from "./scenarios.ts";
-import type { World } from "./world.ts";
+import { IDENTITY_KEY, type World } from "./world.ts";
+
+const hash = subjectHasher(IDENTITY_KEY);
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -126,7 +129,7 @@ export class Traffic {
     const env = this.#world.bindings("edge", process);
     const shards = this.#world.deployed.edge;
     const queues = Array.from({ length: countOf(shards) }, (_, shard) => env[`EVENTS_${shard}`]);
-    const edge = { process, shards, sender: new EventSender(name, queues as never, shards) };
+    const edge = { process, shards, sender: new EventSender(name, queues as never, shards, hash) };
     this.#edges[index] = edge;
     return edge;
   }
@@ -248,7 +251,9 @@ export class Traffic {
     sent.id.lines.set(line, sent.republish ?? "");
     const shard = shardOf(sent.event, countOf(shards));
     const { flags } = sent.event;
-    return { index, event_id: sent.event.event_id, shard, quarantine: sent.quarantine, line, ...(flags && { flags }) };
+    const { quarantine } = sent;
+    const names = quarantine ? [] : subjectsOf(row);
+    return { index, event_id: sent.event.event_id, shard, quarantine, names, line, ...(flags && { flags }) };
   }
 
   #newEvent(): SentEvent {

@@ -30,6 +30,7 @@ export const IDENTITY_KEY = "simulated";
 
 class LiveHubStandIn {
   async publish(): Promise<void> {}
+  async publishTile(): Promise<void> {}
 }
 
 const CLASSES = { ...objectClasses, LiveHub: LiveHubStandIn } as unknown as Readonly<Record<string, ObjectClass>>;
@@ -129,7 +130,7 @@ export class World {
   /** A Worker's `env`, for one process of it. */
   bindings(worker: Worker, process: Process, departs?: Departs): Bindings {
     const config = configsFor(this.deployed[worker])[worker];
-    const env: Record<string, unknown> = { ...config.vars, IDENTITY_KEY };
+    const env: Record<string, unknown> = { ...config.vars, IDENTITY_KEY, RECEIPT_KEY: "simulated" };
     for (const { binding } of config.r2_buckets ?? []) env[binding] = this.bucket.binding(process, departs);
     for (const { binding, queue } of config.queues?.producers ?? []) {
       env[binding] = this.queues.binding(queue, process, departs);
