@@ -15,11 +15,14 @@ import { join } from "node:path";
 import { LOG, TIMELINE } from "../r2-layout/limits.ts";
 import { PRICES } from "../r2-layout/prices.ts";
 import { ORIGIN_HEADERS, type RunningSystem, startSystem } from "../test/system/harness.ts";
+import { costToday } from "../workers/edge/operations/cost-today.ts";
+import type { OperationsJson } from "../workers/operations-json.ts";
 import { CostLoad } from "./bench/cost-load.ts";
 import { count } from "./bench/figures.ts";
 import { R2_FREE, R2_WRITES, REFERENCES } from "./bench/prices.ts";
 import { reconnecting } from "./bench/steady-load.ts";
 import type { UsageReport } from "./local/meter/usage.ts";
+import { RUNTIMES, type RuntimeName } from "./local/run-file.ts";
 
 const quick = process.argv.includes("--quick");
 const WINDOW_MS = quick ? 15_000 : 60_000;
@@ -36,6 +39,8 @@ const SIZES = [
 const LAKE_MONTHS = 24;
 /** Of one person: 7,000 a second are those of ten million people. */
 const EVENTS_A_MONTH = 1_800;
+/** By so much the operations page's estimate may be off; it was 0.85 to 1.00 of the bill. */
+const ESTIMATE_OFF = 1.5;
 const MONTH_DAYS = 30;
 const MONTH_S = MONTH_DAYS * 86_400;
 const MILLION = 1e6;
@@ -54,6 +59,8 @@ interface Counted {
   readonly logBytes: number;
   readonly lakeBytes: number;
   readonly objectBytes: Readonly<Record<string, number>>;
+  /** Dollars a million, as the operations page would estimate them for the same window. */
+  readonly estimate: number | null;
 }
 
 async function measure(eventsPerSecond: number, eventsPerRequest: number): Promise<Counted> {
@@ -64,6 +71,7 @@ async function measure(eventsPerSecond: number, eventsPerRequest: number): Promi
     await settled(on);
     load.start();
     await sleep(WARM_MS);
+    const opening = await operations(on);
     const before = sumsOf(await reconnecting(() => on.usage(true)));
     const [events, requests, cpu] = [load.events, load.requests, cpuMs(on.options.dir)];
     await sleep(WINDOW_MS);
@@ -73,6 +81,7 @@ async function measure(eventsPerSecond: number, eventsPerRequest: number): Promi
       requests: load.requests - requests,
       cpuMs: cpuMs(on.options.dir) - cpu,
     };
+    const closing = await operations(on);
     await load.stop();
     await settled(on);
     const { accepted, lake } = (await reconnecting(() => on.ledger())).total;
@@ -92,6 +101,7 @@ async function measure(eventsPerSecond: number, eventsPerRequest: number): Promi
     const grown = (name: string) => ((live[name] ?? 0) - (before[name] ?? 0)) / counted.events;
     return {
       ...counted,
+      estimate: estimateOf(opening, closing, { rows: load.events, bytes: await lakeBytes(on) }),
       live,
       upkeep: scaled(upkeep, counted.events / load.events),
       logBytes: (live["r2/put log bytes"] ?? 0) / counted.events,
@@ -108,6 +118,20 @@ async function measure(eventsPerSecond: number, eventsPerRequest: number): Promi
   } finally {
     await on.stop();
   }
+}
+
+const operations = (on: RunningSystem) => reconnecting(() => on.read<OperationsJson>("/v1/operations"));
+
+/** @param lake once its files are merged, as the bill counts it. */
+function estimateOf(from: OperationsJson, to: OperationsJson, lake: { rows: number; bytes: number }): number | null {
+  const [was, is] = [from.ledger.today, to.ledger.today];
+  const day = {
+    events: is.events - was.events,
+    messages: is.messages - was.messages,
+    segments: is.segments - was.segments,
+    bytes: is.bytes - was.bytes,
+  };
+  return costToday(day, { ...lake, commits: to.lake.commits_today - from.lake.commits_today }).dollars_per_million;
 }
 
 const settled = (on: RunningSystem) => reconnecting(() => on.settled());
@@ -204,11 +228,15 @@ function sumsOf(reports: readonly UsageReport[]): Sums {
 const scaled = (sums: Sums, by: number): Sums =>
   Object.fromEntries(Object.entries(sums).map(([name, n]) => [name, n * by]));
 
-/** Processor time of the runtime so far, by the kernel's count of hundredths. */
+/** Processor time of the runtimes so far, by the kernel's count of hundredths. */
 function cpuMs(dir: string): number {
-  const { workerd } = JSON.parse(readFileSync(join(dir, "run.json"), "utf8")) as { workerd: { pid: number } };
-  const fields = readFileSync(`/proc/${workerd.pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+  const run = JSON.parse(readFileSync(join(dir, "run.json"), "utf8")) as Record<RuntimeName, { pid: number }>;
+  return sumOf(
+    RUNTIMES.map((name) => {
+      const fields = readFileSync(`/proc/${run[name].pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+      return (Number(fields[11]) + Number(fields[12])) * 10;
+    }),
+  );
 }
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -245,6 +273,15 @@ for (const { eventsPerRequest, budget } of SIZES) {
       `  ${(sum / REFERENCES.messageAndRowPerEvent).toFixed(3)} of a message and a row per event (${dollars(REFERENCES.messageAndRowPerEvent)}), ` +
         `${(sum / REFERENCES.snowplow).toFixed(2)} of Snowplow's own stack (${dollars(REFERENCES.snowplow)})`,
     );
+    if (run.estimate !== null) {
+      console.log(
+        `  the operations page would say ${dollars(run.estimate)} a million, ${(run.estimate / sum).toFixed(2)} of this`,
+      );
+      if (Math.abs(Math.log(run.estimate / sum)) > Math.log(ESTIMATE_OFF))
+        throw new Error(
+          "the operations page's estimate is not that of this bill (workers/edge/operations/cost-today.ts)",
+        );
+    }
     if (sum > budget) over++;
   }
 }

@@ -2,8 +2,8 @@
  * `npm run bench:fairness [-- --quick]`: ten tokens run heavy statements without a pause. How long light statements of an
  * eleventh take beside them, lookups of users, and events on their way into a websocket frame, each against the same alone.
  *
- * In a local run all Workers share one process and one thread, so what heavy statements take from lookups and frames is the
- * stretch that they run without a wait, once for each hop of a request. A deployed engine has an isolate of its own.
+ * The query Worker has a process of its own, so heavy statements take from lookups and frames no more than the machine's
+ * cores. Statements share the engine's thread: each hop of a light one waits for the stretch that a heavy one runs.
  */
 import { ORIGIN_HEADERS, type RunningSystem, startSystem } from "../test/system/harness.ts";
 import { expectEqual, median, quantile } from "./bench/figures.ts";
@@ -47,7 +47,11 @@ interface Answer {
 
 async function ask(on: RunningSystem, token: string, sql: string): Promise<Answer> {
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-  const response = await fetch(`${on.url}/v1/sql`, { method: "POST", headers, body: JSON.stringify({ sql }) });
+  const response = await fetch(`${on.url}/v1/sql`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ sql, route: "engine" }),
+  });
   return (await response.json()) as Answer;
 }
 

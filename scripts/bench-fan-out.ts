@@ -5,7 +5,7 @@
  * Baseline, in the same run and isolate: gzip of the same lines alone, the least that writing a segment can cost. The stage is
  * timed with objects kept in memory, which leaves its own work on one core, and with Miniflare's R2, whose work is in other
  * processes. Where /proc tells it, events per second of workerd's processor time stand beside events per second of the clock:
- * they do not suffer from what else the machine does. What was written is read back and summed. At last the dedup window: rows, memory and disk for a million ids.
+ * they do not suffer from what else the machine does. "erased" is the stage where rules keep people out of the log. What was written is read back and summed. At last the dedup window: rows, memory and disk for a million ids.
  */
 
 import "./local/runtime-flags.ts";
@@ -16,7 +16,8 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { idHash } from "../r2-layout/event-id.ts";
 import { encodeMessage, packIds } from "../r2-layout/event-message.ts";
 import { DERIVATION_VERSION, formatLogLine, propertiesOf } from "../r2-layout/log-line.ts";
-import type { BenchMode, DedupFigures } from "./bench/fan-out-worker.ts";
+import { packPrefixes, prefixOf, subjectHasher } from "../r2-layout/subjects.ts";
+import type { BenchMode, Checked, DedupFigures } from "./bench/fan-out-worker.ts";
 import { count, quantile } from "./bench/figures.ts";
 import { Random } from "./demo/random.ts";
 import { bundleWorker } from "./local/bundle.ts";
@@ -32,19 +33,26 @@ const RUN_EVENTS = EVENTS_PER_MESSAGE * MESSAGES_PER_BATCH * BATCHES_PER_RUN;
 const WARM_UP = 3;
 const RUNS = 10;
 const IDS = Number(process.env.BENCH_IDS ?? 1_000_000);
-const MODES: readonly BenchMode[] = ["gzip", "stage", "stage+r2"];
+const MODES: readonly BenchMode[] = ["gzip", "stage", "erased", "stage+r2"];
+/** As the worker has them, which cannot be imported here. */
+const BENCH_KEY = "bench";
+const ERASED_SHARD = 1;
+/** People that rules keep out, in rules of at most 20,000: few of them still send. */
+const ERASED_RULES = 5;
+const ERASED_PEOPLE = 100_000;
+const ERASED_VISITORS = 50;
+const VISITORS = 50_000;
 /** Linux counts processor time in hundredths of a second. */
 const MS_PER_TICK = 10;
 const NOW_US = Date.now() * 1_000;
 
 type Times = Record<BenchMode, number[]>;
 
-const truth = { events: 0, sum: 0 };
-const sent = { n: 0, events: 0, rawBytes: 0, lineBytes: 0 };
+const truth = { events: 0, sum: 0, suppressed: 0 };
+const sent = { events: 0, rawBytes: 0, lineBytes: 0 };
 
 /** A track call of about 320 bytes of JSON, and its line of the log. */
-function logLine(id: string, number: number, random: Random): string {
-  const visitor = `4f1d${String(random.int(1, 50_000)).padStart(8, "0")}-9c1e`;
+function logLine(id: string, number: number, visitor: string, random: Random): string {
   const product = random.int(1, 600);
   const raw = {
     type: "track",
@@ -79,25 +87,40 @@ function logLine(id: string, number: number, random: Random): string {
   return line;
 }
 
-function message(random: Random): string {
+const visitorOf = (n: number) => `4f1d${String(n).padStart(8, "0")}-9c1e`;
+const hash = subjectHasher(BENCH_KEY);
+/** By shard. */
+const numbers = [0, 0];
+const before = [0, 0];
+
+function message(random: Random, shard: number): string {
   const events = Array.from({ length: EVENTS_PER_MESSAGE }, () => {
     const number = random.int(1, 1_000);
     const id = `${random.int(1e8, 9e8)}-${sent.events++}`;
-    truth.events++;
-    truth.sum += number;
-    return { id, line: logLine(id, number, random) };
+    const n = random.int(1, VISITORS);
+    if (shard === ERASED_SHARD && n <= ERASED_VISITORS) truth.suppressed++;
+    else {
+      truth.events++;
+      truth.sum += number;
+    }
+    const visitor = visitorOf(n);
+    const prefix = prefixOf(hash({ kind: "device", id: visitor }));
+    return { id, line: logLine(id, number, visitor, random), prefix };
   });
+  const sentBefore = before[shard]!;
+  before[shard]! += events.length;
   return encodeMessage({
     header: {
       v: 1,
       edge: "bench",
-      n: ++sent.n,
-      shard: 0,
+      n: ++numbers[shard]!,
+      shard,
       epoch: 0,
       source: "shop",
       received_at: NOW_US,
       events: events.length,
-      before: truth.events - events.length,
+      before: sentBefore,
+      who: packPrefixes(events.map(({ prefix }) => prefix)),
       ids: packIds(events.map(({ id }) => idHash("event", "shop", id))),
     },
     lines: events.map(({ line }) => line),
@@ -112,13 +135,19 @@ async function call<T>(path: string, body?: string): Promise<T> {
 
 async function measureStage(): Promise<void> {
   const random = new Random(20261122);
-  const times: Times = { gzip: [], stage: [], "stage+r2": [] };
-  const cpu: Times = { gzip: [], stage: [], "stage+r2": [] };
+  const times: Times = { gzip: [], stage: [], erased: [], "stage+r2": [] };
+  const cpu: Times = { gzip: [], stage: [], erased: [], "stage+r2": [] };
+  const erased = Array.from({ length: ERASED_PEOPLE }, (_, i) =>
+    i < ERASED_VISITORS ? visitorOf(i + 1) : `gone-${i}`,
+  );
+  const each = ERASED_PEOPLE / ERASED_RULES;
+  const lists = Array.from({ length: ERASED_RULES }, (_, i) => erased.slice(i * each, (i + 1) * each));
+  await call("/erase", JSON.stringify(lists));
   for (let run = 0; run < WARM_UP + RUNS; run++) {
     // In turn, so that a slow moment of the machine meets all modes alike.
     for (const mode of MODES) {
       const batches = Array.from({ length: BATCHES_PER_RUN }, () =>
-        Array.from({ length: MESSAGES_PER_BATCH }, () => message(random)),
+        Array.from({ length: MESSAGES_PER_BATCH }, () => message(random, mode === "erased" ? ERASED_SHARD : 0)),
       );
       await call("/load", JSON.stringify(batches));
       const cpuBefore = workerdCpuMs();
@@ -131,7 +160,8 @@ async function measureStage(): Promise<void> {
       if (mode === "gzip") {
         // Never sent: the log must not expect it.
         truth.events -= RUN_EVENTS;
-        sent.n -= MESSAGES_PER_BATCH * BATCHES_PER_RUN;
+        numbers[0]! -= MESSAGES_PER_BATCH * BATCHES_PER_RUN;
+        before[0]! -= RUN_EVENTS;
         for (const body of batches.flat()) {
           for (const line of body.split("\n").slice(1)) truth.sum -= JSON.parse(line).raw.properties.number;
         }
@@ -142,11 +172,14 @@ async function measureStage(): Promise<void> {
     }
   }
   report(times, cpu);
-  const read = await call<{ events: number; sum: number; segments: number; committed: number }>("/check");
-  if (read.events !== truth.events || read.sum !== truth.sum || read.committed !== truth.events) {
+  const read = await call<Checked>("/check");
+  const { events, sum, committed, suppressed } = read;
+  if (events !== truth.events || sum !== truth.sum || committed !== events || suppressed !== truth.suppressed) {
     throw new Error(`the log has ${JSON.stringify(read)}, sent were ${JSON.stringify(truth)}`);
   }
-  console.log(`checked: ${count(read.events)} events in ${read.segments} segments, each once, their sum right`);
+  console.log(
+    `checked: ${count(events)} events in ${read.segments} segments, each once, their sum right; ${count(suppressed)} of people who were erased nowhere`,
+  );
 }
 
 function report(times: Times, cpu: Times): void {
@@ -166,6 +199,10 @@ function report(times: Times, cpu: Times): void {
   }
   const ratio = rateOf(quantile(times.stage, 0.5)) / rateOf(quantile(times.gzip, 0.5));
   console.log(`stage to gzip alone: ${ratio.toFixed(2)} of its events/s`);
+  const beside = quantile(times.stage, 0.5) / quantile(times.erased, 0.5);
+  console.log(
+    `with ${count(ERASED_PEOPLE)} people kept out, one event in ${count(VISITORS / ERASED_VISITORS)} about them: ${beside.toFixed(2)} of the stage without`,
+  );
   const known = sumOf(cpu.stage) > 0;
   const rate = known ? cpuRate("stage") : rateOf(quantile(times.stage, 0.5));
   console.log(

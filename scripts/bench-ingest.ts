@@ -2,7 +2,9 @@
  * `npm run bench:ingest`: events taken through HTTP, 20 in a request, by the edge as it is deployed. The baseline is a
  * bare Worker that parses the same JSON and puts one message on a queue. Both run in workerd with a real queue and a
  * consumer that counts; the load comes from a process of its own, in turns, so that a slow moment of the machine
- * meets both. Every accepted event must arrive on the queue, under running numbers without a gap.
+ * meets both. Every accepted event must arrive on the queue, under running numbers without a gap. A third one, "checked", is the edge with
+ * a contract in force for every event; its ratio is to the edge without. A fourth, "treated", has a PII policy in it that hashes one field, cuts one and encrypts one for
+ * each event; its ratio is to "checked".
  *
  * "One core" is taken at its word where the system tells processor time (Linux): requests for each second that
  * workerd computed. The clock's rate is printed too, but on a busy or small machine it measures the load generator as well.
@@ -10,13 +12,14 @@
 
 import "./local/runtime-flags.ts";
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { parseMessage } from "../r2-layout/event-message.ts";
 import { parseLogLine } from "../r2-layout/log-line.ts";
 import { median, quantile } from "./bench/figures.ts";
-import { EVENTS_PER_REQUEST, eventsBatch } from "./bench/segment-events.ts";
+import { EVENTS, EVENTS_PER_REQUEST, eventsBatch } from "./bench/segment-events.ts";
 import { bundleWorker } from "./local/bundle.ts";
 import { v4Modules } from "./local/v4-worker.ts";
 import { ROOT } from "./local/wrangler-config.ts";
@@ -29,6 +32,13 @@ const BUDGET = 0.5;
 const WAIT_MS = 30_000;
 /** Linux counts processor time in hundredths of a second. */
 const TICK_MS = 10;
+
+/** Who registers contracts here. */
+const TOKEN = "bench";
+const TOKENS = JSON.stringify([{ sha256: createHash("sha256").update(TOKEN).digest("hex"), scopes: ["admin"] }]);
+const REGISTRY =
+  'export { ContractRegistry } from "./durable-objects/contract-registry/contract-registry.ts";' +
+  'export { PiiKey } from "./durable-objects/pii-key/pii-key.ts";';
 
 interface Subject {
   readonly name: string;
@@ -52,7 +62,7 @@ interface Counted {
 
 async function startSubject(name: string, entry: string): Promise<Subject> {
   const bundle = (file: string, of: string) =>
-    bundleWorker({ entry: `export { default } from "./${file}";`, folder: ROOT, name: of });
+    bundleWorker({ entry: `export { default } from "./${file}"; ${REGISTRY}`, folder: ROOT, name: of });
   const options = { compatibilityDate: "2026-08-15", compatibilityFlags: ["nodejs_compat"] };
   const before = workerdChildren();
   const miniflare = new Miniflare(
@@ -65,7 +75,11 @@ async function startSubject(name: string, entry: string): Promise<Subject> {
           name,
           ...options,
           ...v4Modules(await bundle(entry, name)),
-          bindings: { SHARDS: "1", WRITE_KEYS: '{"dev":"dev"}', TOKENS: "[]", IDENTITY_KEY: "bench" },
+          bindings: { SHARDS: "1", WRITE_KEYS: '{"dev":"dev"}', TOKENS, IDENTITY_KEY: "bench" },
+          durableObjects: {
+            CONTRACT_REGISTRY: { className: "ContractRegistry", useSQLite: true },
+            PII_KEY: { className: "PiiKey", useSQLite: true },
+          },
           queueProducers: { EVENTS_0: "events-0" },
         },
         {
@@ -80,6 +94,33 @@ async function startSubject(name: string, entry: string): Promise<Subject> {
   const url = (await miniflare.ready).origin;
   const pid = workerdChildren().find((child) => !before.includes(child));
   return { name, miniflare, url, pid, requests: 0, accepted: 0, rounds: [], latencies: [] };
+}
+
+/** A contract of every event, before the first of them comes: what an isolate knows of contracts it keeps for half a minute. */
+async function enforce({ url }: Subject, isTreated: boolean): Promise<void> {
+  const pii = (kind: string, treatment: string) => (isTreated ? { "x-pii": { class: kind, treatment } } : {});
+  const ask = async (method: string, path: string, body: unknown) => {
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const response = await fetch(`${url}/v1/contracts${path}`, { method, headers, body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${path} was answered with ${response.status}: ${await response.text()}`);
+  };
+  for (const event of EVENTS) {
+    await ask("POST", "", {
+      "x-event": event,
+      "x-version": 1,
+      "x-owner": "bench",
+      description: "Something with a product.",
+      type: "object",
+      additionalProperties: false,
+      properties: {
+        sku: { type: "string", pattern: "^sku-[0-9]+$", maxLength: 20, ...pii("identifier", "hash") },
+        price: { type: "number", minimum: 0, ...pii("financial", "encrypt") },
+        currency: { type: "string", enum: ["EUR", "USD", "GBP"], ...pii("name", "truncate") },
+      },
+      required: ["sku", "price"],
+    });
+    await ask("PUT", `/${encodeURIComponent(event)}/rollout`, { mode: "reject" });
+  }
 }
 
 /** Children of this process that are workerd; empty where there is no /proc. */
@@ -150,7 +191,7 @@ function report(subject: Subject): void {
   const cpu = rates(subject, "cpuMs");
   const core = Number.isNaN(cpu[0]) ? "" : `${Math.round(median(cpu))} requests/s of one core, `;
   console.log(
-    `${subject.name.padEnd(5)} ${core}${Math.round(median(wall))} requests/s by the clock ` +
+    `${subject.name.padEnd(7)} ${core}${Math.round(median(wall))} requests/s by the clock ` +
       `(${Math.round(median(wall) * EVENTS_PER_REQUEST).toLocaleString("en")} events/s), ` +
       `latency median ${median(subject.latencies).toFixed(1)} ms, p95 ${quantile(subject.latencies, 0.95).toFixed(1)} ms`,
   );
@@ -160,7 +201,8 @@ function report(subject: Subject): void {
 const ratios = (edge: Subject, bare: Subject, of: "wallMs" | "cpuMs") =>
   rates(edge, of).map((rate, i) => rate / rates(bare, of)[i]!);
 
-async function check(edge: Subject, bare: Subject): Promise<void> {
+async function check(edge: Subject, bare: Subject, isChecked: boolean, isTreated = false): Promise<void> {
+  console.log(`${edge.name}:`);
   const counted = await arrived(edge);
   const equal = (what: string, found: unknown, wanted: unknown) => {
     if (found !== wanted) throw new Error(`${what}: ${found}, expected ${wanted}`);
@@ -175,31 +217,57 @@ async function check(edge: Subject, bare: Subject): Promise<void> {
   if (!message.ok) throw new Error(message.error.detail);
   const { row, raw } = parseLogLine(message.value.lines[0]!);
   equal("browser derived", typeof row.browser, "string");
+  equal("contract that it was checked against", row.contract_version, isChecked ? 1 : undefined);
+  const treated = Object.values(row.properties ?? {}).filter((text) => /^(hash\.|enc\.|.…)/.test(text)).length;
+  equal("fields that were treated", treated, isTreated ? 3 : 0);
   equal("user agent on the log", JSON.stringify(raw).includes("Mozilla"), false);
   equal("messages of the baseline", (await arrived(bare)).messages, bare.requests);
 }
 
 const bare = await startSubject("bare", "scripts/bench/bare-worker.ts");
 const edge = await startSubject("edge", "workers/edge/index.ts");
+const checked = await startSubject("checked", "workers/edge/index.ts");
+const treated = await startSubject("treated", "workers/edge/index.ts");
+const subjects = [bare, edge, checked, treated];
 let missed = false;
 try {
   console.log(`${eventsBatch(0).length} bytes a request, ${EVENTS_PER_REQUEST} events, ${CONCURRENCY} connections`);
-  for (const subject of [bare, edge]) await load(subject, WARM_UP_REQUESTS, false);
-  for (let round = 0; round < ROUNDS; round++) for (const subject of [bare, edge]) await load(subject, REQUESTS, true);
+  await enforce(checked, false);
+  await enforce(treated, true);
+  for (const subject of subjects) await load(subject, WARM_UP_REQUESTS, false);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const subject of subjects) await load(subject, REQUESTS, true);
+  }
   report(bare);
   report(edge);
-  await check(edge, bare);
+  report(checked);
+  report(treated);
+  await check(edge, bare, false);
+  await check(checked, bare, true);
+  await check(treated, bare, true, true);
   const wall = ratios(edge, bare, "wallMs");
   const cpu = ratios(edge, bare, "cpuMs");
   const known = cpu.every(Number.isFinite);
-  const line = (what: string, values: readonly number[]) =>
-    `ratio to bare ${what}: median ${median(values).toFixed(2)}, lowest ${Math.min(...values).toFixed(2)}`;
+  const line = (what: string, values: readonly number[], to = "bare") =>
+    `ratio to ${to} ${what}: median ${median(values).toFixed(2)}, lowest ${Math.min(...values).toFixed(2)}`;
   if (known) console.log(line("by processor time", cpu));
   console.log(line("by the clock", wall));
+  const [checkedCpu, checkedWall] = [ratios(checked, edge, "cpuMs"), ratios(checked, edge, "wallMs")];
+  console.log(
+    known
+      ? line("of checked by processor time", checkedCpu, "edge")
+      : line("of checked by the clock", checkedWall, "edge"),
+  );
+  const [treatedCpu, treatedWall] = [ratios(treated, checked, "cpuMs"), ratios(treated, checked, "wallMs")];
+  console.log(
+    known
+      ? line("of treated by processor time", treatedCpu, "checked")
+      : line("of treated by the clock", treatedWall, "checked"),
+  );
   const ratio = median(known ? cpu : wall);
   missed = ratio < BUDGET;
   console.log(`budget: at least ${BUDGET} of bare; ${missed ? "MISSED" : "met"} with ${ratio.toFixed(2)}`);
 } finally {
-  await Promise.all([bare.miniflare.dispose(), edge.miniflare.dispose()]);
+  await Promise.all(subjects.map(({ miniflare }) => miniflare.dispose()));
 }
 process.exit(missed ? 1 : 0);

@@ -132,4 +132,6 @@ async function again<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-const cut = (text: string): string => (text.length > 300 ? `${text.slice(0, 300)}…` : text);
+function cut(text: string): string {
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+}

@@ -1,25 +1,34 @@
 /** The Worker that `bench-fan-out.ts` drives: batches are loaded first, so that a timed run is the stage and nothing else. */
 import { DurableObject } from "cloudflare:workers";
-import type { EventLogApi } from "../../durable-objects/event-log/api.ts";
+import type { EventLogApi, EventLogRulesApi } from "../../durable-objects/event-log/api.ts";
 import { ShardLog } from "../../durable-objects/event-log/shard-log.ts";
 import type { ObjectNamespace } from "../../durable-objects/namespace.ts";
 import type { ObjectWriter } from "../../queues/dead-letter.ts";
+import { BarredSubjects } from "../../queues/fan-out/barred.ts";
 import { fanOut } from "../../queues/fan-out/fan-out.ts";
 import { parseMessage } from "../../r2-layout/event-message.ts";
 import { DAY_MS, HOUR_MS, SECOND_MS } from "../../r2-layout/limits.ts";
 import { decodeSegmentLines, encodeSegment } from "../../r2-layout/segment.ts";
+import { packSubjects, subjectHasher } from "../../r2-layout/subjects.ts";
 
 export { EventLog } from "../../durable-objects/event-log/event-log.ts";
 
 interface Env {
   readonly BUCKET: R2Bucket;
-  readonly EVENT_LOG: ObjectNamespace<EventLogApi>;
+  readonly EVENT_LOG: ObjectNamespace<EventLogApi & EventLogRulesApi>;
   readonly DEDUP: DurableObjectNamespace<Dedup>;
 }
 
-export const BENCH_MODES = ["gzip", "stage", "stage+r2"] as const;
+export const BENCH_MODES = ["gzip", "stage", "erased", "stage+r2"] as const;
 export type BenchMode = (typeof BENCH_MODES)[number];
 
+/** Names of people, as bench-fan-out.ts has them. */
+const BENCH_KEY = "bench";
+/** The shard whose log keeps somebody out. */
+const ERASED_SHARD = 1;
+
+const hash = subjectHasher(BENCH_KEY);
+let barred = new BarredSubjects(hash);
 let batches: string[][] = [];
 const written = new Map<string, Uint8Array>();
 const memory: ObjectWriter = {
@@ -33,6 +42,8 @@ export default {
       case "/load":
         batches = await request.json();
         return Response.json({ batches: batches.length });
+      case "/erase":
+        return Response.json(await erase(await request.json(), env));
       case "/run":
         return Response.json(await run(url.searchParams.get("mode") as BenchMode, env));
       case "/check":
@@ -50,7 +61,9 @@ async function run(mode: BenchMode, env: Env): Promise<{ bytes: number; acked: n
     return { bytes: sizes.reduce((sum, size) => sum + size, 0), acked: 0 };
   }
   let acked = 0;
-  const bucket = mode === "stage" ? memory : env.BUCKET;
+  const bucket = mode === "stage+r2" ? env.BUCKET : memory;
+  // Of a log without rules nobody has told this isolate anything.
+  const known = mode === "erased" ? barred : new BarredSubjects(hash);
   await Promise.all(
     batches.map((bodies) => {
       const messages = bodies.map((body, i) => ({
@@ -61,10 +74,28 @@ async function run(mode: BenchMode, env: Env): Promise<{ bytes: number; acked: n
         retry: () => {},
       }));
       const batch = { queue: "events-0", messages } as unknown as MessageBatch<unknown>;
-      return fanOut(batch, { logs: env.EVENT_LOG, bucket });
+      return fanOut(batch, { logs: env.EVENT_LOG, bucket, barred: known });
     }),
   );
   return { bytes: 0, acked };
+}
+
+/** Rules of so many devices each. */
+async function erase(lists: readonly string[][], env: Env): Promise<{ rules: number }> {
+  barred = new BarredSubjects(hash);
+  const log = env.EVENT_LOG.getByName(`00${ERASED_SHARD}`);
+  for (const [i, devices] of lists.entries()) {
+    const subjects = packSubjects(devices.map((id) => hash({ kind: "device", id })));
+    const rule = {
+      version: i + 1,
+      id: `rule-${i}`,
+      filter: { subjects },
+      change: { kind: "erase" },
+      createdAt: 0,
+    } as const;
+    await log.raise(rule, `rules/${i}`);
+  }
+  return { rules: lists.length };
 }
 
 function linesOf(body: string): readonly string[] {
@@ -74,15 +105,36 @@ function linesOf(body: string): readonly string[] {
 }
 
 /** Reads back everything that the log names, and sums a number that each event carries. */
-async function check(env: Env): Promise<{ events: number; sum: number; segments: number; committed: number }> {
-  const log = env.EVENT_LOG.getByName("000");
+async function check(env: Env): Promise<Checked> {
+  const all: Checked = { events: 0, sum: 0, segments: 0, committed: 0, suppressed: 0 };
+  for (const shard of [0, ERASED_SHARD]) {
+    const one = await checkShard(`00${shard}`, env);
+    for (const name of Object.keys(all) as (keyof Checked)[]) all[name] += one[name];
+  }
+  return all;
+}
+
+export interface Checked {
+  events: number;
+  sum: number;
+  segments: number;
+  committed: number;
+  suppressed: number;
+}
+
+async function checkShard(name: string, env: Env): Promise<Checked> {
+  const log = env.EVENT_LOG.getByName(name);
   let events = 0;
   let sum = 0;
   let at = 0;
   for (;;) {
     const { segments } = await log.segments(at);
     if (segments.length === 0) break;
-    for (const { key, seq } of segments) {
+    for (const { key, seq, kind } of segments) {
+      if (kind === "rule") {
+        at = seq;
+        continue;
+      }
       const body = written.get(key) ?? new Uint8Array(await (await env.BUCKET.get(key))!.arrayBuffer());
       for (const line of decodeSegmentLines(body)) {
         events++;
@@ -91,7 +143,8 @@ async function check(env: Env): Promise<{ events: number; sum: number; segments:
       at = seq;
     }
   }
-  return { events, sum, segments: at, committed: (await log.status()).committed };
+  const { committed, suppressed } = await log.status();
+  return { events, sum, segments: at, committed, suppressed };
 }
 
 export interface DedupFigures {

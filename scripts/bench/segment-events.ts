@@ -8,7 +8,7 @@ const AGENTS = [
   "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
   "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:145.0) Gecko/20100101 Firefox/145.0",
 ];
-const EVENTS = ["Product Viewed", "Product Added", "Cart Viewed", "Checkout Started", "Order Completed"];
+export const EVENTS = ["Product Viewed", "Product Added", "Cart Viewed", "Checkout Started", "Order Completed"];
 const SENT_AT = Date.UTC(2026, 10, 22, 12);
 
 /** About 440 bytes an event. */
@@ -20,7 +20,7 @@ export function eventsBatch(number: number): string {
       type: "track",
       event: EVENTS[id % EVENTS.length],
       messageId: `ajs-next-${String(id).padStart(12, "0")}`,
-      anonymousId: `visitor-${id % 5_000}`,
+      anonymousId: `visitor-${id % 1_000}`,
       timestamp: new Date(SENT_AT - i * 250).toISOString(),
       properties: { sku: `sku-${product}`, price: product / 10, currency: "EUR" },
       context: {

@@ -1,11 +1,18 @@
-/** Live traffic of a benchmark: requests of 10 events of 50 users, so many events a second, until it is stopped. */
+/** Live traffic of a benchmark: so many events a second, until it is stopped; of 50 users, 10 a request, unless told otherwise. */
 import { ORIGIN_HEADERS, type RunningSystem } from "../../test/system/harness.ts";
 
-const USERS = 50;
-const EVENTS_PER_REQUEST = 10;
+export interface LoadOptions {
+  readonly users: number;
+  /** What their ids begin with. */
+  readonly named: string;
+  readonly perRequest: number;
+}
+
+const USUAL: LoadOptions = { users: 50, named: "load", perRequest: 10 };
 
 export class SteadyLoad {
   readonly #on: RunningSystem;
+  readonly #options: LoadOptions;
   readonly #name = Date.now().toString(36);
   readonly #timer: NodeJS.Timeout;
   readonly #inFlight = new Set<Promise<void>>();
@@ -13,11 +20,12 @@ export class SteadyLoad {
   #accepted = 0;
   #failed: unknown;
 
-  constructor(on: RunningSystem, eventsPerSecond: number) {
+  constructor(on: RunningSystem, eventsPerSecond: number, options: LoadOptions = USUAL) {
     this.#on = on;
+    this.#options = options;
     const startedAt = performance.now();
     this.#timer = setInterval(() => {
-      const due = ((performance.now() - startedAt) / 1_000) * (eventsPerSecond / EVENTS_PER_REQUEST);
+      const due = ((performance.now() - startedAt) / 1_000) * (eventsPerSecond / options.perRequest);
       while (this.#requests < due) this.#send(this.#requests++);
     }, 5);
   }
@@ -33,10 +41,10 @@ export class SteadyLoad {
   #send(request: number): void {
     const sent = postEvents(
       this.#on,
-      Array.from({ length: EVENTS_PER_REQUEST }, (_, i) => this.#event(request, i)),
+      Array.from({ length: this.#options.perRequest }, (_, i) => this.#event(request, i)),
     )
       .then(() => {
-        this.#accepted += EVENTS_PER_REQUEST;
+        this.#accepted += this.#options.perRequest;
       })
       .catch((error) => {
         this.#failed ??= error;
@@ -46,13 +54,14 @@ export class SteadyLoad {
   }
 
   #event(request: number, index: number): object {
-    const user = request % USERS;
+    const { users, named } = this.#options;
+    const user = request % users;
     return {
-      event_id: `load-${this.#name}-${request}-${index}`,
+      event_id: `${named}-${this.#name}-${request}-${index}`,
       event_name: ["page", "product_viewed", "product_added", "search"][index % 4],
       event_type: index % 4 === 0 ? "page" : "track",
-      user_id: `load-user-${user}`,
-      anonymous_id: `load-device-${user}`,
+      user_id: `${named}-user-${user}`,
+      anonymous_id: `${named}-device-${user}`,
       page_path: `/products/${(request * 7 + index) % 200}`,
       properties: { position: index, list: "search results", query: "red shoes" },
     };
