@@ -7,9 +7,10 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { keepShopDashboard } from "./demo/dashboard.ts";
 import { traffic } from "./demo/traffic.ts";
 import type { Visitor } from "./demo/visitor.ts";
-import { LOCAL_WRITE_KEY } from "./local/credentials.ts";
+import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./local/credentials.ts";
 import { systemUrl } from "./local/running-system.ts";
 
 const values = readOptions();
@@ -35,7 +36,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 // The pipe closes when the parent is gone, however it went.
 if (values.child) process.stdin.resume().once("end", () => process.exit(0));
 
-await run();
+await Promise.all([run(), keepDashboard()]);
 
 async function run(): Promise<void> {
   const stream = traffic({ seed: Number(values.seed), from: Date.now(), eventsPerSecond, run: values.run });
@@ -55,6 +56,26 @@ async function run(): Promise<void> {
     const events = waiting.get(visitor);
     if (events) events.push(event);
     else waiting.set(visitor, [event]);
+  }
+}
+
+/** Only where nobody has made a dashboard yet. What fails here fails quietly: the traffic is what the demo is for. */
+async function keepDashboard(): Promise<void> {
+  const ask = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${LOCAL_TOKEN}` };
+    const response = await fetch(url + path, {
+      method,
+      headers,
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}`);
+    return response.json();
+  };
+  try {
+    const { dashboards } = (await ask("GET", "/v1/dashboards")) as { dashboards: readonly unknown[] };
+    if (dashboards.length === 0) await keepShopDashboard(ask);
+  } catch (error) {
+    if (!values.child) console.warn(`demo: no dashboard was made: ${String(error)}`);
   }
 }
 

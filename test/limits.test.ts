@@ -15,6 +15,8 @@ type Entry =
   /** Durations of waits, defaults, and how much of its own work a part does at once: nothing is refused, cut or lost there. */
   | { readonly noLimit: string };
 
+const TALLY = "durable-objects/minute-rollup/tally.workerd.test.ts";
+
 const both = (ref: TestRef): Entry => ({ at: ref, beyond: ref });
 const noLimit = (reason: string): Entry => ({ noLimit: reason });
 
@@ -25,9 +27,27 @@ const layout = (name: string): Entry => both(`r2-layout/limits.test.ts: ${name}`
 const merge = (name: string): Entry => both(`r2-layout/parquet-merge.test.ts: ${name}`);
 const queues = (name: string): Entry => both(`queues/limits.test.ts: ${name}`);
 const objects = (name: string): Entry => both(`durable-objects/limits.test.ts: ${name}`);
+const erasures = (name: string): Entry => both(`workers/edge/erasure-request.test.ts: ${name}`);
 const inRuntime = (name: string): Entry => both(`durable-objects/limits.workerd.test.ts: ${name}`);
 const timeline = (name: string): Entry => both(`durable-objects/user-timeline/timeline.workerd.test.ts: ${name}`);
 const changes = (name: string): Entry => both(`durable-objects/minute-rollup/change-log.workerd.test.ts: ${name}`);
+const SEGMENTS_WITH =
+  "durable-objects/event-log/segment-subjects.workerd.test.ts: comes LOG_ERASURE.segmentsTold at a time, of LOG_ERASURE.rowsLooked rows and prefixBytesLooked bytes at most, and is all there";
+const TILE_STATE = "durable-objects/tile-rollup/tile-state.test.ts";
+const TILE_READ = "durable-objects/tile-rollup/read.test.ts";
+const tileDefinition = both(
+  "durable-objects/tile-rollup/parse-definition.test.ts: is as large as TILES.nameChars, TILES.dimensions and TILES.funnelSteps say, and no larger",
+);
+const tileRoute = both(
+  "workers/edge/tiles.workerd.test.ts: promise 9: names what is wrong, and takes TILES.definitions and no more, of TILES.bodyBytes at most",
+);
+const tileSketches = both(
+  `${TILE_STATE}: promise 9: keeps TILES.sketchesPerRow values where each has a sketch, and TILES.rowBytes of text`,
+);
+const tileReach = both(
+  `${TILE_READ}: promise 9: reaches back TILES.minutesKeptMs by the minute and TILES.hoursKeptMs by the hour, and not further`,
+);
+const tileShown = both(`${TILE_STATE}: shows screens TILES.publishedValues values, fewer with sketches`);
 const cuts = (name: string): Entry => both(`durable-objects/lake-catalog/cuts.workerd.test.ts: ${name}`);
 const history = (name: string): Entry => both(`workers/edge/history.workerd.test.ts: ${name}`);
 /** What goes beyond is in the table of typing errors there. */
@@ -39,15 +59,46 @@ const icebergSnapshots = both(
   "r2-layout/iceberg/table-metadata.test.ts: promise 9: keeps every snapshot for ICEBERG.everySnapshotMs, then one an hour",
 );
 const publishing = (name: string): Entry => both(`queues/maintenance/publish-iceberg.workerd.test.ts: ${name}`);
+const privacy = (name: string): Entry => both(`workers/edge/privacy/event-privacy.test.ts: ${name}`);
+const reveal = both(
+  "workers/edge/privacy/privacy.workerd.test.ts: promise 9: PII.revealed values are made readable at once, of PII.revealBytes",
+);
+const searched = (name: string): Entry => both(`queues/pii-audit/audit-log.test.ts: ${name}`);
+const found = (name: string): Entry => both(`queues/pii-audit/tally.test.ts: ${name}`);
+const reported = (name: string): Entry => both(`durable-objects/pii-audit/pii-audit.workerd.test.ts: ${name}`);
+const violationCause = both(
+  "workers/edge/violations/cause.test.ts: promise 9: reaches over VIOLATIONS.rangeMaxMs and names VIOLATIONS.textChars characters, and no more",
+);
+const violationStory = both(
+  "system/stories/required-by-mistake.test.ts: promise 9: tries VIOLATIONS.trialHoursMax hours, reports on VIOLATIONS.healthHoursMax, and reads VIOLATIONS.bodyBytes, no more",
+);
+const judged = (name: string): Entry => both(`durable-objects/contract-health/health-table.test.ts: ${name}`);
+const looked = both(
+  "queues/contract-health/evaluate-hours.test.ts: promise 9: asks for HEALTH.events events, HEALTH.eventsPerSlice a slice, and tells of HEALTH.sources sources and HEALTH.fields fields",
+);
+const webhook = (name: string): Entry => both(`durable-objects/contract-health/deliver.test.ts: ${name}`);
+const webhookRequest = both(
+  "workers/edge/webhooks/webhook-routes.workerd.test.ts: promise 9: has WEBHOOKS.bodyBytes, a description of WEBHOOKS.descriptionChars, WEBHOOKS.webhooks receivers, and no more",
+);
 const newColumn: Entry = {
   at: "r2-layout/promoted-request.test.ts: may have the longest name, the longest property and the longest doc",
   beyond: "r2-layout/promoted-request.test.ts: is refused for its %s %o, by name (promise 9)",
 };
+const contracts = (name: string): Entry => both(`workers/edge/contracts/contract-routes.workerd.test.ts: ${name}`);
+const book = (name: string): Entry => both(`workers/edge/contracts/contract-book.test.ts: ${name}`);
+const dashboards = (name: string): Entry => both(`workers/edge/dashboards.workerd.test.ts: ${name}`);
+const dashboard: Entry = {
+  at: "durable-objects/dashboards/parse-dashboard.test.ts: promise 9: is as large as its bounds allow",
+  beyond: "durable-objects/dashboards/parse-dashboard.test.ts: promise 9: is refused for %s, by name",
+};
+const CLIENT_MESSAGE = "durable-objects/live-hub/client-message.test.ts";
+const AUDIENCE = "durable-objects/live-hub/audience.test.ts";
 const PAST_EVENTS = "workers/edge/past-events.test.ts";
 const PLAN = "durable-objects/lake-catalog/compaction-plan.test.ts";
 const QUEUE = "scripts/local/queue.test.ts";
 const SENDER = "workers/edge/event-sender.test.ts";
 const PAGES = "workers/edge/reading.workerd.test.ts";
+const PROFILES = "durable-objects/user-timeline/online-features.test.ts";
 
 const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
   PLATFORM: {
@@ -138,6 +189,9 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     ruleBytes: both(
       "durable-objects/event-log/redrive.workerd.test.ts: are refused out of order, under another's version, and beyond their bound",
     ),
+    barredRules: both(
+      "queues/fan-out/barred.workerd.test.ts: promise 9: rules are told LOG.barredRules at a time, and all of them are learnt",
+    ),
     redriveLines: both(
       "durable-objects/event-log/redrive.workerd.test.ts: is refused where it is stale, and where its counts or origins cannot be",
     ),
@@ -191,6 +245,128 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     compared: queues("compares SESSIONS.compared timelines and names SESSIONS.differences of them that differ"),
     differences: queues("compares SESSIONS.compared timelines and names SESSIONS.differences of them that differ"),
     keepSwappedMs: noLimit("how long what was swapped out is kept for readers that began before"),
+  },
+  ERASURE: {
+    closureCalls: both(
+      "queues/erasure/closure.test.ts: promise 9: asks ERASURE.closureCalls timelines and addresses, and says where there may be more",
+    ),
+    identifiers: erasures("promise 9: takes ERASURE.identifiers of ERASURE.identifierBytes each, in ERASURE.bodyBytes"),
+    subjects: noLimit("room for a closure beside the identifiers, whose own bound is closureCalls"),
+    subjectsPerRule: noLimit("how many hashes one rule has; a larger set is several rules"),
+    identifierBytes: erasures(
+      "promise 9: takes ERASURE.identifiers of ERASURE.identifierBytes each, in ERASURE.bodyBytes",
+    ),
+    bodyBytes: erasures("promise 9: takes ERASURE.identifiers of ERASURE.identifierBytes each, in ERASURE.bodyBytes"),
+    overdueMs: noLimit("from when on a request is said to be overdue; it stays open all the same"),
+    replacementsListed: both(
+      "queues/erasure/purge.test.ts: name ERASURE.replacementsListed objects of a slice, and count further ones",
+    ),
+    recordsListed: both(
+      "queues/erasure/stores/records.test.ts: are walked ERASURE.recordsListed at a time, to the last of them",
+    ),
+    previewMs: both(
+      "queues/erasure/stale-lists.test.ts: promise 7: go with a preview that nobody confirms in ERASURE.previewMs, and not before",
+    ),
+    listGraceMs: both(
+      "queues/erasure/stale-lists.test.ts: promise 7: go where a crash left them without a job, once ERASURE.listGraceMs is over, and after a withdrawal at once",
+    ),
+    checkedAmong: noLimit("of how many of the newest erasures some are looked for again each day"),
+    checkedJobs: both(
+      "queues/erasure/check.test.ts: looks for ERASURE.checkedJobs a day, each day others, until all have had their turn",
+    ),
+    checkedSubjects: both(
+      "queues/erasure/check.test.ts: looks for ERASURE.checkedSubjects of an erasure's people at most",
+    ),
+    checkMs: both(
+      "queues/erasure/check.test.ts: goes on in slices, and where a day's ERASURE.checkMs are used up on the day after, where it stood",
+    ),
+    checkStallMs: both(
+      "queues/erasure/check.test.ts: is left to whoever is at it, and taken up again where nothing was heard of them for ERASURE.checkStallMs",
+    ),
+    checkFoundKept: noLimit("how many traces are remembered, the newest"),
+  },
+  LAKE_ERASURE: {
+    filteredSubjects: noLimit("up to how many subjects Bloom filters are asked; for more each row group is read"),
+    replacedTold: noLimit("replaced objects that one answer names; more are counted"),
+    orphanDays: both(
+      "queues/erasure/stores/orphan-objects.workerd.test.ts: promise 7: what nothing names and holds an erased person's rows goes, all else stays; LAKE_ERASURE.orphanDays back",
+    ),
+    hashedBytes: noLimit("how much of an object is hashed at once"),
+  },
+  LOG_ERASURE: {
+    segmentsTold: both(SEGMENTS_WITH),
+    rowsLooked: both(SEGMENTS_WITH),
+    prefixBytesLooked: both(SEGMENTS_WITH),
+    prefixesKept: both(
+      "queues/erasure/stores/rewrite-segment.test.ts: says whom its lines may name up to LOG_ERASURE.prefixesKept of them, and nothing of more",
+    ),
+    replacedTold: both(
+      "durable-objects/event-log/segment-subjects.workerd.test.ts: has its old objects told LOG_ERASURE.replacedTold at a time",
+    ),
+  },
+  VIOLATIONS: {
+    rangeMs: noLimit("a default"),
+    rangeMaxMs: violationCause,
+    textChars: violationCause,
+    mappingSteps: both(
+      "workers/edge/violations/mapping.test.ts: promise 9: has VIOLATIONS.mappingSteps steps and no more, each of one kind",
+    ),
+    bodyBytes: violationStory,
+    causesListed: noLimit("the most frequent causes of an answer; a narrower question tells of the others"),
+    samples: noLimit("how many events an answer shows"),
+    sampleBytes: noLimit("how much of an event an answer shows; SQL has it all"),
+    segmentsPerCall: noLimit("how much one call reads; the next goes on"),
+    sliceMs: noLimit("how long one call reads; the next goes on"),
+    trialHoursMax: violationStory,
+    trialHours: noLimit("a default"),
+    groupsTold: both(
+      "workers/edge/violations/tally.test.ts: promise 9: tells VIOLATIONS.groupsTold groups apart, the most frequent first, and counts the rest",
+    ),
+    healthHoursMax: violationStory,
+    healthHours: noLimit("a default"),
+  },
+  HEALTH: {
+    settleMs: both(
+      "queues/contract-health/evaluate-hours.test.ts: tells of an hour that is not whole, and judges it when it is: %s",
+    ),
+    idleMs: both(
+      "queues/contract-health/evaluate-hours.test.ts: tells of an hour that is not whole, and judges it when it is: %s",
+    ),
+    openHours: judged("are judged from the newest on at first, then one after the other, HEALTH.openHours back"),
+    eventsPerSlice: looked,
+    events: looked,
+    sources: both(
+      "durable-objects/contract-health/contract-health.workerd.test.ts: promise 9: has HEALTH.sources sources",
+    ),
+    fields: looked,
+    keptHours: judged("promise 9: are kept for HEALTH.keptHours"),
+    baselineHours: noLimit("over how many hours what is usual is reckoned"),
+    jumpShare: noLimit("from where on a rate is said to jump"),
+    jumpFailures: judged("is a failure rate that jumps"),
+    leastEvents: judged("is nothing of which nothing can be said"),
+    recoveredHours: judged("is told once, however long it goes on"),
+    sourceMs: judged(
+      "is over where nobody expects it any more, and where its source has been gone for HEALTH.sourceMs",
+    ),
+    breaksOpen: judged("promise 9: are kept for HEALTH.keptHours"),
+    breaksKept: judged("promise 9: are kept for HEALTH.keptHours"),
+    breaksTold: both(
+      "durable-objects/contract-health/contract-health.workerd.test.ts: promise 9: has HEALTH.sources sources",
+    ),
+    linesTold: noLimit("how many lines an answer shows; the event's own address has them all"),
+  },
+  WEBHOOKS: {
+    webhooks: webhookRequest,
+    urlChars: both("workers/edge/webhooks/receiver-url.test.ts: promise 9: has WEBHOOKS.urlChars characters"),
+    descriptionChars: webhookRequest,
+    bodyBytes: webhookRequest,
+    answerMs: webhook("promise 9: that hangs is let go of after WEBHOOKS.answerMs"),
+    retryMs: webhook("promise 9: that fails is called again after each of WEBHOOKS.retryMs"),
+    restMs: webhook("rests longer with each failure, from WEBHOOKS.restMs to WEBHOOKS.restMaxMs"),
+    restMaxMs: webhook("rests longer with each failure, from WEBHOOKS.restMs to WEBHOOKS.restMaxMs"),
+    waiting: webhook("promise 9: there are WEBHOOKS.webhooks of; WEBHOOKS.waiting messages"),
+    remembered: webhook("promise 9: there are WEBHOOKS.webhooks of; WEBHOOKS.waiting messages"),
+    errorChars: webhook("that is nowhere says so, in WEBHOOKS.errorChars"),
   },
   ICEBERG: {
     tags: both(
@@ -315,6 +491,60 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     snapshotsDefault: noLimit("a default"),
     snapshotsMax: history("are listed newest first, page by page, for those who may ask in SQL"),
   },
+  DASHBOARDS: {
+    dashboards: dashboards("promise 9: are DASHBOARDS.dashboards in all"),
+    bodyBytes: dashboards("promise 9: has a body of DASHBOARDS.bodyBytes and not a byte more"),
+    idChars: dashboard,
+    nameChars: dashboard,
+    tiles: dashboard,
+    filterValues: dashboard,
+    filterValueBytes: dashboard,
+  },
+  CONTRACT: {
+    schemaDepth: both("r2-layout/contracts/json-schema.test.ts: may lie as deep as its bound says, and no deeper"),
+    schemasMax: both(
+      "r2-layout/contracts/json-schema.test.ts: may have as many schemas as its bound says, and no more",
+    ),
+    patternChars: both("r2-layout/contracts/json-schema.test.ts: may have expressions as long as their bound says"),
+    documentBytes: contracts("takes a document of CONTRACT.documentBytes and not one byte more"),
+    textBytes: contracts("takes a document of CONTRACT.documentBytes and not one byte more"),
+    names: both(
+      "durable-objects/contract-registry/contract-registry.workerd.test.ts: has CONTRACT.names event names, and not one more",
+    ),
+    versions: contracts("takes versions up to CONTRACT.versions, and tells CONTRACT.breaksTold"),
+    breaksTold: contracts("takes versions up to CONTRACT.versions, and tells CONTRACT.breaksTold"),
+    rulesBytes: contracts("sets what versions from now on must keep to"),
+    rollouts: contracts("takes CONTRACT.rollouts sources, and not one more"),
+    enforcedBytes: contracts("takes CONTRACT.enforcedBytes of documents, each once for a source, and not one more"),
+    bookMs: book("is asked for by its first request, and not again for CONTRACT.bookMs"),
+    bookWaitMs: book("promise 1: a new isolate takes events unchecked where the registry hangs"),
+    bookRetryMs: book("stays what it was where the registry fails, and is asked for again after CONTRACT.bookRetryMs"),
+  },
+  PII: {
+    saltMs: privacy("change with the period: a salt is of PII.saltMs"),
+    saltGraceMs: both(
+      "durable-objects/pii-key/pii-key.workerd.test.ts: is gone when its period and PII.saltGraceMs are over",
+    ),
+    keysKnown: privacy("are PII.keysPerRequest more with each request, and PII.keysKnown in all"),
+    keyMs: privacy("are used for PII.keyMs and no longer"),
+    keysPerRequest: privacy("are PII.keysPerRequest more with each request, and PII.keysKnown in all"),
+    keyWaitMs: noLimit("a wait: the event is to be sent again"),
+    keysAtOnce: both("queues/erasure/stores/keys.test.ts: destroys PII.keysAtOnce keys between two looks at the clock"),
+    keysParallel: noLimit("how many calls are under way at once"),
+    revealed: reveal,
+    revealBytes: reveal,
+    auditShards: searched("reads PII.auditShards shards"),
+    auditShardsAtOnce: searched("reads PII.auditShards shards"),
+    auditSegments: searched("reads PII.auditSegments segments of a shard"),
+    auditLines: searched("reads PII.auditLines lines of a segment"),
+    auditValues: found("looks at PII.auditValues values"),
+    auditTextChars: found("looks at PII.auditTextChars characters"),
+    auditFindings: found("keeps PII.auditFindings findings"),
+    auditFieldChars: found("tells PII.auditFieldChars characters of a field"),
+    auditReported: reported("promise 9: tells PII.auditReported findings"),
+    auditDays: reported("promise 9: keeps PII.auditDays days"),
+    reportDays: noLimit("a default"),
+  },
   SCHEMA: {
     promotedColumns: both(
       "durable-objects/lake-catalog/schema.workerd.test.ts: promise 9: there are at most so many columns",
@@ -335,6 +565,30 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     bytesPerPage: both(`${PAST_EVENTS}: promise 9: looks at PAST.daysPerPage days`),
     filesPerDay: both(`${PAST_EVENTS}: promise 9: refuses a day of more than PAST.filesPerDay files`),
     filesAtOnce: noLimit("files read side by side"),
+  },
+  SUPPORT: {
+    lookupChars: both("workers/edge/support.workerd.test.ts: promise 9: takes SUPPORT.lookupChars characters"),
+    stitchedDevices: both(
+      "durable-objects/user-timeline/stitched-view.test.ts: looks at SUPPORT.stitchedDevices devices, the newest",
+    ),
+    segmentsRead: noLimit("how far the quick way goes: what it does not find is sought in the lake"),
+    exportEvents: both("workers/edge/export-events.test.ts: promise 9: has SUPPORT.exportEvents events"),
+    archiveQuarantine: both(
+      "workers/edge/person-archive.test.ts: promise 9: has SUPPORT.archiveQuarantine broken events",
+    ),
+    exportPages: both("workers/edge/export-events.test.ts: promise 9: reads SUPPORT.exportPages pages"),
+  },
+  EMAIL_INDEX: {
+    objects: noLimit("among how many objects addresses are spread"),
+    addressChars: both(
+      "durable-objects/email-index/address.test.ts: promise 9: has EMAIL_INDEX.addressChars characters",
+    ),
+    subjectsPerAddress: both(
+      "durable-objects/email-index/email-index.workerd.test.ts: promise 9: lists EMAIL_INDEX.subjectsPerAddress",
+    ),
+    addressesPerSubject: both(
+      "queues/sessions/index-emails.workerd.test.ts: promise 9: are EMAIL_INDEX.addressesPerSubject of one subject",
+    ),
   },
   TIMELINE: {
     eventsKept: timeline("the newest events up to its limit, by dropping whole chunks of the oldest"),
@@ -373,6 +627,65 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       "queues/sessions/rebuild.workerd.test.ts: are seen by readers within the time that an isolate believes what it saw",
     ),
   },
+  PROFILE: {
+    eventNames: both(
+      "durable-objects/user-timeline/online-features.test.ts: count PROFILE.eventNames names one by one, the shortest, and the rest together, in any order",
+    ),
+    properties: both(`${PROFILES}: promise 9: chooses PROFILE.eventNames names and PROFILE.properties properties`),
+    nameChars: both(`${PROFILES}: promise 9: chooses PROFILE.eventNames names and PROFILE.properties properties`),
+    batchUsers: both(
+      "workers/edge/profile.workerd.test.ts: promise 9: has PROFILE.batchUsers users and PROFILE.batchBytes bytes",
+    ),
+    batchBytes: both(
+      "workers/edge/profile.workerd.test.ts: promise 9: has PROFILE.batchUsers users and PROFILE.batchBytes bytes",
+    ),
+    callsAtOnce: both("workers/edge/profile-batch.test.ts: has PROFILE.callsAtOnce calls under way at most"),
+    answerMs: both(
+      "workers/edge/profile-batch.test.ts: answers the others where a timeline fails, or has not answered",
+    ),
+  },
+  OWN: {
+    tokenChars: both(
+      "workers/edge/user-tokens.test.ts: is refused where nobody signed it, or by another algorithm, or where it is longer than",
+    ),
+    tokenSecondsMax: both("workers/edge/user-tokens.test.ts: may last OWN.tokenSecondsMax, and no longer"),
+    tokenSecondsDefault: noLimit("a default"),
+    keyBytesMin: both("workers/edge/user-tokens.test.ts: has keys of OWN.keyBytesMin bytes at least"),
+    minutesMax: both("workers/edge/profile.workerd.test.ts: are of OWN.eventsMax events a page and OWN.minutesMax"),
+    eventsMax: both("workers/edge/profile.workerd.test.ts: are of OWN.eventsMax events a page and OWN.minutesMax"),
+    eventsDefault: noLimit("a default"),
+    requestsAtOnce: both(
+      `${PROFILES}: may ask OWN.requestsAtOnce times at once, and OWN.requestsPerMinute times a minute`,
+    ),
+    requestsPerMinute: both(
+      `${PROFILES}: may ask OWN.requestsAtOnce times at once, and OWN.requestsPerMinute times a minute`,
+    ),
+  },
+  TILES: {
+    definitions: tileRoute,
+    bodyBytes: tileRoute,
+    nameChars: tileDefinition,
+    dimensions: tileDefinition,
+    funnelSteps: tileDefinition,
+    keyBytes: both(`${TILE_STATE}: cuts a dimension's value to TILES.keyBytes`),
+    valuesPerRow: both(`${TILE_STATE}: promise 9: keeps TILES.valuesPerRow values exactly; beyond`),
+    sketchesPerRow: tileSketches,
+    rowBytes: tileSketches,
+    funnelActors: both(`${TILE_STATE}: promise 9: follows TILES.funnelActors users; beyond`),
+    minutesKeptMs: tileReach,
+    hoursKeptMs: tileReach,
+    foldMs: noLimit("how long sums wait before they go into rows"),
+    pendingBytes: noLimit("how much of them waits: beyond it they go into the rows at once"),
+    stepEvents: noLimit("how much of a step is sent at once"),
+    windows: noLimit("hours that are filled anew beyond it are joined with those between them"),
+    rowsInMemory: noLimit("a cache: what is not in it is read"),
+    liveStarts: noLimit("what a screen is shown of the past, by default"),
+    publishedValues: tileShown,
+    publishedSketches: tileShown,
+    publishedBytes: tileShown,
+    funnelEveryMs: noLimit("how often a screen is shown another state"),
+    funnelHours: both(`${TILE_READ}: promise 9: is of TILES.funnelHours hours of a funnel, and not of one more`),
+  },
   ROLLUP: {
     rebuildStepEvents: noLimit("what a driver is asked for, so that live events wait for short steps"),
     minutesKeptMs: objects("gives minutes of the last ROLLUP.minutesKeptMs, and refuses older ones by name"),
@@ -389,6 +702,8 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     ),
     currencies: both("durable-objects/minute-rollup/rollup-state.test.ts: keeps the row small and the totals exact"),
     rowsInMemory: noLimit("a cache: what is not in it is read"),
+    recentBatches: both(`${TALLY}: promise 9: remembers ROLLUP.recentBatches batches and ROLLUP.recentValues values`),
+    recentValues: both(`${TALLY}: promise 9: remembers ROLLUP.recentBatches batches and ROLLUP.recentValues values`),
     pointsPerAnswer: objects("gives ROLLUP.pointsPerAnswer points, and refuses a range of one more"),
     rebuildsAtOnce: both(
       "queues/rollups/rebuild.workerd.test.ts: promise 9: at most so many windows at once in an object",
@@ -426,12 +741,24 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       "durable-objects/live-hub/live-hub.workerd.test.ts: adds up four shards, gathers their publishes and sends a minute at most twice a second",
     ),
     sockets: inRuntime("takes LIVE.sockets sockets, and tells one more that there are too many"),
+    leaves: both(
+      "durable-objects/live-hub/tree.workerd.test.ts: takes LIVE.sockets at the root, as many at each of LIVE.leaves hubs below it",
+    ),
+    hubsKnownMs: both("workers/edge/live-hubs.test.ts: is a hub that the root names, which is remembered"),
+    silenceMs: noLimit("how long a hub hears nothing before it asks again"),
+    relayTimeoutMs: noLimit("how long a hub waits for another one before it tries again"),
+    topics: both(`${CLIENT_MESSAGE}: has LIVE.topics topics and no more, which a message still has room for`),
+    tiles: both("durable-objects/live-hub/tiles.workerd.test.ts: is one of LIVE.tiles that are looked at"),
+    tileKeptMs: noLimit("how long what nobody looks at is kept ready"),
+    tileValues: both("durable-objects/live-hub/tiles.workerd.test.ts: shows LIVE.tileValues of a start, the largest"),
+    unread: both(`${CLIENT_MESSAGE}: may be LIVE.unread characters, and LIVE.unreadSilent of a client`),
+    unreadSilent: both(`${CLIENT_MESSAGE}: may be LIVE.unread characters, and LIVE.unreadSilent of a client`),
+    slowMs: both(`${AUDIENCE}: stops at LIVE.unread, tells the newest state of each item once`),
+    subscribes: both(`${AUDIENCE}: ignores a few messages and changes of topics`),
     clientMessageBytes: both(
-      "durable-objects/live-hub/live-board.test.ts: ignores a few, and closes for bytes, for long ones and for many",
+      `${CLIENT_MESSAGE}: closes the socket where it is bytes, longer than LIVE.clientMessageBytes`,
     ),
-    clientMessages: both(
-      "durable-objects/live-hub/live-board.test.ts: ignores a few, and closes for bytes, for long ones and for many",
-    ),
+    clientMessages: both(`${AUDIENCE}: ignores a few messages and changes of topics`),
   },
   SQL: {
     statementBytes: sql("has SQL.statementBytes bytes and no more"),

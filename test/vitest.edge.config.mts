@@ -1,7 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 import { answerPreview } from "./workers/edge/correction-lake.ts";
-import { SHARDS, TEST_TOKENS, TEST_WRITE_KEYS } from "./workers/edge/edge-config.ts";
+import { SHARDS, TEST_TOKENS, TEST_WRITE_KEYS, USER_TOKEN_KEYS } from "./workers/edge/edge-config.ts";
 
 const object = (className: string) => ({ className, useSQLite: true });
 const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
@@ -19,6 +19,7 @@ export default defineConfig({
           IDENTITY_KEY: "test-identity-key",
           WRITE_KEYS: TEST_WRITE_KEYS,
           TOKENS: TEST_TOKENS,
+          USER_TOKEN_KEYS: JSON.stringify(USER_TOKEN_KEYS),
         },
         r2Buckets: { BUCKET: "eventpile" },
         durableObjects: {
@@ -26,9 +27,17 @@ export default defineConfig({
           SINK_CURSOR: object("SinkCursor"),
           LAKE_CATALOG: object("LakeCatalog"),
           USER_TIMELINE: object("UserTimeline"),
+          EMAIL_INDEX: object("EmailIndex"),
           MINUTE_ROLLUP: object("MinuteRollup"),
           LIVE_HUB: object("LiveHub"),
           REPLAY_DESK: object("ReplayDesk"),
+          CONTRACT_REGISTRY: object("ContractRegistry"),
+          PII_KEY: object("PiiKey"),
+          PII_AUDIT: object("PiiAudit"),
+          CONTRACT_HEALTH: object("ContractHealth"),
+          DASHBOARDS: object("Dashboards"),
+          TILE_ROLLUP: object("TileRollup"),
+          TILE_REGISTRY: object("TileRegistry"),
         },
         queueProducers: {
           ...Object.fromEntries(shards.map((shard) => [`EVENTS_${shard}`, `events-${shard}`])),
@@ -69,5 +78,7 @@ export default defineConfig({
     root: new URL("..", import.meta.url).pathname,
     include: ["test/workers/edge/**/*.workerd.test.ts"],
     testTimeout: 20_000,
+    // Of itself a second, which is short where others have the cores.
+    expect: { poll: { timeout: 10_000 } },
   },
 });

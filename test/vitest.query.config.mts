@@ -11,6 +11,8 @@ export default defineConfig({
     include: ["test/workers/query/**/*.miniflare.test.ts"],
     fileParallelism: false,
     testTimeout: 30_000,
+    // Of itself a second, which is short where others have the cores.
+    expect: { poll: { timeout: 10_000 } },
     hookTimeout: 60_000,
   },
 });

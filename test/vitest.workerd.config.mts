@@ -20,10 +20,17 @@ export default defineConfig({
           SINK_CURSOR: object("SinkCursor"),
           LAKE_CATALOG: object("LakeCatalog"),
           USER_TIMELINE: object("UserTimeline"),
+          EMAIL_INDEX: object("EmailIndex"),
           MINUTE_ROLLUP: object("MinuteRollup"),
           LIVE_HUB: object("LiveHub"),
           QUERY_BUDGET: object("QueryBudget"),
           REPLAY_DESK: object("ReplayDesk"),
+          TILE_ROLLUP: object("TileRollup"),
+          TILE_REGISTRY: object("TileRegistry"),
+          CONTRACT_REGISTRY: object("ContractRegistry"),
+          PII_KEY: object("PiiKey"),
+          PII_AUDIT: object("PiiAudit"),
+          CONTRACT_HEALTH: object("ContractHealth"),
           CONTRACT: object("ContractObject"),
         },
         // Consumed by nobody here: a test calls the handlers itself.
@@ -47,6 +54,8 @@ export default defineConfig({
       "test/simulator/**/*.workerd.test.ts",
     ],
     testTimeout: 60_000,
+    // Of itself a second, which is short where others have the cores.
+    expect: { poll: { timeout: 10_000 } },
     // Its package ships ES modules and does not say so; bundled, that does not matter.
     deps: { optimizer: { ssr: { enabled: true, include: ["itty-durable"] } } },
   },

@@ -7,3 +7,5 @@ export const LOCAL_S3_SECRET = "local-secret";
 /** Tokens that may ask SQL and nothing else, as many as the environment says: for what several of them do to each other. */
 export const localSqlTokens = (count = Number(process.env.EVENTPILE_SQL_TOKENS ?? 0)): string[] =>
   Array.from({ length: count }, (_, number) => `dev-sql-${number}`);
+/** Signs the tokens with which a person reads their own events. */
+export const LOCAL_USER_TOKEN_KEY = "local-key-of-users-tokens-not-a-secret";

@@ -1,6 +1,6 @@
 /**
- * `run.json` in the state folder says which processes use it: one run at a time, and a workerd that outlived a killed
- * Node process (it keeps the port and goes on firing alarms) is found and ended at the next start. A process is
+ * `run.json` in the state folder says which processes use it: one run at a time, and runtimes that outlived a killed Node
+ * process (they keep the port and go on firing alarms) are found and ended at the next start. A process is
  * recognised by its pid and its start time together, because pids are used again.
  */
 import childProcess, { execFileSync } from "node:child_process";
@@ -13,20 +13,22 @@ interface ProcessMark {
   readonly started: string;
 }
 
-interface RunFile {
-  readonly node: ProcessMark;
-  readonly port: number;
-  readonly workerd?: ProcessMark;
-}
+/** `workerd` is the one that answers on the run's port, `query` the one of the query Worker. */
+export const RUNTIMES = ["workerd", "query"] as const;
+export type RuntimeName = (typeof RUNTIMES)[number];
+
+type RunFile = { readonly node: ProcessMark; readonly port: number } & {
+  readonly [name in RuntimeName]?: ProcessMark;
+};
 
 export class AlreadyRunning extends Error {}
 
 export interface RunRecord {
   /** From now on each workerd that this process starts is recorded. */
   watchSpawns(): void;
-  /** Of the runtime that was started last; null before, and once it is gone. */
-  runtime(): number | null;
-  /** Ends the runtime, if it still runs, and forgets the run. Synchronous: the last thing a process does. */
+  /** Pid of the runtime that was started last by that name; null before, and once it is gone. */
+  runtime(name: RuntimeName): number | null;
+  /** Ends the runtimes that still run, and forgets the run. Synchronous: the last thing a process does. */
   end(): void;
 }
 
@@ -47,7 +49,7 @@ export async function takeStateFolder(folder: string, port: number): Promise<Run
           "Stop it first, or set EVENTPILE_DIR to another folder.",
       );
     }
-    if (earlier.workerd && isAlive(earlier.workerd)) await endOrphan(earlier.workerd);
+    await Promise.all(living(earlier).map(endOrphan));
   }
   let run: RunFile = { node: mark(process.pid), port };
   const save = () => writeFileSync(path, `${JSON.stringify(run)}\n`);
@@ -59,19 +61,31 @@ export async function takeStateFolder(folder: string, port: number): Promise<Run
       childProcess.spawn = ((...args: Parameters<typeof spawn>) => {
         const child = spawn(...args);
         if (child.pid !== undefined && String(args[0]).includes("workerd")) {
-          run = { ...run, workerd: mark(child.pid) };
+          run = { ...run, [listensOn(args[1], port) ? "workerd" : "query"]: mark(child.pid) };
           save();
         }
         return child;
       }) as typeof spawn;
     },
-    runtime: () => (run.workerd && isAlive(run.workerd) ? run.workerd.pid : null),
+    runtime(name) {
+      const known = run[name];
+      return known && isAlive(known) ? known.pid : null;
+    },
     end() {
-      if (run.workerd && isAlive(run.workerd)) process.kill(run.workerd.pid, "SIGKILL");
+      for (const { pid } of living(run)) process.kill(pid, "SIGKILL");
       rmSync(path, { force: true });
     },
   };
 }
+
+/** By a runtime's arguments: each is told where its requests come in. */
+const listensOn = (args: unknown, port: number): boolean =>
+  Array.isArray(args) &&
+  args.some((arg) => String(arg).startsWith("--socket-addr=") && String(arg).endsWith(`:${port}`));
+
+/** The runtimes of a run that are alive. */
+const living = (run: RunFile): ProcessMark[] =>
+  RUNTIMES.flatMap((name) => run[name] ?? []).filter((known) => isAlive(known));
 
 function readRunFile(path: string): RunFile | null {
   try {

@@ -6,10 +6,10 @@ import { join, resolve } from "node:path";
 import { countOf, parseShards, type ShardHistory } from "../../r2-layout/shards.ts";
 import { type ChaosSetting, parseChaos } from "./chaos-setting.ts";
 import { LOCAL_TOKEN, LOCAL_WRITE_KEY } from "./credentials.ts";
-import { loadMiniflare } from "./miniflare.ts";
 import { AlreadyRunning, takeStateFolder } from "./run-file.ts";
+import { whatIsMissing } from "./running-system.ts";
+import { startRuntimes } from "./runtimes.ts";
 import { watchRuntime } from "./watchdog.ts";
-import { localOptions } from "./workers.ts";
 import { ROOT, readWorkerSources, withShards } from "./wrangler-config.ts";
 
 export interface StartOptions {
@@ -58,23 +58,20 @@ async function start(options: StartOptions): Promise<void> {
   const shards = readShards(options.shards);
   checkShards(stateDir, shards);
   const sources = withShards(readWorkerSources(), shards);
-  const [{ convertV4MiniflareOptions, Log, LogLevel, Miniflare }, v4Options] = await Promise.all([
-    loadMiniflare(),
-    localOptions({ sources, port: options.port, chaos, waitFactor: options.waitFactor, meter: options.meter }),
-    ...sources.map((source) => build(source.config.build?.command)),
-  ]);
-  run.watchSpawns();
   const url = `http://127.0.0.1:${options.port}`;
   const control = (path: string) =>
     fetch(url + path, { method: "POST", headers: { authorization: `Bearer ${LOCAL_TOKEN}` } });
-  const miniflare = new Miniflare({
-    ...convertV4MiniflareOptions(v4Options),
-    // Here and not above, where the conversion would drop it without a word.
-    resourcePersistencePath: join(stateDir, "state"),
-    log: new Log(LogLevel.WARN),
-    // After a crash of the runtime alone, queues would wait for the next minute.
-    unsafeHandleRuntimeRestart: async () => void (await control("/local/queues/wake")),
-  });
+  const { port, waitFactor, meter } = options;
+  const built = sources.map((source) => build(source.config.build?.command));
+  const runtimes = await startRuntimes(
+    {
+      ...{ sources, port, chaos, waitFactor, meter, stateDir },
+      onStart: () => run.watchSpawns(),
+      // After a crash of the runtime alone, queues would wait for the next minute.
+      onRestart: async () => void (await control("/local/queues/wake")),
+    },
+    built,
+  );
   let demo: ChildProcess | null = null;
   let stopping = 0;
   const stop = async (): Promise<void> => {
@@ -82,7 +79,7 @@ async function start(options: StartOptions): Promise<void> {
     if (stopping > 0) return Date.now() - stopping < AGAIN_MS ? undefined : process.exit(1);
     stopping = Date.now();
     demo?.kill("SIGTERM");
-    await miniflare.dispose().catch(() => {});
+    await runtimes.stop();
     process.exit(0);
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -90,14 +87,16 @@ async function start(options: StartOptions): Promise<void> {
     process.removeAllListeners(signal);
     process.on(signal, () => void stop());
   }
-  await miniflare.ready;
-  await untilHealthy(url);
+  const queryUrl = await runtimes.ready();
+  await untilReady(url);
   await control("/local/queues/wake");
   setInterval(() => {
     // A lost tick is made good by the next one; a queue whose timer was lost is woken too.
     void Promise.all([control("/local/cron"), control("/local/queues/wake")]).catch(() => {});
   }, CRON_MS * options.waitFactor);
-  void watchRuntime({ url, silentMs: options.silentMs, pid: () => run.runtime() });
+  const { silentMs } = options;
+  void watchRuntime({ url, silentMs, pid: () => run.runtime("workerd") });
+  void watchRuntime({ url: queryUrl, silentMs, pid: () => run.runtime("query") });
   printReady(options.port, stateDir, options.demo);
   if (options.demo) demo = startDemo(options.port);
 }
@@ -172,20 +171,14 @@ const isTaken = (port: number) =>
     socket.once("error", () => done(false));
   });
 
-async function untilHealthy(url: string): Promise<void> {
+async function untilReady(url: string): Promise<void> {
   const giveUp = Date.now() + READY_WAIT_MS;
-  let last = "";
-  while (Date.now() < giveUp) {
-    try {
-      const response = await fetch(`${url}/healthz`);
-      if (response.ok) return void (await response.body?.cancel());
-      last = `${response.status} ${await response.text()}`;
-    } catch (error) {
-      last = String(error);
-    }
-    await new Promise((done) => setTimeout(done, 50));
+  let last: string | null = "";
+  while (last !== null) {
+    if (Date.now() > giveUp) throw new StartError(`not ready after ${READY_WAIT_MS / 1_000} s: ${last}`);
+    last = await whatIsMissing(url);
+    if (last !== null) await new Promise((done) => setTimeout(done, 50));
   }
-  throw new StartError(`not ready after ${READY_WAIT_MS / 1_000} s: ${last}`);
 }
 
 /** Its standard input is a pipe that nobody writes to: closed when this process is gone, even killed, it ends the demo. */

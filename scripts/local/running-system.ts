@@ -26,6 +26,30 @@ export async function control(
   return response.json();
 }
 
+/**
+ * Whether the edge answers, and through it the query Worker, and to that one the objects: it runs in a runtime of its own,
+ * and after a start each runtime has to find the other.
+ * @returns null where all do, else what was answered.
+ */
+export async function whatIsMissing(url: string): Promise<string | null> {
+  try {
+    for (const [path, expected] of READY) {
+      const response = await fetch(url + path, { headers: { authorization: `Bearer ${LOCAL_TOKEN}` } });
+      const text = await response.text();
+      if (response.status !== expected) return `${path} answered ${response.status}: ${text}`;
+    }
+    return null;
+  } catch (error) {
+    return String(error);
+  }
+}
+
+/** A statement that nobody asked is looked for by the query Worker, in an object. */
+const READY = [
+  ["/healthz", 200],
+  ["/v1/sql/ready", 404],
+] as const;
+
 /** Does all maintenance now (compaction, sweeps) and waits until its queue is empty. @throws Error where that takes too long. */
 export async function runMaintenance(url: string = systemUrl()): Promise<void> {
   await control("POST", `/local/cron?name=${MAINTENANCE_NOW_CRON}`, undefined, url);

@@ -1,11 +1,24 @@
-/** The four Workers and the queue Worker of a local run, as Miniflare wants them. */
+/**
+ * The four Workers of a local run, and those that stand for its queues and buckets, as Miniflare wants them: in two
+ * runtimes. All Workers of one runtime share its thread, so the query Worker has its own: there a heavy statement takes
+ * no time from lookups, sockets and ingest, as in a deployment. Each runtime finds the other's Workers in Miniflare's
+ * registry, a folder, and calls them as its own.
+ */
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { V4MiniflareOptions } from "miniflare";
+import { bucketBinding, bucketWorker } from "./bucket/bucket-worker.ts";
 import { bundleWorker, waitFactorDefine } from "./bundle.ts";
 import type { ChaosSetting } from "./chaos-setting.ts";
-import { LOCAL_S3_KEY_ID, LOCAL_S3_SECRET, LOCAL_TOKEN, LOCAL_WRITE_KEY, localSqlTokens } from "./credentials.ts";
+import {
+  LOCAL_S3_KEY_ID,
+  LOCAL_S3_SECRET,
+  LOCAL_TOKEN,
+  LOCAL_USER_TOKEN_KEY,
+  LOCAL_WRITE_KEY,
+  localSqlTokens,
+} from "./credentials.ts";
 import { limitedEntry } from "./limits/limited-entry.ts";
 import { QUEUE_WORKER_NAME, queueBinding, queueWorker } from "./queue/queue-worker.ts";
 import { type ConsumerSettings, consumerSettings } from "./queue/settings.ts";
@@ -17,10 +30,13 @@ const hash = (token: string): string => createHash("sha256").update(token).diges
 const LOCAL_VARS = {
   WRITE_KEYS: JSON.stringify({ [LOCAL_WRITE_KEY]: "dev" }),
   TOKENS: JSON.stringify([
-    { sha256: hash(LOCAL_TOKEN), scopes: ["support", "sql", "live", "raw", "admin"] },
+    { sha256: hash(LOCAL_TOKEN), scopes: ["support", "profile", "sql", "live", "raw", "admin"] },
     ...localSqlTokens().map((token) => ({ sha256: hash(token), scopes: ["sql"] })),
   ]),
   IDENTITY_KEY: "local-identity-key",
+  // Known to everybody: a local receipt proves nothing.
+  RECEIPT_KEY: "MC4CAQAwBQYDK2VwBCIEIFuOYjjMdZt88AMyh3T8Atiq4wIPptlMm8ccfOTo9K6X",
+  USER_TOKEN_KEYS: JSON.stringify([LOCAL_USER_TOKEN_KEY]),
   EVENTPILE_LOCAL: "1",
   SQL_AUDIT: "off",
   LOCAL_S3_KEYS: `${LOCAL_S3_KEY_ID}:${LOCAL_S3_SECRET}`,
@@ -29,6 +45,8 @@ const LOCAL_VARS = {
 export interface LocalOptions {
   readonly sources: readonly WorkerSource[];
   readonly port: number;
+  /** The folder in which the runtimes of this run find each other. */
+  readonly registryPath: string;
   readonly chaos: ChaosSetting;
   /** Of all waits. */
   readonly waitFactor: number;
@@ -36,20 +54,61 @@ export interface LocalOptions {
   readonly meter: boolean;
 }
 
-/** The edge first: the first Worker gets the requests. */
-export async function localOptions(options: LocalOptions): Promise<V4MiniflareOptions> {
+/** Workers that run in the second runtime. */
+const APART: ReadonlySet<string> = new Set(["eventpile-query"]);
+const runsApart = ({ config }: WorkerSource): boolean => APART.has(config.name);
+
+export interface LocalRuntimes {
+  readonly main: V4MiniflareOptions;
+  readonly query: V4MiniflareOptions;
+}
+
+/** The first Worker of a runtime gets its requests: of the main one that is the edge, of the other one that only tells that it lives. */
+export async function localOptions(options: LocalOptions): Promise<LocalRuntimes> {
   const { sources } = options;
-  return {
+  const date = sources[0]!.config.compatibility_date;
+  const apart = sources.filter(runsApart);
+  const [workers, queues, buckets] = await Promise.all([
+    Promise.all(sources.map((source) => localWorker(source, options))),
+    localQueues(options),
+    bucketWorker(
+      [...new Set(apart.flatMap(({ config }) => (config.r2_buckets ?? []).map((r2) => r2.bucket_name)))],
+      date,
+    ),
+  ]);
+  const common = {
     host: "127.0.0.1",
-    port: options.port,
     // No geography is looked up for a local connection, and none is made up.
     cf: {},
-    workers: await Promise.all([...sources.map((source) => localWorker(source, options)), localQueues(options)]),
+    unsafeDevRegistryPath: options.registryPath,
+  };
+  return {
+    main: {
+      ...common,
+      port: options.port,
+      workers: [...workers.filter((_, i) => !runsApart(sources[i]!)), queues, buckets],
+    },
+    query: { ...common, port: 0, workers: [aliveWorker(date), ...workers.filter((_, i) => runsApart(sources[i]!))] },
   };
 }
 
+/** Answers whoever asks whether the runtime does, and hides Workers that rely on the edge for whom they talk to. */
+const aliveWorker = (compatibilityDate: string): V4Worker => ({
+  name: "eventpile-alive",
+  compatibilityDate,
+  ...v4Modules([
+    {
+      type: "ESModule",
+      path: "alive.js",
+      contents: "export default { fetch: () => new Response(null, { status: 204 }) };",
+    },
+  ]),
+});
+
 async function localWorker(source: WorkerSource, { chaos, waitFactor, meter }: LocalOptions): Promise<V4Worker> {
   const { config } = source;
+  const buckets = config.r2_buckets ?? [];
+  const isApart = runsApart(source);
   const producers = config.queues?.producers ?? [];
   const own = new Set(ownClasses(config));
   return {
@@ -69,11 +128,12 @@ async function localWorker(source: WorkerSource, { chaos, waitFactor, meter }: L
       ...config.vars,
       ...LOCAL_VARS,
       LOCAL_QUEUE_BINDINGS: producers.map(({ binding }) => binding),
+      ...(isApart && { LOCAL_FAR_BUCKETS: buckets.map(({ binding }) => binding) }),
       ...(config.assets && { LOCAL_S3: { bucketName: bucketName(source), accessKeyId: LOCAL_S3_KEY_ID } }),
       LOCAL_FAULTS: JSON.parse(JSON.stringify({ worker: config.name, token: LOCAL_TOKEN, plan: chaos.faults })),
       ...(meter && { LOCAL_METER: config.name }),
     },
-    r2Buckets: Object.fromEntries((config.r2_buckets ?? []).map((r2) => [r2.binding, r2.bucket_name])),
+    ...(!isApart && { r2Buckets: Object.fromEntries(buckets.map((r2) => [r2.binding, r2.bucket_name])) }),
     durableObjects: Object.fromEntries(
       (config.durable_objects?.bindings ?? []).map(({ name, class_name, script_name }) => [
         name,
@@ -87,6 +147,7 @@ async function localWorker(source: WorkerSource, { chaos, waitFactor, meter }: L
         (config.services ?? []).map(({ binding, service, entrypoint }) => [binding, { name: service, entrypoint }]),
       ),
       ...Object.fromEntries(producers.map(({ binding, queue }) => [binding, queueBinding(queue)])),
+      ...(isApart && Object.fromEntries(buckets.map((r2) => [r2.binding, bucketBinding(r2.bucket_name)]))),
       ...(config.assets && { LOCAL_CONTROL: QUEUE_WORKER_NAME }),
     },
     ...(config.assets && { assets: localAssets(source) }),

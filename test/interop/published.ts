@@ -59,7 +59,11 @@ export async function ownAnswer(system: RunningSystem, question: Question, asOf?
   const { table, where, group } = question;
   const columns = group ? "event_name, count(*), coalesce(sum(revenue), 0)" : "count(*)";
   const sql = `SELECT ${columns} FROM ${table}${where ? ` WHERE ${where}` : ""}${group ? " GROUP BY event_name ORDER BY event_name" : ""}`;
-  const { rows } = await system.read<SqlAnswer>("/v1/sql", { sql, ...(asOf !== undefined && { as_of: asOf }) });
+  const { rows } = await system.read<SqlAnswer>("/v1/sql", {
+    sql,
+    route: "engine",
+    ...(asOf !== undefined && { as_of: asOf }),
+  });
   return rows;
 }
 

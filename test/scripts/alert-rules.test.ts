@@ -1,15 +1,64 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parser } from "@prometheus-io/lezer-promql";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import type { LogStatus } from "../../durable-objects/event-log/api.ts";
 import { addLedgers, shardLedger } from "../../durable-objects/event-log/ledger.ts";
 import type { DeskOverview } from "../../durable-objects/replay-desk/api.ts";
+import { contractMetricLines } from "../../workers/edge/contracts/health-json.ts";
+import { erasureMetricLines } from "../../workers/edge/erasures/erasures-overview.ts";
 import { icebergMetricLines } from "../../workers/edge/iceberg-metrics.ts";
 import { lakeMetricLines } from "../../workers/edge/lake-metrics.ts";
 import { prometheusText } from "../../workers/edge/metrics.ts";
+import { operationsMetricLines } from "../../workers/edge/operations/operations-metrics.ts";
 import { replayMetricLines } from "../../workers/edge/replay-metrics.ts";
+import type { OperationsJson } from "../../workers/operations-json.ts";
 
-const rules = readFileSync(join(import.meta.dirname, "../../scripts/deploy/alert-rules.yml"), "utf8");
+const deployed = (name: string) => readFileSync(join(import.meta.dirname, "../../scripts/deploy", name), "utf8");
+const rules = deployed("alert-rules.yml");
+const dashboard = JSON.parse(deployed("grafana-dashboard.json")) as Dashboard;
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity: string; readonly promise: string };
+  readonly annotations: { readonly summary: string; readonly action: string };
+}
+
+interface Panel {
+  readonly id: number;
+  readonly type: string;
+  readonly title: string;
+  readonly description?: string;
+  readonly gridPos: { readonly h: number; readonly w: number; readonly x: number; readonly y: number };
+  readonly fieldConfig?: { readonly defaults: { readonly unit?: string } };
+  readonly targets?: readonly { readonly refId: string; readonly expr: string }[];
+}
+
+interface Dashboard {
+  readonly uid: string;
+  readonly title: string;
+  readonly panels: readonly Panel[];
+}
+
+const RULES = (parse(rules) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules);
+const PANELS = dashboard.panels.filter(({ type }) => type !== "row");
+const QUERIES = PANELS.flatMap(({ title, targets }) => (targets ?? []).map(({ expr }) => ({ title, expr })));
+
+/** Where Prometheus would not understand it; empty where it would. */
+function mistakes(expr: string): string[] {
+  const found: string[] = [];
+  parser.parse(expr).iterate({
+    enter: ({ type, from, to }) => {
+      if (type.isError) found.push(`at ${from}: ${expr.slice(from, to + 20)}`);
+    },
+  });
+  return found;
+}
+
+const figuresOf = (text: string): Set<string> =>
+  new Set(Array.from(text.matchAll(/\beventpile_\w+/g), ([name]) => name));
 
 const IDLE = { cursor: 0, applied: { events: 0, quarantined: 0 }, moved_at: 0 };
 const STATUS = { shard: 0, head: 0, ids: 0, id_memory_bytes: 0 } as LogStatus;
@@ -24,9 +73,21 @@ function declared(): Set<string> {
     ...lakeMetricLines(lake),
     ...icebergMetricLines([], 0),
     ...replayMetricLines(desk),
+    ...operationsMetricLines(OPERATIONS),
+    ...erasureMetricLines({ open: 0, overdue: 0, check: null }, 0),
+    ...contractMetricLines({ judged_through: null, open_breaks: 0, breaks: [], webhooks: [] }, 0),
   ].join("\n");
   return new Set(Array.from(text.matchAll(/^# TYPE (\w+) /gm), ([, name]) => name!));
 }
+
+const OPERATIONS = {
+  ledger: { today: {} },
+  sinks: [],
+  queues: [],
+  objects: [],
+  lake: {},
+  cost_today: { parts: [], dollars_per_million: null },
+} as unknown as OperationsJson;
 
 describe("the example alert rules", () => {
   it("has a rule for each promise", () => {
@@ -35,10 +96,56 @@ describe("the example alert rules", () => {
   });
 
   it("asks only for figures that /metrics has", () => {
-    const asked = new Set(Array.from(rules.matchAll(/\beventpile_\w+/g), ([name]) => name));
+    const asked = figuresOf(rules);
     const names = declared();
     expect(asked.size).toBeGreaterThan(10);
     expect([...asked].filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  it.each(RULES)(
+    "$alert is an expression of Prometheus', and says what to do",
+    ({ alert, expr, labels, annotations }) => {
+      expect(mistakes(expr)).toEqual([]);
+      expect(["page", "ticket"]).toContain(labels.severity);
+      expect(annotations.action.length, alert).toBeGreaterThan(20);
+      expect(annotations.summary, alert).toMatch(/\.$/);
+    },
+  );
+
+  it("has a name for each", () => {
+    expect(new Set(RULES.map(({ alert }) => alert)).size).toBe(RULES.length);
+  });
+});
+
+describe("the Grafana dashboard", () => {
+  it("asks only for figures that /metrics has, and for most of those that a rule watches", () => {
+    const asked = figuresOf(QUERIES.map(({ expr }) => expr).join("\n"));
+    const names = declared();
+    expect([...asked].filter((name) => !names.has(name))).toEqual([]);
+    expect(asked.size).toBeGreaterThan(25);
+  });
+
+  it.each(QUERIES)("$title: $expr is an expression of Prometheus'", ({ expr }) => {
+    expect(mistakes(expr)).toEqual([]);
+  });
+
+  it("explains each panel, in a unit, and lays none over another", () => {
+    expect(new Set(dashboard.panels.map(({ id }) => id)).size).toBe(dashboard.panels.length);
+    for (const { title, description, fieldConfig, targets } of PANELS) {
+      expect([title, Boolean(description), Boolean(fieldConfig?.defaults.unit)]).toEqual([title, true, true]);
+      const names = targets!.map(({ refId }) => refId);
+      expect([title, new Set(names).size]).toEqual([title, names.length]);
+    }
+    const taken = new Map<string, string>();
+    for (const { title, gridPos } of dashboard.panels) {
+      expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect([title, taken.get(`${x},${y}`)]).toEqual([title, undefined]);
+          taken.set(`${x},${y}`, title);
+        }
+      }
+    }
   });
 });
 

@@ -15,7 +15,8 @@ import type { FaultReport } from "../../scripts/local/faults/injector.ts";
 import { type FaultPlan, NO_FAULTS } from "../../scripts/local/faults/plan.ts";
 import type { UsageReport } from "../../scripts/local/meter/usage.ts";
 import type { Chaos, QueueStatus } from "../../scripts/local/queue/settings.ts";
-import { control, runMaintenance } from "../../scripts/local/running-system.ts";
+import type { RuntimeName } from "../../scripts/local/run-file.ts";
+import { control, runMaintenance, whatIsMissing } from "../../scripts/local/running-system.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const START_WAIT_MS = 60_000;
@@ -132,7 +133,8 @@ export class RunningSystem {
   }
 
   sql(sql: string): Promise<SqlAnswer> {
-    return this.read("/v1/sql", { sql, format: "json" });
+    // The lake's files: what the rollups count of them is asked elsewhere.
+    return this.read("/v1/sql", { sql, format: "json", route: "engine" });
   }
 
   ledger(): Promise<Ledger> {
@@ -201,7 +203,7 @@ export class RunningSystem {
     if (code !== 0) throw new Error(`npm start ended with ${code}\n${this.output.slice(-4_000)}`);
   }
 
-  /** SIGKILL to Node, workerd and whatever else belongs to the run, at once. */
+  /** SIGKILL to Node, its runtimes and whatever else belongs to the run, at once. */
   async kill(): Promise<void> {
     const exited = once(this.#child, "exit");
     killGroup(this.pid);
@@ -209,24 +211,27 @@ export class RunningSystem {
     running.delete(this.pid);
   }
 
-  /** SIGKILL to the Node process alone: its workerd lives on, as an orphan. */
+  /** SIGKILL to the Node process alone: its runtimes live on, as orphans. */
   async killNode(): Promise<void> {
     const exited = once(this.#child, "exit");
     process.kill(this.pid, "SIGKILL");
     await exited;
   }
 
-  /** SIGKILL to the runtime alone: Node starts another on the same state. Returns when that one answers. */
-  async killRuntime(): Promise<void> {
-    const { workerd } = JSON.parse(readFileSync(join(this.options.dir, "run.json"), "utf8"));
-    process.kill(workerd.pid, "SIGKILL");
-    await until("the runtime answers again", START_WAIT_MS, async () => {
+  /** The pid of a runtime of this run. */
+  runtimePid(name: RuntimeName): number {
+    return JSON.parse(readFileSync(join(this.options.dir, "run.json"), "utf8"))[name].pid;
+  }
+
+  /** SIGKILL to one runtime alone: Node starts another on the same state. Returns when all answer. */
+  async killRuntime(name: RuntimeName = "workerd"): Promise<void> {
+    const killed = this.runtimePid(name);
+    process.kill(killed, "SIGKILL");
+    await until("another runtime answers", START_WAIT_MS, async () => {
       try {
-        const now = JSON.parse(readFileSync(join(this.options.dir, "run.json"), "utf8"));
-        if (now.workerd.pid === workerd.pid) return false;
-        return (await fetch(`${this.url}/healthz`)).ok;
+        return this.runtimePid(name) !== killed && (await whatIsMissing(this.url)) === null;
       } catch {
-        return false;
+        return false; // The file is being written.
       }
     });
   }
@@ -296,13 +301,21 @@ export async function until(what: string, waitMs: number, condition: () => Promi
   }
 }
 
+/** Below the ports that the system gives to connections: one of these might take it before it is listened on. */
+const PORTS = { from: 20_000, count: 12_000 };
+
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  for (;;) {
+    const port = PORTS.from + Math.floor(Math.random() * PORTS.count);
+    const server = createServer().listen(port, "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch {
+      continue; // Taken.
+    }
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 function killGroup(pid: number): void {

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it } from "vitest";
+import { whatIsMissing } from "../../scripts/local/running-system.ts";
 import { freePort, type RunningSystem, startSystem, until } from "./harness.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "eventpile-restart-"));
@@ -67,14 +68,37 @@ it("shards that are split keep what they have, and find the repeats of it (promi
 it("a runtime that answers nobody is ended and another started, which has all that was acknowledged (promise 2)", async () => {
   system = await startSystem({ silentMs: 3_000 });
   expect((await system.sendBatch(batch)).status).toBe(200);
-  const { workerd } = JSON.parse(readFileSync(join(system.options.dir, "run.json"), "utf8"));
-  process.kill(workerd.pid, "SIGSTOP");
+  process.kill(system.runtimePid("workerd"), "SIGSTOP");
   await until("another runtime answers", 30_000, async () => {
     const answer = await fetch(`${system!.url}/healthz`, { signal: AbortSignal.timeout(500) }).catch(() => null);
     return answer?.ok ?? false;
   });
   expect(system.output).toContain("has answered nobody for 3 s");
   expect((await system.settled()).total).toMatchObject({ accepted: 3, lake: 3, sessions: 3, rollups: 3 });
+});
+
+it("what befalls the query runtime befalls nobody else, SQL comes back, and no runtime outlives the next start", async () => {
+  system = await startSystem({ silentMs: 3_000 });
+  expect((await system.sendBatch(batch)).status).toBe(200);
+  await system.settled();
+  const main = system.runtimePid("workerd");
+  for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
+    const query = system.runtimePid("query");
+    process.kill(query, signal);
+    await until(`SQL comes back after ${signal}`, 30_000, async () => {
+      // Meanwhile the others answer.
+      expect((await system!.userEvents("keeper")).events.length).toBe(3);
+      return system!.runtimePid("query") !== query && (await whatIsMissing(system!.url)) === null;
+    });
+    expect((await system.sql("select count(*) from events")).rows).toEqual([[3]]);
+  }
+  expect(system.runtimePid("workerd")).toBe(main);
+
+  const left = [main, system.runtimePid("query")];
+  await system.killNode();
+  expect(left.map(isThere)).toEqual([true, true]);
+  system = await system.again();
+  expect(left.map(isThere)).toEqual([false, false]);
 });
 
 it("a taken port is told in one line, and nothing is left behind", async () => {
@@ -88,6 +112,15 @@ it("a taken port is told in one line, and nothing is left behind", async () => {
   server.close();
   rmSync(other, { recursive: true, force: true });
 });
+
+function isThere(pid: number): boolean {
+  try {
+    // A zombie waits only to be counted by whoever adopted it.
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
+}
 
 /** What a start that must fail prints. */
 async function refusal({ dir, port, shards = "1" }: { dir: string; port: number; shards?: string }): Promise<string> {

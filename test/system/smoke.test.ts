@@ -40,11 +40,23 @@ describe.each([1, 4])("with %i shards", (shards) => {
       userEvents(3).map((event) => event.messageId),
     );
     expect((await system.deviceEvents("device-3")).events.length).toBe(EVENTS_PER_USER);
+    const fields = ["windows", "last_values"];
+    expect(await system.read("/v1/profiles", { users: ["user-3", "nobody"], fields })).toMatchObject({
+      profiles: [
+        {
+          user_id: "user-3",
+          windows: { "1h": { events: EVENTS_PER_USER, counts: { "Smoke Tested": EVENTS_PER_USER } } },
+          // Chosen by the setting that is in the repository.
+          last_values: { "properties.category": { value: "shoes" } },
+        },
+        { user_id: "nobody", windows: { "30d": { events: 0 } } },
+      ],
+    });
 
     const points = await system.rollups({ metric: "events", grain: "minute", by: "event_name", from });
     expect(points.reduce((sum, point) => sum + point.value, 0)).toBe(EVENTS);
 
-    await until("a frame with every event", 5_000, async () => {
+    await until("a frame with every event", 20_000, async () => {
       return [...minutes.values()].reduce((sum, minute) => sum + minute.events, 0) === EVENTS;
     });
   });
@@ -57,7 +69,7 @@ function userEvents(user: number) {
     messageId: `smoke-${user}-${i}`,
     userId: `user-${user}`,
     anonymousId: `device-${user}`,
-    properties: { i },
+    properties: { i, category: "shoes" },
   }));
 }
 
@@ -71,6 +83,6 @@ async function watchMinutes(on: RunningSystem): Promise<Map<string, LiveMinute>>
     const frame = JSON.parse(String(data)) as LiveFrame;
     for (const minute of frame.type === "snapshot" ? frame.minutes : [frame]) minutes.set(minute.start, minute);
   });
-  await until("the snapshot", 5_000, async () => frames > 0);
+  await until("the snapshot", 20_000, async () => frames > 0);
   return minutes;
 }

@@ -1,4 +1,5 @@
 /** Wraps a Worker's bindings so that each call counts in the invocation that makes it, and can be made to fail. */
+import { FarBucket } from "../bucket/far-bucket.ts";
 import { faults } from "../faults/injector.ts";
 import type { FaultPlan } from "../faults/plan.ts";
 import { usage } from "../meter/usage.ts";
@@ -10,6 +11,8 @@ import { invocation } from "./invocation.ts";
 export interface LocalBindings {
   /** Which service bindings stand for queues. */
   readonly LOCAL_QUEUE_BINDINGS?: readonly string[];
+  /** Which stand for buckets of another process. */
+  readonly LOCAL_FAR_BUCKETS?: readonly string[];
   readonly LOCAL_CONTROL?: Fetcher;
   /** What the S3 façade serves, and to whom. */
   readonly LOCAL_S3?: S3Settings;
@@ -31,6 +34,7 @@ export function limitEnv<Env extends object>(env: Env): Env {
   if (known !== undefined) return known as Env;
   const {
     LOCAL_QUEUE_BINDINGS: queues = [],
+    LOCAL_FAR_BUCKETS: farBuckets = [],
     LOCAL_CONTROL: _,
     LOCAL_S3: __,
     LOCAL_FAULTS: local,
@@ -40,7 +44,10 @@ export function limitEnv<Env extends object>(env: Env): Env {
   if (local) faults.begin(local.worker, local.plan);
   if (meter !== undefined) usage.begin(meter);
   const limited = Object.fromEntries(
-    Object.entries(bindings).map(([name, value]) => [name, limitBinding(value, queues.includes(name), name)]),
+    Object.entries(bindings).map(([name, bound]) => {
+      const value = farBuckets.includes(name) ? new FarBucket(bound as Fetcher) : bound;
+      return [name, limitBinding(value, queues.includes(name), name)];
+    }),
   );
   wrapped.set(env, limited);
   return limited as Env;
@@ -51,6 +58,7 @@ export function limitBinding(value: unknown, isQueue: boolean, binding: string):
   if (isQueue) return limitQueue(value as Queue, binding);
   switch (value.constructor?.name) {
     case "R2Bucket":
+    case FarBucket.name:
       return proxy(value, connection, binding);
     case "DurableObjectNamespace":
       return proxy(value, namespace, binding);
@@ -99,7 +107,7 @@ const rpc =
 const QUEUE_UNIT_BYTES = 65_536;
 
 /** As a Queue: `sendBatch` takes any iterable, which an RPC would not carry. */
-function limitQueue(queue: Queue, binding: string): Pick<Queue, "send" | "sendBatch"> {
+function limitQueue(queue: Queue, binding: string): Pick<Queue, "send" | "sendBatch" | "metrics"> {
   const meter = (body: unknown) => {
     if (!usage.isOn) return;
     usage.add(`queue/${binding} messages`);
@@ -108,6 +116,7 @@ function limitQueue(queue: Queue, binding: string): Pick<Queue, "send" | "sendBa
   const call = <T>(name: string, run: () => Promise<T>) =>
     invocation().call("queue", `${binding}.${name}`, () => invocation().connected(run));
   return {
+    metrics: () => call("metrics", () => queue.metrics()),
     send: (body, options) => {
       meter(body);
       return call("send", () => queue.send(body, options));

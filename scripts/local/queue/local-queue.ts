@@ -110,6 +110,20 @@ export class LocalQueue extends DurableObject<LocalQueueEnv> {
     this.#pump();
   }
 
+  /** As the platform tells a producer: what waits, or is under way. */
+  async metrics(): Promise<QueueMetrics> {
+    const { count, bytes, oldest } = this.ctx.storage.sql
+      .exec<{ count: number; bytes: number; oldest: number | null }>(
+        "SELECT count(*) AS count, coalesce(sum(length(body)), 0) AS bytes, min(sent_at) AS oldest FROM messages",
+      )
+      .one();
+    return {
+      backlogCount: count,
+      backlogBytes: bytes,
+      ...(oldest !== null && { oldestMessageTimestamp: new Date(oldest) }),
+    };
+  }
+
   async status(): Promise<QueueStatus> {
     return {
       queue: this.#queue,

@@ -27,6 +27,10 @@ export class Queue extends WorkerEntrypoint<ControlEnv, { queue: string }> {
     return this.#put(stored);
   }
 
+  async metrics(): Promise<QueueMetrics> {
+    return this.env.LOCAL_QUEUES.getByName(this.ctx.props.queue).metrics();
+  }
+
   async #put(messages: StoredMessage[]): Promise<Sent> {
     await this.env.LOCAL_QUEUES.getByName(this.ctx.props.queue).put(messages);
     return { metadata: { metrics: { backlogCount: 0, backlogBytes: 0 } } };

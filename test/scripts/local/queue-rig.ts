@@ -29,6 +29,8 @@ export interface QueueRig {
     messages: readonly { body?: unknown; value?: string; contentType?: string; delaySeconds?: number }[],
   ): Promise<Response>;
   status(queue: string): Promise<QueueStatus>;
+  /** As a producer is told; its date as text. */
+  metrics(queue: string): Promise<{ backlogCount: number; backlogBytes: number; oldestMessageTimestamp?: string }>;
   chaos(chaos: Chaos): Promise<void>;
   stop(): Promise<void>;
 }
@@ -40,6 +42,7 @@ const PRODUCER = `
   const VALUES = { date: new Date(0), map: new Map([["k", new Uint8Array([1, 2])]]), bytes: new Uint8Array([1, 2, 3]) };
   export default {
     async fetch(request, env) {
+      if (request.method === "GET") return Response.json(await env[new URL(request.url).searchParams.get("binding")].metrics());
       const { binding, messages } = await request.json();
       try {
         const list = messages.map(({ value, ...message }) => value ? { ...message, body: VALUES[value] } : message);
@@ -133,6 +136,7 @@ export async function startQueueRig(
       fetch(url, { method: "POST", body: JSON.stringify({ binding: `QUEUE_${queue.toUpperCase()}`, messages }) }),
     status: async (name) =>
       ((await call("GET", "/local/queues")) as QueueStatus[]).find((status) => status.queue === name)!,
+    metrics: async (queue) => (await fetch(`${url}?binding=QUEUE_${queue.toUpperCase()}`)).json(),
     chaos: async (chaos) => void (await call("POST", "/local/queues/chaos", chaos)),
     stop: () => miniflare.dispose(),
   };

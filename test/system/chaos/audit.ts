@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
-import { type Ledger, ORIGIN_HEADERS, type RunningSystem } from "../harness.ts";
+import { type Ledger, ORIGIN_HEADERS, type RunningSystem, type SqlAnswer } from "../harness.ts";
 import { CORRECTED_COUNTRY } from "./jobs.ts";
 import type { SentEvent, Traffic } from "./traffic.ts";
 
@@ -90,6 +90,13 @@ export async function audit(system: RunningSystem, traffic: Traffic, ledger: Led
   expect(await dailyPoints(system, "event_name"), "rollups by name").toEqual(
     Object.fromEntries(names.rows as [string, number][]),
   );
+
+  // Whoever answers: where it is the rollups, they say what the files do.
+  const asAsked = await system.read<SqlAnswer>("/v1/sql", {
+    sql: "select country, count(*) as n from events group by 1",
+  });
+  const known = (asAsked.rows as [string | null, number][]).map(([country, n]) => [country ?? "(none)", n] as const);
+  expect(Object.fromEntries(known), `by ${asAsked.stats.route}`).toEqual(byCountry);
 
   const { balanced, total, shards } = ledger;
   const rows = names.rows.reduce((sum, [, count]) => sum + Number(count), 0);
