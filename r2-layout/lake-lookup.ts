@@ -6,13 +6,13 @@
  * Memory: one row group packed (12 MiB at most, as they are written), one page of it decoded at a time. Promoted columns are
  * left out: their values stand in `properties`, and an event is to look the same whether a timeline tells it or the lake.
  */
-import { zstdDecompressSync } from "node:zlib";
 import { type AsyncBuffer, parquetMetadataAsync, parquetScan } from "hyparquet";
 import { EVENT_COLUMNS, type EventRow } from "./event-columns.ts";
 import { FirstRows, type RowsInOrder } from "./first-rows.ts";
 import { KiB, LAKE } from "./limits.ts";
 import { GroupPicks } from "./parquet-picks.ts";
 import { MICROS_PER_MS } from "./time.ts";
+import { PAGE_COMPRESSORS } from "./zstd-page.ts";
 
 export interface LookupFile {
   readonly bytes: number;
@@ -34,7 +34,6 @@ export interface Lookup {
 }
 
 const PLACE_COLUMNS = ["event_time", "event_id", "source", "log_shard", "log_seq"] as const;
-const COMPRESSORS = { ZSTD: (packed: Uint8Array) => new Uint8Array(zstdDecompressSync(packed)) };
 const PARSERS = {
   timestampFromMicroseconds: (micros: bigint) => Number(micros),
   timestampFromMilliseconds: (millis: bigint) => Number(millis) * MICROS_PER_MS,
@@ -60,7 +59,7 @@ export async function userRows(file: LookupFile, lookup: Lookup): Promise<RowsIn
   for (const [number, span] of rowGroupSpans(metadata).entries()) {
     if (!ranges.some(({ rowStart, rowEnd }) => rowStart < span.rowEnd && rowEnd > span.rowStart)) continue;
     const read = (start: number, end: number) => source.slice(start, end);
-    const group = new GroupPicks(metadata, number, { compressors: COMPRESSORS, parsers: PARSERS, read });
+    const group = new GroupPicks(metadata, number, { compressors: PAGE_COMPRESSORS, parsers: PARSERS, read });
     const at = await group.rowsWith("user_id", lookup.userId);
     if (at.length === 0) continue;
     await source.hold(span.start, span.end);

@@ -2,7 +2,6 @@
  * A data file as parts that can be read one by one, each a whole Parquet file: a small file is one part, a large one has a
  * part for each row group. So who goes over the rows of a file holds one row group at a time, however large the file is.
  */
-import { zstdDecompressSync } from "node:zlib";
 import { parquetMetadata } from "hyparquet";
 import { KiB, LAKE } from "../../r2-layout/limits.ts";
 import {
@@ -14,6 +13,7 @@ import {
 } from "../../r2-layout/parquet-footer.ts";
 import { GroupPicks } from "../../r2-layout/parquet-picks.ts";
 import { rowGroupBounds } from "../../r2-layout/statistics.ts";
+import { PAGE_COMPRESSORS } from "../../r2-layout/zstd-page.ts";
 
 export interface PartStore {
   get(
@@ -36,7 +36,6 @@ export interface FilePart {
 }
 
 const TAIL_BYTES = 64 * KiB;
-const COMPRESSORS = { ZSTD: (packed: Uint8Array) => new Uint8Array(zstdDecompressSync(packed)) };
 
 /** @throws where the catalog names an object that is not there, or that is shorter than it should be. */
 export async function fileParts(
@@ -80,7 +79,7 @@ export async function fileParts(
     async mayHaveProperty(names) {
       metadata ??= parquetMetadata(tail.slice().buffer);
       const read = async (start: number, end: number) => (await readRange(store, key, start, end)).slice().buffer;
-      const picks = new GroupPicks(metadata, i, { compressors: COMPRESSORS, parsers: {}, read });
+      const picks = new GroupPicks(metadata, i, { compressors: PAGE_COMPRESSORS, parsers: {}, read });
       return picks.mayHaveKey("properties", names);
     },
   }));
