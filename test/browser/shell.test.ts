@@ -1,6 +1,7 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { localSqlTokens } from "../../scripts/local/credentials.ts";
+import { PAGES } from "../../workers/console/shell/pages.ts";
 import { type RunningSystem, startSystem } from "../system/harness.ts";
 import { expectAccessible } from "./accessible.ts";
 import { launchChromium } from "./chromium.ts";
@@ -82,7 +83,7 @@ describe("signing in", () => {
     expect(await state.getByRole("link").allInnerTexts()).toEqual(["SQL"]);
     const closed = page.getByRole("navigation").getByRole("link", { name: "not with this token" });
     expect(await closed.allInnerTexts()).toEqual(
-      ["Live", "Support", "Operations"].map((label) => expect.stringContaining(label)),
+      ["Live", "Support", "Operations", "Quarantine", "Erasures"].map((label) => expect.stringContaining(label)),
     );
     await expectAccessible(page);
     for (const [label, scope] of [
@@ -119,6 +120,7 @@ describe("the frame of every page", () => {
     ["sql", "Any question about every event"],
     ["operations", "Whether the pipeline is well"],
     ["quarantine", "What broke its contract"],
+    ["erasures", "Who has asked to be forgotten"],
   ])("says on /%s what it is for: %s", async (name, purpose) => {
     await page.goto(`${system.url}/${name}`);
     await page.locator(".purpose", { hasText: purpose }).waitFor();
@@ -131,7 +133,7 @@ describe("the frame of every page", () => {
     await page.keyboard.press("Enter");
     const dialog = page.getByRole("dialog", { name: "Every tap and click" });
     await dialog.waitFor();
-    expect(await dialog.locator("dt").allInnerTexts()).toEqual(["Live", "Support", "SQL", "Operations"]);
+    expect(await dialog.locator("dt").allInnerTexts()).toEqual(PAGES.map(({ label }) => label));
     await dialog.getByText(`curl ${system.url}/v1/track`).waitFor();
     await expectAccessible(page);
     await page.keyboard.press("Escape");

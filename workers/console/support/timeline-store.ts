@@ -6,7 +6,7 @@
  *                     so a late one stands where it happened; where it does not reach down to what is known, the pages
  *                     between are read, and beyond some pages the list begins anew
  *     scrolled down   newer events are counted and held back: nothing moves under somebody's eyes
- *     the server is gone   it says so, and goes on by itself
+ *     the server is gone   it says so, and goes on by itself: with what comes, and on the way to a moment
  */
 import { request } from "../shell/api.ts";
 import type { Problem } from "../shell/problem.ts";
@@ -146,6 +146,7 @@ export class TimelineStore {
   more(): void {
     const { busy, ended } = this.state;
     if (busy !== null || ended) return;
+    if (!this.#isNow) clearTimeout(this.#timer);
     this.#set({ busy: "more", problem: null });
     void this.#more().catch(ignoreAbort);
   }
@@ -177,9 +178,19 @@ export class TimelineStore {
     this.#next = page.value.next;
     const { events, reached = null, cut = false } = page.value;
     this.#set({ loadedAt: Date.now(), tookMs, events, reached, cut });
-    // Anonymous events of others fill pages that show nothing; many events may have followed the moment.
-    await this.#more(() => this.#newest.length > 0 && this.#reachesMoment());
+    await this.#toMoment(againAfterMs);
     if (this.#isNow) this.setLive(true);
+  }
+
+  /** Anonymous events of others fill pages that show nothing; many events may have followed the moment. */
+  async #toMoment(againAfterMs: number): Promise<void> {
+    await this.#more(() => this.#newest.length > 0 && this.#reachesMoment());
+    const { problem } = this.state;
+    if (this.#isNow || problem === null || !mayPass(problem)) return;
+    this.#timer = setTimeout(() => {
+      this.#set({ busy: "first", problem: null });
+      void this.#toMoment(Math.min(2 * againAfterMs, POLL_MAX_MS)).catch(ignoreAbort);
+    }, againAfterMs);
   }
 
   #reachesMoment(): boolean {
