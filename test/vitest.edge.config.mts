@@ -1,7 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 import { answerPreview } from "./workers/edge/correction-lake.ts";
-import { SHARDS, TEST_TOKENS, TEST_WRITE_KEYS, USER_TOKEN_KEYS } from "./workers/edge/edge-config.ts";
+import { MASKED_COLUMNS, SHARDS, TEST_TOKENS, TEST_WRITE_KEYS, USER_TOKEN_KEYS } from "./workers/edge/edge-config.ts";
 
 const object = (className: string) => ({ className, useSQLite: true });
 const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
@@ -19,6 +19,7 @@ export default defineConfig({
           IDENTITY_KEY: "test-identity-key",
           WRITE_KEYS: TEST_WRITE_KEYS,
           TOKENS: TEST_TOKENS,
+          MASKED_COLUMNS: JSON.stringify(MASKED_COLUMNS),
           USER_TOKEN_KEYS: JSON.stringify(USER_TOKEN_KEYS),
         },
         r2Buckets: { BUCKET: "eventpile" },
@@ -60,6 +61,7 @@ export default defineConfig({
                 path: new URL(request.url).pathname,
                 token: request.headers.get("x-eventpile-token"),
                 authorization: request.headers.get("authorization"),
+                sight: request.headers.get("x-eventpile-sight"),
                 body,
               })
             );

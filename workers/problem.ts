@@ -7,8 +7,11 @@
 import { INGEST } from "../r2-layout/limits.ts";
 import { problemDocument } from "./problem-document.ts";
 
-/** `raw` reads the lake's files themselves, through Iceberg; `profile` users' profiles and nothing else of them. */
-export type Scope = "support" | "profile" | "sql" | "live" | "raw" | "admin";
+/**
+ * `raw` reads the lake's files themselves, through Iceberg; `profile` users' profiles and nothing else of them; `pii` sees the
+ * columns that are masked for others.
+ */
+export type Scope = "support" | "profile" | "sql" | "live" | "raw" | "pii" | "admin";
 
 export type Rejection =
   | { reason: "missing_write_key" }
@@ -17,6 +20,7 @@ export type Rejection =
   | { reason: "unknown_token" }
   | { reason: "missing_scope"; scope: Scope }
   | { reason: "expired_token" }
+  | { reason: "sees_a_part" }
   | { reason: "refused_user_token"; detail: string }
   | { reason: "user_tokens_off" }
   | { reason: "rate_limited"; retry_after_s: number }
@@ -66,6 +70,7 @@ const PROBLEMS = {
   unknown_token: { status: 401, title: "This token is not known" },
   missing_scope: { status: 403, title: "This token may not do that" },
   expired_token: { status: 401, title: "This token has expired" },
+  sees_a_part: { status: 403, title: "This token sees the rows of some sources only, and this is of all" },
   refused_user_token: { status: 401, title: "This is no token of a user" },
   user_tokens_off: { status: 404, title: "No key for users' tokens is configured here" },
   rate_limited: { status: 429, title: "This was asked too often" },

@@ -3,11 +3,16 @@ import { createHash } from "node:crypto";
 import { err, ok, type Result } from "../r2-layout/result.ts";
 import { parseTime } from "../r2-layout/time.ts";
 import type { Rejection, Scope } from "./problem.ts";
+import type { Sight } from "./sight.ts";
 
-const SCOPES: readonly Scope[] = ["support", "profile", "sql", "live", "raw", "admin"];
+const SCOPES: readonly Scope[] = ["support", "profile", "sql", "live", "raw", "pii", "admin"];
+/** What a token of some sources may have: nothing else is kept by source. */
+const BY_SOURCE: readonly Scope[] = ["sql", "pii"];
 
 export interface Grant {
   readonly scopes: ReadonlySet<Scope>;
+  /** Whose rows it reads; null: all of them. */
+  readonly sources: readonly string[] | null;
   /** Microseconds: from then on the token is refused. Null: never. */
   readonly expiresAt: number | null;
 }
@@ -15,6 +20,8 @@ export interface Grant {
 export interface Tokens {
   /** By the SHA-256 of the token, hexadecimal. */
   readonly grants: ReadonlyMap<string, Grant>;
+  /** What tokens without the scope `pii` do not see, and what takes its place. */
+  readonly mask: Pick<Sight, "masked" | "pseudonymKey">;
   /** Microseconds. */
   now(): number;
 }
@@ -22,24 +29,49 @@ export interface Tokens {
 /**
  * A token is replaced by another while both are listed, the older one with an end: nobody is without one in between.
  *
- * @param config `[{"sha256": "<hex>", "scopes": ["support", "profile", "sql", "live", "raw", "admin"], "expires_at": "<time>"}]`,
- *   `expires_at` optional. @param now microseconds.
+ * @param config `[{"sha256": "<hex>", "scopes": ["support", "profile", "sql", "live", "raw", "pii", "admin"], "sources": ["<source>"],
+ *   "expires_at": "<time>"}]`, `sources` and `expires_at` optional. @param now microseconds.
  * @throws SyntaxError or TypeError where it is something else.
  */
-export function parseTokens(config: string, now: () => number): Tokens {
+export function parseTokens(config: string, now: () => number, mask: Tokens["mask"] = NO_MASK): Tokens {
   const parsed: unknown = JSON.parse(config);
   if (!Array.isArray(parsed)) throw new TypeError("not a list");
   const grants = new Map(
-    parsed.map((entry: { sha256?: unknown; scopes?: unknown; expires_at?: unknown }): [string, Grant] => {
-      const { sha256, scopes, expires_at } = entry;
+    parsed.map((entry: Record<string, unknown>): [string, Grant] => {
+      const { sha256, scopes, sources, expires_at } = entry;
       if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)) throw new TypeError("sha256 is not 64 digits");
       if (!Array.isArray(scopes) || !scopes.every((scope) => SCOPES.includes(scope))) {
         throw new TypeError(`scopes are of ${SCOPES.join(", ")}`);
       }
-      return [sha256.toLowerCase(), { scopes: new Set(scopes as Scope[]), expiresAt: parseExpiry(expires_at) }];
+      const grant = {
+        scopes: new Set(scopes as Scope[]),
+        sources: parseSources(sources),
+        expiresAt: parseExpiry(expires_at),
+      };
+      refuseWhatCannotBeKept(grant, mask);
+      return [sha256.toLowerCase(), grant];
     }),
   );
-  return { grants, now };
+  return { grants, mask, now };
+}
+
+const NO_MASK: Tokens["mask"] = { masked: [], pseudonymKey: "" };
+
+/** @throws TypeError where it is no list of names: an empty one is a token that reads nothing, and a mistake. */
+function parseSources(value: unknown): readonly string[] | null {
+  if (value === undefined) return null;
+  const isName = (name: unknown) => typeof name === "string" && name !== "";
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isName)) throw new TypeError("sources are no list");
+  return value as string[];
+}
+
+/** @throws TypeError for scopes that would show what the token is not to see. */
+function refuseWhatCannotBeKept({ scopes, sources }: Pick<Grant, "scopes" | "sources">, mask: Tokens["mask"]): void {
+  const beyond = [...scopes].find((scope) => !BY_SOURCE.includes(scope));
+  if (sources && beyond) throw new TypeError(`sources are for the scopes ${BY_SOURCE.join(", ")}, not for ${beyond}`);
+  if (mask.masked.length > 0 && scopes.has("raw") && !scopes.has("pii") && !scopes.has("admin")) {
+    throw new TypeError("raw reads whole files: where columns are masked it needs pii beside it");
+  }
 }
 
 /** @throws TypeError where it is no time: a typing error must not make a token that never ends. */
@@ -80,6 +112,13 @@ export function authorize(
   return [scope, also, "admin" as const].some((one) => grant.value.scopes.has(one))
     ? ok(hash)
     : err({ reason: "missing_scope", scope });
+}
+
+/** @param hash of a token that may read. @returns null where it sees everything. */
+export function sightOfToken({ grants, mask }: Tokens, hash: string): Sight | null {
+  const { scopes, sources = null } = grants.get(hash) ?? { scopes: new Set<Scope>() };
+  const masked = scopes.has("pii") || scopes.has("admin") ? [] : mask.masked;
+  return sources === null && masked.length === 0 ? null : { sources, masked, pseudonymKey: mask.pseudonymKey };
 }
 
 /** Looked up by its hash: how long that takes tells nothing about a token. */

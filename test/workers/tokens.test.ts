@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { authorize, parseTokens, scopesOf, tokenHash, tokenOf } from "../../workers/tokens.ts";
+import { authorize, parseTokens, scopesOf, sightOfToken, tokenHash, tokenOf } from "../../workers/tokens.ts";
 
 const tokens = parseTokens(
   JSON.stringify([
@@ -35,6 +35,43 @@ describe("a token", () => {
     expect(tokenOf(new Request("https://x.example/", { headers: { authorization: "bearer h" } }), query)).toBe("h");
     expect(tokenOf(new Request("https://x.example/?token=q"))).toBeNull();
     expect(tokenOf(new Request("https://x.example/"), query)).toBe("q");
+  });
+});
+
+describe("a token of some sources", () => {
+  const listed = (entry: object, masked: readonly string[] = []) =>
+    parseTokens(JSON.stringify([{ sha256: tokenHash("t"), ...entry }]), () => 0, { masked, pseudonymKey: "k" });
+  const seen = (entry: object, masked?: readonly string[]) => sightOfToken(listed(entry, masked), tokenHash("t"));
+
+  it("sees their rows", () => {
+    expect(seen({ scopes: ["sql"], sources: ["web"] })).toEqual({ sources: ["web"], masked: [], pseudonymKey: "k" });
+    expect(seen({ scopes: ["sql"] })).toBeNull();
+  });
+
+  it.each(["support", "profile", "live", "raw", "admin"])(
+    "may not have the scope %s, which knows no sources",
+    (scope) => {
+      expect(() => listed({ scopes: ["sql", scope], sources: ["web"] })).toThrow(`not for ${scope}`);
+    },
+  );
+
+  it.each([[[]], ["web"], [[""]], [[1]], [null]])(
+    "is refused with %j for sources: it must not become one of all",
+    (sources) => {
+      expect(() => listed({ scopes: ["sql"], sources })).toThrow("sources are no list");
+    },
+  );
+
+  it("without pii does not see what is masked; whole files it may not have then", () => {
+    expect(seen({ scopes: ["sql", "support"] }, ["city"])).toEqual({
+      sources: null,
+      masked: ["city"],
+      pseudonymKey: "k",
+    });
+    expect(seen({ scopes: ["sql"], sources: ["web"] }, ["city"])).toMatchObject({ sources: ["web"], masked: ["city"] });
+    for (const scopes of [["sql", "pii"], ["admin"], ["raw", "pii"]]) expect(seen({ scopes }, ["city"])).toBeNull();
+    expect(() => listed({ scopes: ["raw"] }, ["city"])).toThrow("it needs pii");
+    expect(scopesOf(listed({ scopes: ["sql", "pii"] }), "t")).toEqual({ ok: true, value: ["sql", "pii"] });
   });
 });
 

@@ -1,12 +1,13 @@
 /** The edge Worker: takes events, answers questions, serves the pages. */
-
+import { createHmac } from "node:crypto";
 import { CONTRACT_REGISTRY_NAME } from "../../durable-objects/contract-registry/api.ts";
 import { inJurisdiction } from "../../durable-objects/jurisdiction.ts";
 import { parseSpreadIdentities, shardOf } from "../../r2-layout/event-id.ts";
 import { parseShards } from "../../r2-layout/shards.ts";
 import { subjectHasher } from "../../r2-layout/subjects.ts";
 import { problem } from "../problem.ts";
-import { parseTokens } from "../tokens.ts";
+import { parseMaskedColumns } from "../sight.ts";
+import { parseTokens, type Tokens } from "../tokens.ts";
 import { createApp } from "./app.ts";
 import { ContractBook } from "./contracts/contract-book.ts";
 import { type Env, eventQueues } from "./env.ts";
@@ -53,10 +54,16 @@ function appOf(env: Env): App {
       now,
       random,
     },
-    { env, queues, shards: queues.length, tokens: parseTokens(env.TOKENS, now), now },
+    { env, queues, shards: queues.length, tokens: parseTokens(env.TOKENS, now, maskOf(env)), now },
   );
   apps.set(env, app);
   return app;
+}
+
+/** Pseudonyms have a key of their own, made of that which names people: what SQL shows must not name a timeline. */
+function maskOf({ MASKED_COLUMNS, IDENTITY_KEY }: Env): Tokens["mask"] {
+  const pseudonymKey = createHmac("sha256", IDENTITY_KEY).update("eventpile masked columns").digest("hex");
+  return { masked: parseMaskedColumns(MASKED_COLUMNS), pseudonymKey };
 }
 
 export default {

@@ -7,8 +7,10 @@ import { INGEST, OWN, PROFILE } from "../../r2-layout/limits.ts";
 import { isoMicros } from "../../r2-layout/time.ts";
 import { cutUtf8 } from "../../r2-layout/utf8.ts";
 import { problem } from "../problem.ts";
+import type { Sight } from "../sight.ts";
 import type { Env } from "./env.ts";
 import { readJsonBody } from "./json-body.ts";
+import { masked } from "./mask.ts";
 import { badParameter } from "./parameters.ts";
 import { readProfiles } from "./profile-batch.ts";
 import { onlineProfileJson, profileFields } from "./profile-json.ts";
@@ -23,8 +25,9 @@ export interface ProfileRoutes {
   readonly userTokens: UserTokens | null;
   /** Microseconds. */
   readonly now: () => number;
-  /** Those who may read profiles, and those who may read all that a user did. @throws Refused */
-  readonly reader: (request: Request) => void;
+  /** Of those who may read profiles: what they see of them. @throws Refused */
+  readonly reader: (request: Request) => Sight | null;
+  /** Those who may read all that a user did. @throws Refused */
   readonly support: (request: Request) => void;
 }
 
@@ -42,15 +45,15 @@ export function addProfiles(app: Hono, routes: ProfileRoutes): void {
   };
 
   app.get("/v1/users/:id/profile", async (c) => {
-    reader(c.req.raw);
+    const sight = reader(c.req.raw);
     const fields = profileFields(c.req.query("fields")?.split(",") ?? null);
     const id = asColumn(c.req.param("id"));
     const read = await readerOf();
-    return c.json(onlineProfileJson(id, await read(id), fields), 200, NOT_STORED);
+    return c.json(masked(onlineProfileJson(id, await read(id), fields), sight), 200, NOT_STORED);
   });
 
   app.post("/v1/profiles", async (c) => {
-    reader(c.req.raw);
+    const sight = reader(c.req.raw);
     const { users, fields: names } = await readJsonBody(c.req.raw, PROFILE.batchBytes, ["users", "fields"]);
     const ids = userIds(users);
     if (names !== undefined && !Array.isArray(names)) throw badParameter("fields", "a list");
@@ -59,7 +62,7 @@ export function addProfiles(app: Hono, routes: ProfileRoutes): void {
     const profiles = ids.map((id) => {
       const profile = found.get(id);
       return profile
-        ? onlineProfileJson(id, profile, fields)
+        ? masked(onlineProfileJson(id, profile, fields), sight)
         : { user_id: id, reason: "upstream_unavailable", retry_after_s: INGEST.retryAfterSeconds };
     });
     return c.json({ profiles }, 200, NOT_STORED);

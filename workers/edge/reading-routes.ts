@@ -5,7 +5,8 @@ import { closureOf } from "../../queues/erasure/closure.ts";
 import { READING, SQL } from "../../r2-layout/limits.ts";
 import { subjectHasher } from "../../r2-layout/subjects.ts";
 import { problem, type Scope } from "../problem.ts";
-import { authorize, type Tokens, tokenOf } from "../tokens.ts";
+import { withSight } from "../sight.ts";
+import { authorize, sightOfToken, type Tokens, tokenOf } from "../tokens.ts";
 import { readBytes } from "./body.ts";
 import { addContracts } from "./contracts/contract-routes.ts";
 import { addCorrections } from "./correction-routes.ts";
@@ -73,6 +74,10 @@ const ANSWERED_SOON = [
 /** A correction counts what its filter means. */
 const ANSWERED_BY_SQL = ["/v1/erasures/*", "/v1/sql/*", "/v1/corrections/*", "/v1/violations/*"];
 
+/** Who may read profiles reads them whole; who is there to help a customer, as everything else. */
+const sightOfProfile = (tokens: Tokens, hash: string) =>
+  tokens.grants.get(hash)?.scopes.has("profile") ? null : sightOfToken(tokens, hash);
+
 export function addReading(app: Hono, { env, queues, shards, tokens, now }: Reading): void {
   const hash = subjectHasher(env.IDENTITY_KEY);
   /** @returns the hash of the token. @throws Refused */
@@ -80,6 +85,14 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     const allowed = authorize(tokens, tokenOf(request, query), scope, also);
     if (!allowed.ok) throw new Refused(allowed.error);
     return allowed.value;
+  };
+
+  const sightOf = (hash: string) => sightOfToken(tokens, hash);
+  /** As `allow`, for what is told of all sources together. */
+  const allowWhole = (request: Request, scope: Scope): string => {
+    const hash = allow(request, scope);
+    if (sightOf(hash)?.sources) throw new Refused({ reason: "sees_a_part" });
+    return hash;
   };
 
   // Not for /v1/live: a socket's answer is the socket.
@@ -93,7 +106,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     generation,
     userTokens,
     now,
-    reader: (request) => void allow(request, "profile", "support"),
+    reader: (request) => sightOfProfile(tokens, allow(request, "profile", "support")),
     support: (request) => void allow(request, "support"),
   });
   addOwn(app, { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY, generation, userTokens, now });
@@ -104,6 +117,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     generation,
     allow: (request) => allow(request, "support"),
     admin: (request) => allow(request, "admin"),
+    sightOf,
   });
 
   app.post("/v1/sql", async (c) => {
@@ -114,6 +128,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
       return problem(error.reason === "body_too_large" ? { ...error, reason: "statement_too_large" } : error);
     }
     const headers = new Headers({ "content-type": "application/json", "x-eventpile-token": token });
+    withSight(headers, sightOf(token));
     // Its signal: a client that goes ends its statement.
     const { signal } = c.req.raw;
     return env.QUERY.fetch(new Request(c.req.url, { method: "POST", headers, body: body.value, signal }));
@@ -146,7 +161,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     query: env.QUERY,
     shards,
     now,
-    reader: (request) => allow(request, "sql"),
+    reader: (request) => allowWhole(request, "sql"),
     admin: (request) => allow(request, "admin"),
   });
   addContracts(app, {

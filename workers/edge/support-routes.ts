@@ -6,10 +6,12 @@ import { EVENT_COLUMNS } from "../../r2-layout/event-columns.ts";
 import { INGEST, SUPPORT } from "../../r2-layout/limits.ts";
 import { isoMicros, MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { cutUtf8 } from "../../r2-layout/utf8.ts";
+import type { Sight } from "../sight.ts";
 import type { Env, Fetches } from "./env.ts";
 import { type AnyPage, readDevicePage, readUserPage } from "./event-pages.ts";
 import { EXPORT_PAGE, exportAnswer, exportFormat } from "./export-events.ts";
 import { type LookupReader, lookUp, lookUpEvent } from "./lookup.ts";
+import { masked } from "./mask.ts";
 import { badParameter, Refused } from "./parameters.ts";
 import { personArchive } from "./person-archive.ts";
 import { eventsJson, type PagesAsked, pagesAsked, pastRange, sessionsJson, sessionsLimit } from "./timelines.ts";
@@ -26,9 +28,11 @@ export interface SupportRoutes {
   readonly allow: (request: Request) => string;
   /** The same, of who may see everything held about a person. */
   readonly admin: (request: Request) => string;
+  /** @param hash of the token */
+  readonly sightOf: (hash: string) => Sight | null;
 }
 
-export function addSupport(app: Hono, { env, shards, now, generation, allow, admin }: SupportRoutes): void {
+export function addSupport(app: Hono, { env, shards, now, generation, allow, admin, sightOf }: SupportRoutes): void {
   const reader = { env, generation, now };
   const queryOf = (c: Context) => new URL(c.req.url).searchParams;
   /** As the column holds it: a timeline is named by the id after it was cut. */
@@ -60,32 +64,40 @@ export function addSupport(app: Hono, { env, shards, now, generation, allow, adm
         sql: (sql, params) => rowsOf(env.QUERY, c.req.raw, token, sql, params),
       },
     };
-    if (kind === null) return c.json({ q: text, ...(await lookUp(lookup, text)) });
+    const seen = <T>(found: T) => masked(found, sightOf(token));
+    if (kind === null) return c.json({ q: text, ...seen(await lookUp(lookup, text)) });
     const range = pastRange(query, now());
     const received = range && { from: range.from / MICROS_PER_MS, to: range.to / MICROS_PER_MS };
-    return c.json({ q: text, ...(await lookUpEvent(lookup, text, received)) });
+    return c.json({ q: text, ...seen(await lookUpEvent(lookup, text, received)) });
   });
 
   // Who shows a timeline while it grows asks again and again: what has not changed is not sent again.
   app.use("/v1/users/:id/events", etag());
   app.use("/v1/devices/:id/events", etag());
   const page = (c: Context, found: AnyPage) => c.json(eventsJson(found), 200, { "cache-control": "private, no-cache" });
+  /** Who asks, and how they see what is read for them. */
+  const viewer = (c: Context) => {
+    const sight = sightOf(allow(c.req.raw));
+    return <T>(found: T): T => masked(found, sight);
+  };
 
   app.get("/v1/users/:id/events", async (c) => {
-    allow(c.req.raw);
-    return page(c, await readUserPage(reader, userId(c), pagesAsked(queryOf(c), now())));
+    const seen = viewer(c);
+    return page(c, seen(await readUserPage(reader, userId(c), pagesAsked(queryOf(c), now()))));
   });
   app.get("/v1/devices/:id/events", async (c) => {
-    allow(c.req.raw);
-    return page(c, await readDevicePage(reader, deviceId(c), pagesAsked(queryOf(c), now())));
+    const seen = viewer(c);
+    return page(c, seen(await readDevicePage(reader, deviceId(c), pagesAsked(queryOf(c), now()))));
   });
 
   const exported = (c: Context, readPage: (asked: PagesAsked) => Promise<AnyPage>) => {
-    allow(c.req.raw);
+    const seen = viewer(c);
     const query = queryOf(c);
     const format = exportFormat(query);
     const { cursor: _, ...asked } = { ...pagesAsked(query, now()), limit: EXPORT_PAGE };
-    return exportAnswer(format, (cursor) => readPage({ ...asked, ...(cursor !== undefined && { cursor }) }));
+    return exportAnswer(format, async (cursor) =>
+      seen(await readPage({ ...asked, ...(cursor !== undefined && { cursor }) })),
+    );
   };
   app.use("/v1/users/:id/export", async (c, next) => {
     if (queryOf(c).get("format") !== "archive") return next();
@@ -103,24 +115,26 @@ export function addSupport(app: Hono, { env, shards, now, generation, allow, adm
   app.get("/v1/devices/:id/export", (c) => exported(c, (asked) => readDevicePage(reader, deviceId(c), asked)));
 
   app.get("/v1/users/:id/sessions", async (c) => {
-    allow(c.req.raw);
+    const seen = viewer(c);
     const limit = sessionsLimit(queryOf(c));
-    return c.json(sessionsJson(await (await timelineOf("user", userId(c))).sessions(limit)));
+    return c.json(seen(sessionsJson(await (await timelineOf("user", userId(c))).sessions(limit))));
   });
   app.get("/v1/devices/:id", async (c) => {
-    allow(c.req.raw);
+    const seen = viewer(c);
     const id = deviceId(c);
     const device = await timelineOf("device", id);
     const [{ users, cut }, profile] = await Promise.all([device.users(), device.profile()]);
     const time = (micros: number | null) => (micros === null ? null : isoMicros(micros));
     return c.json({
-      anonymous_id: id,
-      first_seen: time(profile.first_seen),
-      last_seen: time(profile.last_seen),
-      /** Without a user. */
-      events: profile.events,
-      users: users.map(({ id: user, lastSeen }) => ({ user_id: user, last_seen: isoMicros(lastSeen) })),
-      cut,
+      ...seen({
+        anonymous_id: id,
+        first_seen: time(profile.first_seen),
+        last_seen: time(profile.last_seen),
+        /** Without a user. */
+        events: profile.events,
+        users: users.map(({ id: user, lastSeen }) => ({ user_id: user, last_seen: isoMicros(lastSeen) })),
+        cut,
+      }),
     });
   });
 }

@@ -4,7 +4,8 @@
  */
 import type { Context, Hono } from "hono";
 import { READING, SQL } from "../../r2-layout/limits.ts";
-import { authorize, type Tokens } from "../tokens.ts";
+import { withSight } from "../sight.ts";
+import { authorize, sightOfToken, type Tokens } from "../tokens.ts";
 import { readBytes } from "./body.ts";
 import type { Fetches } from "./env.ts";
 import { within } from "./pressure.ts";
@@ -22,6 +23,7 @@ export function addTrino(app: Hono, { tokens, query }: TrinoRoutes): void {
     const allowed = authorize(tokens, tokenOf(c.req.raw), "sql");
     if (!allowed.ok) return unauthorized(allowed.error.reason);
     const headers = new Headers({ "x-eventpile-token": allowed.value });
+    withSight(headers, sightOfToken(tokens, allowed.value));
     for (const [name, value] of c.req.raw.headers) if (PASSED.test(name)) headers.set(name, value);
     const { method } = c.req;
     if (method !== "POST") return query.fetch(new Request(asSeen(c.req.raw), { method, headers }));

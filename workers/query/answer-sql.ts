@@ -8,6 +8,7 @@
  */
 import type { LakeCatalogApi } from "../../durable-objects/lake-catalog/api.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
+import { type Sight, sightOf } from "../sight.ts";
 import { isVolatile, questionKey, resultKey } from "./cache/fingerprint.ts";
 import { answeredElsewhere } from "./distributed/hand-over.ts";
 import type { DistributedSettings } from "./distributed/settings.ts";
@@ -36,9 +37,10 @@ export interface QueryParts extends Engines, Budgets {
   readonly cache: boolean;
 }
 
-/** Who asks: the hash of the token, and whether they are still there. */
+/** Who asks: the hash of the token, what of the rows it sees (null: all), and whether they are still there. */
 export interface Asker {
   readonly token: string;
+  readonly sight: Sight | null;
   readonly signal: AbortSignal;
 }
 
@@ -51,6 +53,7 @@ export async function answerSql(parts: QueryParts, request: Request): Promise<Re
 /** The edge has checked the token. */
 export const askerOf = ({ headers, signal }: Request): Asker => ({
   token: headers.get("x-eventpile-token") ?? "none",
+  sight: sightOf(headers),
   signal,
 });
 
@@ -68,9 +71,12 @@ async function answered(parts: QueryParts, question: SqlRequest, asker: Asker): 
   const startedAt = Date.now();
   const bound = bindParams(question.sql, question.params);
   const statement = bound.ok ? planStatement(parts.parse, bound.value, startedAt * MICROS_PER_MS) : bound;
-  const inLake = () => (statement.ok ? plannedTables(parts.catalog, statement.value, question.as_of) : null);
-  const rollups = statement.ok ? byRollups(parts, question, statement.value.sql) : null;
-  const recent = () => recentAnswer(parts, question, bound.ok ? bound.value : null, startedAt);
+  const { sight } = asker;
+  const inLake = () => (statement.ok ? plannedTables(parts.catalog, statement.value, question.as_of, sight) : null);
+  // Rollups, and engines elsewhere, know of nobody who sees a part.
+  const rollups = statement.ok && !sight ? byRollups(parts, question, statement.value.sql) : null;
+  const distributed = sight ? null : (parts.distributed ?? null);
+  const recent = () => recentAnswer(parts, question, bound.ok ? bound.value : null, asker, startedAt);
   // The token pays for a refused statement too; asked side by side, because each is a call to another object.
   const candidate = { ...asker, id: question.id, over: !statement.ok };
   const staleness = question.explain || !parts.cache ? 0 : (question.max_staleness_s ?? 0);
@@ -88,14 +94,14 @@ async function answered(parts: QueryParts, question: SqlRequest, asker: Asker): 
   const tables = planned ?? (await inLake());
   const over = { question, sql: statement.value.sql, startedAt, signal: asker.signal };
   const orElsewhere = async (answer: Response) =>
-    downloadable(await answeredElsewhere(parts.parse, parts.distributed ?? null, answer, over), question);
+    downloadable(await answeredElsewhere(parts.parse, distributed, answer, over), question);
   if (!tables?.ok) return admitted.value.end(await orElsewhere(problem(tables?.error ?? NO_PLAN)));
 
   const run = async (planned: PlannedTables): Promise<EngineAnswer> =>
     runOnEngine(
       parts,
       {
-        ...(parts.cache && (await keysOf(question, statement.value.sql, bound.ok ? bound.value : "", planned))),
+        ...(parts.cache && (await keysOf(question, statement.value.sql, bound.ok ? bound.value : "", asker, planned))),
         id: admitted.value.engineId,
         token: asker.token,
         sql: statement.value.sql,
@@ -125,12 +131,13 @@ async function keysOf(
   question: SqlRequest,
   sql: string,
   bound: string,
+  { sight }: Asker,
   planned: PlannedTables,
 ): Promise<Pick<EngineStatement, "key" | "question">> {
   if (question.explain || isVolatile(sql)) return {};
   const { format, limit } = question;
   const key = resultKey({ sql, format, ...(limit !== undefined && { limit }), tables: planned.tables });
-  return { key: await key, question: await questionKey(bound, question) };
+  return { key: await key, question: await questionKey(bound, { ...question, sight }) };
 }
 
 /** An answer that was planned at most `max_staleness_s` ago, where an engine has kept it. */
@@ -138,11 +145,12 @@ async function recentAnswer(
   parts: QueryParts,
   question: SqlRequest,
   bound: string | null,
+  { sight }: Asker,
   startedAt: number,
 ): Promise<Response | null> {
   if (bound === null) return null;
   try {
-    const key = await questionKey(bound, question);
+    const key = await questionKey(bound, { ...question, sight });
     const since = startedAt - (question.max_staleness_s ?? 0) * 1_000;
     return await parts.engine(parts.choice.order(key)[0]!).recall({ question: key, since, startedAt });
   } catch (error) {

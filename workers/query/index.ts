@@ -29,7 +29,7 @@ export default {
     if (TRINO_PATH.test(pathname)) {
       const lake = () => steadyCatalog(() => env.LAKE_CATALOG.getByName("lake")).schema();
       const query = (name: string) => env.TRINO_QUERY.getByName(name);
-      return answerTrino({ parse: parts.parse, lake, query }, request, askerOf(request).token);
+      return answerTrino({ parse: parts.parse, lake, query }, request, askerOf(request));
     }
     const [, path = "", id] = PATH.exec(pathname) ?? [];
     if (path === "") return problem({ reason: "not_found" });

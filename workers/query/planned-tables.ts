@@ -9,6 +9,7 @@ import type {
 import { SQL } from "../../r2-layout/limits.ts";
 import type { PromotedColumn } from "../../r2-layout/promoted-columns.ts";
 import { err, ok, type Result } from "../../r2-layout/result.ts";
+import { isMasked, type Sight } from "../sight.ts";
 import type { AsOf } from "./as-of.ts";
 import type { EngineStatement, EngineTable } from "./engine/statement.ts";
 import { estimateOf, hasRowGroupFilter, LIMITS } from "./estimate/estimate.ts";
@@ -23,9 +24,10 @@ export async function plannedTables(
   catalog: Pick<LakeCatalogApi, "plan">,
   statement: Pick<StatementPlan, "sql" | "tables" | "places">,
   asOf: AsOf | undefined,
+  sight: Sight | null = null,
 ): Promise<Result<PlannedTables, QueryProblem>> {
   try {
-    return ok(await planTables(catalog, statement, asOf));
+    return ok(await planTables(catalog, statement, asOf, sight));
   } catch (error) {
     if (error instanceof StatementFailed) return err(error.problem);
     if (error instanceof RangeError) {
@@ -41,10 +43,13 @@ async function planTables(
   catalog: Pick<LakeCatalogApi, "plan">,
   { sql, tables: needs, places }: Pick<StatementPlan, "sql" | "tables" | "places">,
   asOf: AsOf | undefined,
+  sight: Sight | null,
 ): Promise<PlannedTables> {
   // A statement without a table still says which snapshot it stood on.
   const asked =
-    needs.length > 0 ? needs : [{ table: "events" as const, columns: null, scans: 0, values: NOTHING_ASKED }];
+    needs.length > 0
+      ? needs.map((need) => seenNeed(need, sight))
+      : [{ table: "events" as const, columns: null, scans: 0, values: NOTHING_ASKED }];
   let state = asOf;
   let snapshot = 0;
   let cut: Plan["cut"];
@@ -70,13 +75,14 @@ async function planTables(
       eventNames: eventNamesOf(need),
       equals: equalsOf(need),
       pruned: scan.pruned,
+      ...(sight && { sight }),
     });
   }
   const estimate = estimateOf(scans);
   const alternatives = alternativesOf(sql, places, scans);
   const refused = tooLarge(estimate, alternatives);
   // Where row groups may be left out the engine decides, by the footers, as long as these can be read.
-  const isOpen = estimate.files <= LIMITS.files && needs.some(hasRowGroupFilter);
+  const isOpen = estimate.files <= LIMITS.files && asked.some(hasRowGroupFilter);
   if (refused && !isOpen) throw new StatementFailed(refused);
   return {
     snapshot,
@@ -84,6 +90,20 @@ async function planTables(
     tables: needs.length > 0 ? tables : [],
     estimate,
     ...(refused && { alternatives }),
+  };
+}
+
+/**
+ * What the statement says of a masked column it says of pseudonyms, which no file's bounds and filters know. And who sees some
+ * sources is not to learn from the number of files whether others have a value: only times and names of events leave files out.
+ */
+function seenNeed(need: TableNeed, sight: Sight | null): TableNeed {
+  if (!sight) return need;
+  const isTold = (column: string) => (sight.sources ? column === "event_name" : !isMasked(sight, need.table, column));
+  return {
+    ...need,
+    values: new Map([...need.values].filter(([column]) => isTold(column))),
+    columns: need.columns && sight.sources ? new Set([...need.columns, "source"]) : need.columns,
   };
 }
 

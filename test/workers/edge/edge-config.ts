@@ -21,6 +21,16 @@ export const USER_TOKEN_KEYS = ["the newest key of users' own tokens", "an older
 
 export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
-export const TEST_TOKENS = JSON.stringify(
-  Object.entries(TOKEN).map(([scope, token]) => ({ sha256: sha256(token), scopes: [scope] })),
-);
+/** Tokens that see a part, or all of what others do not. */
+export const SEEING = { web: "t-sql-of-web", pii: "t-support-pii" } as const;
+export const MASKED_COLUMNS = ["screen", "region"];
+
+export const TEST_TOKENS = JSON.stringify([
+  // `raw` reads what is masked.
+  ...Object.entries(TOKEN).map(([scope, token]) => ({
+    sha256: sha256(token),
+    scopes: scope === "raw" ? ["raw", "pii"] : [scope],
+  })),
+  { sha256: sha256(SEEING.web), scopes: ["sql", "pii"], sources: ["web"] },
+  { sha256: sha256(SEEING.pii), scopes: ["support", "sql", "pii"] },
+]);

@@ -1,9 +1,10 @@
 /**
  * What an answer depends on, as a hash: the statement as it is run, its format, and of each table the files that are read,
  * the columns that there are and where its rows end. Files never change, so the same fingerprint is the same answer,
- * however many commits lie between; a commit of other days changes nothing. Whoever asks is no part of it: each
- * token that may ask at all sees the same rows.
+ * however many commits lie between; a commit of other days changes nothing. Whoever asks is no part of it, but what they see
+ * of the rows is.
  */
+import type { Sight } from "../../sight.ts";
 import type { EngineStatement } from "../engine/statement.ts";
 import { plainText } from "../plan/plain-text.ts";
 
@@ -22,11 +23,12 @@ export function resultKey({
   limit,
   tables,
 }: Pick<EngineStatement, "sql" | "format" | "limit" | "tables">): Promise<string> {
-  const read = tables.map(({ table, files, promoted, before }) => [
+  const read = tables.map(({ table, files, promoted, before, sight }) => [
     table,
     files.map(({ key }) => key),
     promoted ?? [],
     before ?? null,
+    sight ?? null,
   ]);
   return sha256(["result", sql, format, limit ?? null, read]);
 }
@@ -37,9 +39,9 @@ export function resultKey({
  */
 export function questionKey(
   sql: string,
-  { format, limit, as_of }: { format: string; limit?: number | undefined; as_of?: unknown },
+  { format, limit, as_of, sight }: { format: string; limit?: number | undefined; as_of?: unknown; sight: Sight | null },
 ): Promise<string> {
-  return sha256(["question", plainText(sql, 0), format, limit ?? null, as_of ?? null]);
+  return sha256(["question", plainText(sql, 0), format, limit ?? null, as_of ?? null, sight]);
 }
 
 async function sha256(parts: unknown): Promise<string> {

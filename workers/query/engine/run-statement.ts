@@ -180,7 +180,7 @@ class StatementRun {
   async #run(sending: Sending): Promise<void> {
     const { instance } = this.#hold;
     instance.show(new CountedFiles(this.#reader, this.#running));
-    for (const [number, { table, promoted = [], before }] of this.#statement.tables.entries()) {
+    for (const [number, { table, promoted = [], before, sight }] of this.#statement.tables.entries()) {
       const view = tableView(
         table,
         tableColumns(table, promoted),
@@ -189,6 +189,7 @@ class StatementRun {
           columns: footer.columns,
           ...(before !== undefined && file.maxTime >= before && { before }),
         })),
+        sight,
       );
       if (instance.views.get(table) === view) continue;
       instance.views.delete(table);

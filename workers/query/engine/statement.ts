@@ -2,6 +2,7 @@
 import type { PlannedFile, PlannedScan } from "../../../durable-objects/lake-catalog/api.ts";
 import type { TableName } from "../../../r2-layout/event-columns.ts";
 import type { PromotedColumn } from "../../../r2-layout/promoted-columns.ts";
+import type { Sight } from "../../sight.ts";
 import type { Estimate } from "../estimate/estimate.ts";
 import type { Alternatives } from "../estimate/refusal.ts";
 import type { ResultFormat } from "../results/encode.ts";
@@ -53,6 +54,8 @@ export interface EngineTable {
   readonly equals?: Readonly<Record<string, readonly (string | number)[]>>;
   /** Rows whose time is at or after it are not the cut's, microseconds; absent: all are. */
   readonly before?: number;
+  /** What the asker sees of the rows; absent: all. */
+  readonly sight?: Sight;
 }
 
 export interface StatementStats {

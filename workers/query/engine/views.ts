@@ -7,6 +7,7 @@ import { TIME_COLUMN } from "../../../r2-layout/data-file.ts";
 import type { Columns, TableName } from "../../../r2-layout/event-columns.ts";
 import { SQL_TYPES } from "../../../r2-layout/sql-types.ts";
 import { isoMicros } from "../../../r2-layout/time.ts";
+import { isIdentifier, isMasked, PSEUDONYM, type Sight } from "../../sight.ts";
 import { stringText } from "../plan/string-text.ts";
 
 export interface ViewFile {
@@ -17,8 +18,32 @@ export interface ViewFile {
   readonly before?: number;
 }
 
-/** @param tableColumns as of the snapshot. @returns the SELECT of the view; with no file, an empty table of the right types. */
-export function tableView(table: TableName, tableColumns: Columns, files: readonly ViewFile[]): string {
+/**
+ * @param tableColumns as of the snapshot. @param sight absent: everything is seen. @returns the SELECT of the view; with no file,
+ * an empty table of the right types.
+ */
+export function tableView(table: TableName, tableColumns: Columns, files: readonly ViewFile[], sight?: Sight): string {
+  const rows = allRows(table, tableColumns, files);
+  return sight ? seenRows(table, tableColumns, rows, sight) : rows;
+}
+
+/**
+ * Rows of the sources, with masked values replaced. The limit, which no table reaches, is a wall: DuckDB moves no condition of
+ * the statement below it, where it would be tried on rows that are not to be seen, and fail with a value of theirs.
+ */
+function seenRows(table: TableName, tableColumns: Columns, rows: string, sight: Sight): string {
+  const list = Object.entries(tableColumns).map(([name, { type }]) => {
+    if (!isMasked(sight, table, name)) return name;
+    if (!isIdentifier(name)) return `NULL::${SQL_TYPES[type]} AS ${name}`;
+    const hash = `left(sha256(${stringText(sight.pseudonymKey)} || ${name}), ${PSEUDONYM.digits})`;
+    return `${stringText(PSEUDONYM.prefix)} || ${hash} AS ${name}`;
+  });
+  const seen = `SELECT ${list.join(", ")} FROM (${rows})`;
+  if (!sight.sources) return seen;
+  return `${seen} WHERE source IN (${sight.sources.map(stringText).join(", ")}) LIMIT 9223372036854775807`;
+}
+
+function allRows(table: TableName, tableColumns: Columns, files: readonly ViewFile[]): string {
   const columns = Object.entries(tableColumns);
   const groups = new Map<string, { list: string; where: string; keys: string[] }>();
   for (const file of files) {

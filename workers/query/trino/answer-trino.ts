@@ -2,6 +2,7 @@
  * Trino's client protocol, as its clients speak it: a statement is posted, and the answer says where to ask next, until
  * an answer says nothing of that. Only what the session changes is answered at once.
  */
+import type { Asker } from "../answer-sql.ts";
 import { type TrinoError, TrinoFailed, trinoError } from "./errors.ts";
 import type { SpoolAnswer } from "./result-spool.ts";
 import { sessionOf } from "./session.ts";
@@ -16,13 +17,18 @@ export interface TrinoParts extends StatementParts {
 
 const PATH = /^\/v1\/statement\/(?:queued|executing)\/([0-9a-z_]{1,40})\/([0-9a-z]{1,40})\/(\d{1,9})$/;
 
-/** @param token the hash of the asker's, which the edge has checked. */
-export async function answerTrino(parts: TrinoParts, request: Request, token: string): Promise<Response> {
+/** @param asker whose token the edge has checked. */
+export async function answerTrino(
+  parts: TrinoParts,
+  request: Request,
+  asker: Pick<Asker, "token" | "sight">,
+): Promise<Response> {
+  const { token } = asker;
   const url = new URL(request.url);
   if (url.pathname === "/v1/info") return json({ ...INFO, uptime: "1.00m" });
   if (url.pathname === "/v1/statement") {
     if (request.method !== "POST") return plain(405, "POST a statement");
-    return postStatement(parts, request, token, url.origin);
+    return postStatement(parts, request, asker, url.origin);
   }
   const ended = /^\/v1\/query\/([0-9a-z_]{1,40})$/.exec(url.pathname);
   if (ended && request.method === "DELETE") return cancelled(await parts.query(ended[1]!).cancel(token));
@@ -44,7 +50,12 @@ const INFO = {
   starting: false,
 } as const;
 
-async function postStatement(parts: TrinoParts, request: Request, token: string, origin: string): Promise<Response> {
+async function postStatement(
+  parts: TrinoParts,
+  request: Request,
+  { token, sight }: Pick<Asker, "token" | "sight">,
+  origin: string,
+): Promise<Response> {
   const id = queryId(new Date());
   const slug = `x${crypto.randomUUID().replaceAll("-", "")}`;
   try {
@@ -55,7 +66,7 @@ async function postStatement(parts: TrinoParts, request: Request, token: string,
       return json({ ...body, stats: stats("FINISHED", 0, 1), warnings: [] }, asked.headers);
     }
     const { question, describe } = asked;
-    await parts.query(id).start({ question, token, describe });
+    await parts.query(id).start({ question, token, sight, describe });
     const nextUri = `${origin}/v1/statement/queued/${id}/${slug}/0`;
     return json({ ...head(id, origin), nextUri, stats: stats("QUEUED", 0, 0), warnings: [] });
   } catch (error) {

@@ -10,6 +10,7 @@
  * `running` without a run, and begins again, as long as no page has been given: two runs need not have one order.
  */
 import { TRINO } from "../../../r2-layout/limits.ts";
+import type { Sight } from "../../sight.ts";
 import type { SqlRequest } from "../sql-request.ts";
 import { type TrinoError, trinoError } from "./errors.ts";
 import type { TrinoColumn } from "./trino-types.ts";
@@ -19,6 +20,8 @@ export interface SpoolRecord {
   readonly question: SqlRequest;
   /** The hash of the token, whose alone the result is. */
   readonly token: string;
+  /** What the token sees of the rows; null: all. */
+  readonly sight: Sight | null;
   readonly startedAt: number;
   readonly endedAt?: number;
   /** Written so far. */
@@ -76,7 +79,7 @@ export class ResultSpool {
     return this.#storage.kv.get<SpoolRecord>(RECORD);
   }
 
-  async begin(given: Pick<SpoolRecord, "question" | "token" | "describe">): Promise<void> {
+  async begin(given: Pick<SpoolRecord, "question" | "token" | "sight" | "describe">): Promise<void> {
     this.#write({ ...given, state: "running", startedAt: this.#now(), pages: 0, rows: 0, given: -1 });
     await this.#storage.setAlarm(this.#now() + TRINO.idleMs);
   }

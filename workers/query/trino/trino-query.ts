@@ -14,7 +14,7 @@ import { ResultSpool, type SpoolAnswer, type SpoolRecord } from "./result-spool.
 import { type TrinoColumn, varcharColumn } from "./trino-types.ts";
 
 export interface TrinoQueryApi {
-  start(given: Pick<SpoolRecord, "question" | "token" | "describe">): Promise<void>;
+  start(given: Pick<SpoolRecord, "question" | "token" | "sight" | "describe">): Promise<void>;
   poll(page: number, token: string): Promise<SpoolAnswer | null>;
   /** @returns false where there is no such statement. */
   cancel(token: string): Promise<boolean>;
@@ -30,7 +30,7 @@ export class TrinoQuery extends DurableObject<QueryEnv> implements TrinoQueryApi
     this.#spool = new ResultSpool(ctx.storage, Date.now);
   }
 
-  async start(given: Pick<SpoolRecord, "question" | "token" | "describe">): Promise<void> {
+  async start(given: Pick<SpoolRecord, "question" | "token" | "sight" | "describe">): Promise<void> {
     await this.#spool.begin(given);
     this.#run(this.#spool.record);
   }
@@ -69,9 +69,9 @@ export class TrinoQuery extends DurableObject<QueryEnv> implements TrinoQueryApi
     this.ctx.waitUntil(ended);
   }
 
-  async #answer({ question, token, describe }: SpoolRecord, signal: AbortSignal): Promise<void> {
+  async #answer({ question, token, sight, describe }: SpoolRecord, signal: AbortSignal): Promise<void> {
     const parts = queryParts(this.env, (work) => this.ctx.waitUntil(work));
-    const answer = await answerQuestion(parts, question, { token, signal });
+    const answer = await answerQuestion(parts, question, { token, sight, signal });
     if (!answer.ok || !answer.body) {
       const problem = (await answer.json()) as { reason: string; title?: string; detail?: string };
       return this.#spool.end(errorOfProblem(problem));

@@ -44,7 +44,7 @@ function parts(run: Response | null, isConfigured: boolean): QueryParts {
 }
 
 const question = { sql: "SELECT count(*) AS n FROM events", format: "json", explain: false } as const;
-const asker = { token: "ab", signal: new AbortController().signal };
+const asker = { token: "ab", sight: null, signal: new AbortController().signal };
 const refusedByEngine = () =>
   problem({ reason: "scan_too_large", detail: "too much", files: 1, scan_bytes: 9, limit_bytes: 1 });
 
@@ -66,6 +66,14 @@ it("refuses it with its figures, and the question for a Trino server, where no e
     elsewhere: { trino: "SELECT count(*) AS n FROM lake.eventpile.events AS events" },
   });
   expect(answer.status).toBe(422);
+  expect(asked.length).toBe(before);
+});
+
+it("hands over nothing of who sees a part of the rows: the other engine would show them all", async () => {
+  const before = asked.length;
+  const sight = { sources: ["web"], masked: [], pseudonymKey: "k" };
+  const answer = await answerQuestion(parts(null, true), question, { ...asker, sight });
+  expect(await answer.json()).toMatchObject({ reason: "too_many_files" });
   expect(asked.length).toBe(before);
 });
 

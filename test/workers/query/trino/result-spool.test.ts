@@ -31,7 +31,7 @@ beforeEach(async () => {
   alarm = null;
   now = 1_000_000;
   spool = newSpool();
-  await spool.begin({ question, token: "mine", describe: false });
+  await spool.begin({ question, token: "mine", sight: null, describe: false });
 });
 
 const pageOf = async (number: number) => {
