@@ -561,6 +561,17 @@ export const OWN = {
   requestsPerMinute: 30,
 } as const;
 
+/** Cloudflare Access's assertions, and the keys that have signed them. */
+export const ACCESS = {
+  assertionChars: 8_192,
+  keysMs: HOUR_MS,
+  /** For a key that is not known, or after no answer. */
+  askAgainMs: MINUTE_MS,
+  /** Without an answer; a key that was changed is still good for a week. */
+  keysKeptMs: DAY_MS,
+  answerMs: 5 * SECOND_MS,
+} as const;
+
 export const ROLLUP = {
   minutesKeptMs: 48 * HOUR_MS,
   /** A minute may become final this long after its end. */

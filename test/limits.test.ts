@@ -20,6 +20,7 @@ const TALLY = "durable-objects/minute-rollup/tally.workerd.test.ts";
 const both = (ref: TestRef): Entry => ({ at: ref, beyond: ref });
 const noLimit = (reason: string): Entry => ({ noLimit: reason });
 
+const ACCESS = "workers/edge/access-people.test.ts";
 const edge = (name: string): Entry => both(`workers/edge/limits.test.ts: ${name}`);
 const ingest = (name: string): Entry => both(`workers/edge/ingest.workerd.test.ts: ${name}`);
 const sql = (name: string): Entry => both(`workers/query/limits.test.ts: ${name}`);
@@ -643,6 +644,13 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     answerMs: both(
       "workers/edge/profile-batch.test.ts: answers the others where a timeline fails, or has not answered",
     ),
+  },
+  ACCESS: {
+    assertionChars: both(`${ACCESS}: is refused where nobody of the team has signed it`),
+    keysMs: both(`${ACCESS}: is held to keys that are asked for again after ACCESS.keysMs`),
+    askAgainMs: both(`${ACCESS}: has a key that is not known looked for, every ACCESS.askAgainMs at most`),
+    keysKeptMs: both(`${ACCESS}: is held to keys that are asked for again after ACCESS.keysMs`),
+    answerMs: both(`${ACCESS}: is answered with 503 where no keys are known within ACCESS.answerMs`),
   },
   OWN: {
     tokenChars: both(

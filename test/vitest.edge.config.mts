@@ -1,7 +1,19 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 import { answerPreview } from "./workers/edge/correction-lake.ts";
-import { MASKED_COLUMNS, SHARDS, TEST_TOKENS, TEST_WRITE_KEYS, USER_TOKEN_KEYS } from "./workers/edge/edge-config.ts";
+import {
+  ACCESS,
+  MASKED_COLUMNS,
+  SHARDS,
+  TEST_TOKENS,
+  TEST_WRITE_KEYS,
+  USER_TOKEN_KEYS,
+} from "./workers/edge/edge-config.ts";
+
+/** Of the team whose assertions the edge takes; tests sign with it. */
+const accessKey = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const jwk = (key: KeyObject) => ({ ...key.export({ format: "jwk" }), kid: "test", alg: "RS256" });
 
 const object = (className: string) => ({ className, useSQLite: true });
 const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
@@ -19,6 +31,8 @@ export default defineConfig({
           IDENTITY_KEY: "test-identity-key",
           WRITE_KEYS: TEST_WRITE_KEYS,
           TOKENS: TEST_TOKENS,
+          ACCESS: JSON.stringify(ACCESS),
+          TEST_ACCESS_KEY: JSON.stringify(jwk(accessKey.privateKey)),
           MASKED_COLUMNS: JSON.stringify(MASKED_COLUMNS),
           USER_TOKEN_KEYS: JSON.stringify(USER_TOKEN_KEYS),
         },
@@ -51,6 +65,11 @@ export default defineConfig({
         queueConsumers: Object.fromEntries(
           shards.map((shard) => [`events-${shard}`, { maxBatchSize: 100, maxBatchTimeout: 0 }]),
         ),
+        /** Nothing else is asked of the world. */
+        outboundService: ({ url }: Request) =>
+          url === `${ACCESS.team}/cdn-cgi/access/certs`
+            ? Response.json({ keys: [jwk(accessKey.publicKey)] })
+            : new Response(`nobody is at ${url}`, { status: 502 }),
         serviceBindings: {
           /** Says back what it was asked, as the edge must have passed it on. */
           QUERY: async (request: Request) => {

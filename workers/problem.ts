@@ -21,6 +21,9 @@ export type Rejection =
   | { reason: "missing_scope"; scope: Scope }
   | { reason: "expired_token" }
   | { reason: "sees_a_part" }
+  | { reason: "refused_assertion"; detail: string }
+  | { reason: "nothing_granted" }
+  | { reason: "cross_site" }
   | { reason: "refused_user_token"; detail: string }
   | { reason: "user_tokens_off" }
   | { reason: "rate_limited"; retry_after_s: number }
@@ -71,6 +74,9 @@ const PROBLEMS = {
   missing_scope: { status: 403, title: "This token may not do that" },
   expired_token: { status: 401, title: "This token has expired" },
   sees_a_part: { status: 403, title: "This token sees the rows of some sources only, and this is of all" },
+  refused_assertion: { status: 401, title: "The assertion of Cloudflare Access is not accepted" },
+  nothing_granted: { status: 403, title: "Cloudflare Access has signed you in, but nothing here is granted to you" },
+  cross_site: { status: 403, title: "Another site made this request" },
   refused_user_token: { status: 401, title: "This is no token of a user" },
   user_tokens_off: { status: 404, title: "No key for users' tokens is configured here" },
   rate_limited: { status: 429, title: "This was asked too often" },

@@ -38,21 +38,27 @@ export function parseTokens(config: string, now: () => number, mask: Tokens["mas
   if (!Array.isArray(parsed)) throw new TypeError("not a list");
   const grants = new Map(
     parsed.map((entry: Record<string, unknown>): [string, Grant] => {
-      const { sha256, scopes, sources, expires_at } = entry;
+      const { sha256 } = entry;
       if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)) throw new TypeError("sha256 is not 64 digits");
-      if (!Array.isArray(scopes) || !scopes.every((scope) => SCOPES.includes(scope))) {
-        throw new TypeError(`scopes are of ${SCOPES.join(", ")}`);
-      }
-      const grant = {
-        scopes: new Set(scopes as Scope[]),
-        sources: parseSources(sources),
-        expiresAt: parseExpiry(expires_at),
-      };
-      refuseWhatCannotBeKept(grant, mask);
-      return [sha256.toLowerCase(), grant];
+      return [sha256.toLowerCase(), parseGrant(entry, mask)];
     }),
   );
   return { grants, mask, now };
+}
+
+/** @throws TypeError where an entry of the configuration grants nothing that there is. */
+export function parseGrant(entry: Record<string, unknown>, mask: Tokens["mask"]): Grant {
+  const { scopes, sources, expires_at } = entry;
+  if (!Array.isArray(scopes) || !scopes.every((scope) => SCOPES.includes(scope))) {
+    throw new TypeError(`scopes are of ${SCOPES.join(", ")}`);
+  }
+  const grant = {
+    scopes: new Set(scopes as Scope[]),
+    sources: parseSources(sources),
+    expiresAt: parseExpiry(expires_at),
+  };
+  refuseWhatCannotBeKept(grant, mask);
+  return grant;
 }
 
 const NO_MASK: Tokens["mask"] = { masked: [], pseudonymKey: "" };
@@ -87,43 +93,47 @@ export const tokenHash = (token: string): string => createHash("sha256").update(
 /** @param query where a token may also stand: for websockets only, browsers cannot give those a header. */
 export function tokenOf(request: Request, query?: URLSearchParams): string | null {
   const bearer = /^Bearer\s+(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-  return bearer ?? query?.get("token") ?? null;
+  return (bearer ?? query?.get("token")) || null;
 }
 
-/** What a token may do, in the order of `SCOPES`; `admin` stands for all of them. */
-export function scopesOf(tokens: Tokens, token: string): Result<readonly Scope[], Rejection> {
-  const grant = grantOf(tokens, tokenHash(token));
-  if (!grant.ok) return grant;
-  const { scopes } = grant.value;
-  return ok(SCOPES.filter((scope) => scopes.has(scope) || scopes.has("admin")));
+/** Who asks, by a token or otherwise. */
+export interface Reader {
+  /** Names the reader without being the secret: the token's SHA-256, hexadecimal. */
+  readonly hash: string;
+  readonly grant: Grant;
 }
 
-/** `admin` implies every scope. @param also another scope that will do. @returns the hash of the token: it names the reader without being the secret. */
+/** Looked up by its hash: how long that takes tells nothing about a token. */
+export function readerOf({ grants, now }: Tokens, token: string | null): Result<Reader, Rejection> {
+  if (token === null) return err({ reason: "missing_token" });
+  const hash = tokenHash(token);
+  const grant = grants.get(hash);
+  if (grant === undefined) return err({ reason: "unknown_token" });
+  return grant.expiresAt !== null && now() >= grant.expiresAt ? err({ reason: "expired_token" }) : ok({ hash, grant });
+}
+
+/** What somebody may do, in the order of `SCOPES`; `admin` stands for all of them. */
+export const scopesOf = ({ scopes }: Grant): readonly Scope[] =>
+  SCOPES.filter((scope) => scopes.has(scope) || scopes.has("admin"));
+
+/** `admin` implies every scope. @param also another scope that will do. */
+export const mayDo = ({ scopes }: Grant, scope: Scope, also: Scope = scope): boolean =>
+  [scope, also, "admin" as const].some((one) => scopes.has(one));
+
+/** As `readerOf`, of a token that has a scope. */
 export function authorize(
   tokens: Tokens,
   token: string | null,
   scope: Scope,
   also: Scope = scope,
-): Result<string, Rejection> {
-  if (token === null) return err({ reason: "missing_token" });
-  const hash = tokenHash(token);
-  const grant = grantOf(tokens, hash);
-  if (!grant.ok) return grant;
-  return [scope, also, "admin" as const].some((one) => grant.value.scopes.has(one))
-    ? ok(hash)
-    : err({ reason: "missing_scope", scope });
+): Result<Reader, Rejection> {
+  const reader = readerOf(tokens, token);
+  if (!reader.ok || mayDo(reader.value.grant, scope, also)) return reader;
+  return err({ reason: "missing_scope", scope });
 }
 
-/** @param hash of a token that may read. @returns null where it sees everything. */
-export function sightOfToken({ grants, mask }: Tokens, hash: string): Sight | null {
-  const { scopes, sources = null } = grants.get(hash) ?? { scopes: new Set<Scope>() };
-  const masked = scopes.has("pii") || scopes.has("admin") ? [] : mask.masked;
-  return sources === null && masked.length === 0 ? null : { sources, masked, pseudonymKey: mask.pseudonymKey };
-}
-
-/** Looked up by its hash: how long that takes tells nothing about a token. */
-function grantOf(tokens: Tokens, hash: string): Result<Grant, Rejection> {
-  const grant = tokens.grants.get(hash);
-  if (grant === undefined) return err({ reason: "unknown_token" });
-  return grant.expiresAt !== null && tokens.now() >= grant.expiresAt ? err({ reason: "expired_token" }) : ok(grant);
+/** @returns null where everything is seen. */
+export function sightOfGrant({ scopes, sources }: Grant, { masked, pseudonymKey }: Tokens["mask"]): Sight | null {
+  const unseen = scopes.has("pii") || scopes.has("admin") ? [] : masked;
+  return sources === null && unseen.length === 0 ? null : { sources, masked: unseen, pseudonymKey };
 }

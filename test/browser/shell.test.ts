@@ -75,6 +75,33 @@ describe("signing in", () => {
     await other.getByLabel("Access token").waitFor();
   });
 
+  it("is done by Cloudflare Access where that stands in front of the edge, and undone there", async () => {
+    const front = "https://events.example";
+    let isGranted = true;
+    await page.route(`${front}/**`, async (route) => {
+      const url = new URL(route.request().url());
+      if (url.pathname.startsWith("/cdn-cgi/access/")) return route.fulfill({ body: "signed out of Access" });
+      // In place of the assertion, which this edge takes from nobody: what would be granted by it.
+      expect(route.request().headers().authorization ?? "Bearer").toBe("Bearer");
+      const authorization = isGranted ? `Bearer ${system.token}` : "";
+      const response = await route.fetch({
+        url: `${system.url}${url.pathname}${url.search}`,
+        headers: { ...route.request().headers(), authorization },
+      });
+      return route.fulfill({ response });
+    });
+    await page.goto(`${front}/operations`);
+    await page.locator(".verdict").waitFor();
+    expect(await page.locator("nav .closed").count()).toBe(0);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByText("signed out of Access").waitFor();
+
+    isGranted = false;
+    await page.goto(`${front}/operations`);
+    await page.getByLabel("Access token").waitFor();
+    expect(await page.getByRole("alert").count()).toBe(0);
+  });
+
   it("shows which pages the token opens, and on the others what is missing and where to go instead", async () => {
     await signIn(SQL_TOKEN);
     await page.getByText("This token may not see this").waitFor();

@@ -40,6 +40,8 @@ export interface Env extends CredentialSettings {
   readonly TOKENS: string;
   /** JSON list of columns that only the scope `pii` sees (../sight.ts); none when absent. */
   readonly MASKED_COLUMNS?: string;
+  /** Whom Cloudflare Access signs in (access-people.ts); nobody when absent. */
+  readonly ACCESS?: string;
   readonly IDENTITY_KEY: string;
   /** JSON list of keys of users' own tokens, the newest first (user-tokens.ts); none when absent. */
   readonly USER_TOKEN_KEYS?: string;

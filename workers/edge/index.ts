@@ -8,6 +8,7 @@ import { subjectHasher } from "../../r2-layout/subjects.ts";
 import { problem } from "../problem.ts";
 import { parseMaskedColumns } from "../sight.ts";
 import { parseTokens, type Tokens } from "../tokens.ts";
+import { parseAccess } from "./access-people.ts";
 import { createApp } from "./app.ts";
 import { ContractBook } from "./contracts/contract-book.ts";
 import { type Env, eventQueues } from "./env.ts";
@@ -33,6 +34,11 @@ function appOf(env: Env): App {
   const shards = parseShards(env.SHARDS);
   const spread = parseSpreadIdentities(env.SPREAD_IDENTITIES);
   const hash = subjectHasher(env.IDENTITY_KEY);
+  const mask = maskOf(env);
+  const access = parseAccess(env.ACCESS, mask, {
+    now: () => now() / 1_000,
+    fetch: (url, init) => fetch(url, init),
+  });
   const app = createApp(
     {
       writeKeys: parseWriteKeys(env.WRITE_KEYS),
@@ -54,7 +60,7 @@ function appOf(env: Env): App {
       now,
       random,
     },
-    { env, queues, shards: queues.length, tokens: parseTokens(env.TOKENS, now, maskOf(env)), now },
+    { env, queues, shards: queues.length, tokens: parseTokens(env.TOKENS, now, mask), access, now },
   );
   apps.set(env, app);
   return app;

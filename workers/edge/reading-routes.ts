@@ -3,10 +3,12 @@ import type { Hono } from "hono";
 import { generationReader } from "../../durable-objects/user-timeline/live-generation.ts";
 import { closureOf } from "../../queues/erasure/closure.ts";
 import { READING, SQL } from "../../r2-layout/limits.ts";
+import type { Result } from "../../r2-layout/result.ts";
 import { subjectHasher } from "../../r2-layout/subjects.ts";
-import { problem, type Scope } from "../problem.ts";
+import { problem, type Rejection, type Scope } from "../problem.ts";
 import { withSight } from "../sight.ts";
-import { authorize, sightOfToken, type Tokens, tokenOf } from "../tokens.ts";
+import { mayDo, type Reader, readerOf, sightOfGrant, type Tokens, tokenOf } from "../tokens.ts";
+import { type AccessPeople, ASSERTION_HEADER } from "./access-people.ts";
 import { readBytes } from "./body.ts";
 import { addContracts } from "./contracts/contract-routes.ts";
 import { addCorrections } from "./correction-routes.ts";
@@ -42,6 +44,8 @@ export interface Reading {
   readonly queues: readonly MessageQueue[];
   readonly shards: number;
   readonly tokens: Tokens;
+  /** Null: Cloudflare Access signs nobody in. */
+  readonly access: AccessPeople | null;
   /** Microseconds. */
   readonly now: () => number;
 }
@@ -74,25 +78,38 @@ const ANSWERED_SOON = [
 /** A correction counts what its filter means. */
 const ANSWERED_BY_SQL = ["/v1/erasures/*", "/v1/sql/*", "/v1/corrections/*", "/v1/violations/*"];
 
-/** Who may read profiles reads them whole; who is there to help a customer, as everything else. */
-const sightOfProfile = (tokens: Tokens, hash: string) =>
-  tokens.grants.get(hash)?.scopes.has("profile") ? null : sightOfToken(tokens, hash);
-
-export function addReading(app: Hono, { env, queues, shards, tokens, now }: Reading): void {
+export function addReading(app: Hono, { env, queues, shards, tokens, access, now }: Reading): void {
   const hash = subjectHasher(env.IDENTITY_KEY);
-  /** @returns the hash of the token. @throws Refused */
-  const allow = (request: Request, scope: Scope, also?: Scope, query?: URLSearchParams): string => {
-    const allowed = authorize(tokens, tokenOf(request, query), scope, also);
-    if (!allowed.ok) throw new Refused(allowed.error);
-    return allowed.value;
+  const signedIn = new WeakMap<Request, Result<Reader, Rejection>>();
+  if (access) {
+    app.use("*", async (c, next) => {
+      const { raw } = c.req;
+      if (raw.headers.has(ASSERTION_HEADER)) signedIn.set(raw, await access.readerOf(raw));
+      return next();
+    });
+  }
+  /** By the token, where there is one, else by Cloudflare Access. @throws Refused */
+  const reader = (request: Request, query?: URLSearchParams): Reader => {
+    const token = tokenOf(request, query);
+    const who = (token === null && signedIn.get(request)) || readerOf(tokens, token);
+    if (!who.ok) throw new Refused(who.error);
+    return who.value;
   };
+  const allowed = (request: Request, scope: Scope, also?: Scope, query?: URLSearchParams): Reader => {
+    const who = reader(request, query);
+    if (!mayDo(who.grant, scope, also)) throw new Refused({ reason: "missing_scope", scope });
+    return who;
+  };
+  /** @returns the hash of the token. @throws Refused */
+  const allow = (request: Request, scope: Scope, also?: Scope, query?: URLSearchParams): string =>
+    allowed(request, scope, also, query).hash;
 
-  const sightOf = (hash: string) => sightOfToken(tokens, hash);
+  const sightOf = ({ grant }: Reader) => sightOfGrant(grant, tokens.mask);
   /** As `allow`, for what is told of all sources together. */
   const allowWhole = (request: Request, scope: Scope): string => {
-    const hash = allow(request, scope);
-    if (sightOf(hash)?.sources) throw new Refused({ reason: "sees_a_part" });
-    return hash;
+    const who = allowed(request, scope);
+    if (who.grant.sources) throw new Refused({ reason: "sees_a_part" });
+    return who.hash;
   };
 
   // Not for /v1/live: a socket's answer is the socket.
@@ -106,7 +123,11 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     generation,
     userTokens,
     now,
-    reader: (request) => sightOfProfile(tokens, allow(request, "profile", "support")),
+    // Who may read profiles reads them whole; who is there to help a customer, as everything else.
+    reader: (request) => {
+      const who = allowed(request, "profile", "support");
+      return who.grant.scopes.has("profile") ? null : sightOf(who);
+    },
     support: (request) => void allow(request, "support"),
   });
   addOwn(app, { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY, generation, userTokens, now });
@@ -115,20 +136,22 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     shards,
     now,
     generation,
-    allow: (request) => allow(request, "support"),
+    allow: (request) => {
+      const who = allowed(request, "support");
+      return { token: who.hash, sight: sightOf(who) };
+    },
     admin: (request) => allow(request, "admin"),
-    sightOf,
   });
 
   app.post("/v1/sql", async (c) => {
-    const token = allow(c.req.raw, "sql");
+    const who = allowed(c.req.raw, "sql");
     const body = await readBytes(c.req.raw, SQL_BODY);
     if (!body.ok) {
       const { error } = body;
       return problem(error.reason === "body_too_large" ? { ...error, reason: "statement_too_large" } : error);
     }
-    const headers = new Headers({ "content-type": "application/json", "x-eventpile-token": token });
-    withSight(headers, sightOf(token));
+    const headers = new Headers({ "content-type": "application/json", "x-eventpile-token": who.hash });
+    withSight(headers, sightOf(who));
     // Its signal: a client that goes ends its statement.
     const { signal } = c.req.raw;
     return env.QUERY.fetch(new Request(c.req.url, { method: "POST", headers, body: body.value, signal }));
@@ -216,7 +239,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, now }: Read
     now: () => now() / 1_000,
     admin: (request) => void allow(request, "admin"),
   });
-  addToken(app, tokens);
+  addToken(app, { reader, sightOf });
   app.get("/healthz", (c) => c.json({ ok: true }));
 
   const replays: ReplayRoutes = {

@@ -24,15 +24,13 @@ export interface SupportRoutes {
   readonly now: () => number;
   /** Which build of the timelines is read. */
   readonly generation: () => Promise<number>;
-  /** @returns the hash of the token. @throws Refused */
-  readonly allow: (request: Request) => string;
+  /** @returns the hash of the token, and what it sees. @throws Refused */
+  readonly allow: (request: Request) => { readonly token: string; readonly sight: Sight | null };
   /** The same, of who may see everything held about a person. */
   readonly admin: (request: Request) => string;
-  /** @param hash of the token */
-  readonly sightOf: (hash: string) => Sight | null;
 }
 
-export function addSupport(app: Hono, { env, shards, now, generation, allow, admin, sightOf }: SupportRoutes): void {
+export function addSupport(app: Hono, { env, shards, now, generation, allow, admin }: SupportRoutes): void {
   const reader = { env, generation, now };
   const queryOf = (c: Context) => new URL(c.req.url).searchParams;
   /** As the column holds it: a timeline is named by the id after it was cut. */
@@ -43,7 +41,7 @@ export function addSupport(app: Hono, { env, shards, now, generation, allow, adm
   const sources = [...new Set(parseWriteKeys(env.WRITE_KEYS).values())];
 
   app.get("/v1/lookup", async (c) => {
-    const token = allow(c.req.raw);
+    const { token, sight } = allow(c.req.raw);
     const query = queryOf(c);
     const text = query.get("q")?.trim() ?? "";
     if (text === "" || text.length > SUPPORT.lookupChars || !text.isWellFormed()) {
@@ -64,7 +62,7 @@ export function addSupport(app: Hono, { env, shards, now, generation, allow, adm
         sql: (sql, params) => rowsOf(env.QUERY, c.req.raw, token, sql, params),
       },
     };
-    const seen = <T>(found: T) => masked(found, sightOf(token));
+    const seen = <T>(found: T) => masked(found, sight);
     if (kind === null) return c.json({ q: text, ...seen(await lookUp(lookup, text)) });
     const range = pastRange(query, now());
     const received = range && { from: range.from / MICROS_PER_MS, to: range.to / MICROS_PER_MS };
@@ -77,7 +75,7 @@ export function addSupport(app: Hono, { env, shards, now, generation, allow, adm
   const page = (c: Context, found: AnyPage) => c.json(eventsJson(found), 200, { "cache-control": "private, no-cache" });
   /** Who asks, and how they see what is read for them. */
   const viewer = (c: Context) => {
-    const sight = sightOf(allow(c.req.raw));
+    const { sight } = allow(c.req.raw);
     return <T>(found: T): T => masked(found, sight);
   };
 

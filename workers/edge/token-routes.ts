@@ -1,19 +1,19 @@
-/** What the token of a request may do: a page asks it once, and then offers only what will be answered. */
+/** What who asks may do: a page asks it once, and then offers only what will be answered. */
 import type { Hono } from "hono";
-import { problem } from "../problem.ts";
-import { scopesOf, sightOfToken, type Tokens, tokenHash, tokenOf } from "../tokens.ts";
+import type { Sight } from "../sight.ts";
+import { type Reader, scopesOf } from "../tokens.ts";
 
-export function addToken(app: Hono, tokens: Tokens): void {
+export interface TokenRoutes {
+  /** @throws Refused */
+  readonly reader: (request: Request) => Reader;
+  readonly sightOf: (reader: Reader) => Sight | null;
+}
+
+export function addToken(app: Hono, { reader, sightOf }: TokenRoutes): void {
   app.get("/v1/token", (c) => {
-    const token = tokenOf(c.req.raw);
-    if (token === null) return problem({ reason: "missing_token" });
-    const scopes = scopesOf(tokens, token);
-    if (!scopes.ok) return problem(scopes.error);
-    const sight = sightOfToken(tokens, tokenHash(token));
-    const seen = {
-      ...(sight?.sources && { sources: sight.sources }),
-      ...(sight?.masked.length && { masked: sight.masked }),
-    };
-    return c.json({ scopes: scopes.value, ...seen }, 200, { "cache-control": "no-store" });
+    const who = reader(c.req.raw);
+    const { sources, masked = [] } = sightOf(who) ?? {};
+    const seen = { ...(sources && { sources }), ...(masked.length > 0 && { masked }) };
+    return c.json({ scopes: scopesOf(who.grant), ...seen }, 200, { "cache-control": "no-store" });
   });
 }

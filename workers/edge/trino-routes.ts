@@ -5,7 +5,7 @@
 import type { Context, Hono } from "hono";
 import { READING, SQL } from "../../r2-layout/limits.ts";
 import { withSight } from "../sight.ts";
-import { authorize, sightOfToken, type Tokens } from "../tokens.ts";
+import { authorize, sightOfGrant, type Tokens } from "../tokens.ts";
 import { readBytes } from "./body.ts";
 import type { Fetches } from "./env.ts";
 import { within } from "./pressure.ts";
@@ -22,8 +22,8 @@ export function addTrino(app: Hono, { tokens, query }: TrinoRoutes): void {
   const pass = async (c: Context) => {
     const allowed = authorize(tokens, tokenOf(c.req.raw), "sql");
     if (!allowed.ok) return unauthorized(allowed.error.reason);
-    const headers = new Headers({ "x-eventpile-token": allowed.value });
-    withSight(headers, sightOfToken(tokens, allowed.value));
+    const headers = new Headers({ "x-eventpile-token": allowed.value.hash });
+    withSight(headers, sightOfGrant(allowed.value.grant, tokens.mask));
     for (const [name, value] of c.req.raw.headers) if (PASSED.test(name)) headers.set(name, value);
     const { method } = c.req;
     if (method !== "POST") return query.fetch(new Request(asSeen(c.req.raw), { method, headers }));

@@ -25,6 +25,15 @@ export const sha256 = (text: string): string => createHash("sha256").update(text
 export const SEEING = { web: "t-sql-of-web", pii: "t-support-pii" } as const;
 export const MASKED_COLUMNS = ["screen", "region"];
 
+export const ACCESS = {
+  team: "https://team.cloudflareaccess.com",
+  aud: "the application",
+  people: [
+    { email: "help@team.example", scopes: ["support"] },
+    { email: "*@team.example", scopes: ["live"] },
+  ],
+} as const;
+
 export const TEST_TOKENS = JSON.stringify([
   // `raw` reads what is masked.
   ...Object.entries(TOKEN).map(([scope, token]) => ({

@@ -15,7 +15,7 @@ const listeners = new Set<Listener>();
 const remembered = (): string | null => stored("sessionStorage") ?? stored("localStorage");
 
 interface Token {
-  /** Null: nobody is signed in. */
+  /** Null: nobody is signed in. Empty: somebody is, without a token. */
   readonly value: string | null;
   /** The token that the server last refused. */
   readonly rejected: string | null;
@@ -23,12 +23,15 @@ interface Token {
   readonly scopes: readonly string[] | null;
 }
 
+/** In place of a token: Cloudflare Access, in front of the edge, says who it is. */
+const BY_ACCESS = "";
+
 export const token: Token = {
   value: (remembered() ?? (isLocal ? LOCAL_TOKEN : "")) || null,
   rejected: null,
   scopes: null,
 };
-void learnScopes();
+void (token.value === null && remembered() === null ? trySignInByAccess() : learnScopes());
 
 function set(change: Partial<Token>): void {
   Object.assign(token, change);
@@ -48,6 +51,11 @@ export function signIn(value: string, { stay, scopes }: SignedIn): void {
 }
 
 export function signOut(): void {
+  // It would sign in again by itself.
+  if (token.value === BY_ACCESS) {
+    location.assign("/cdn-cgi/access/logout");
+    return;
+  }
   store("sessionStorage", null);
   // Empty, not absent: a local run must not sign in again by itself.
   store("localStorage", "");
@@ -57,6 +65,18 @@ export function signOut(): void {
 /** The server refused it. Ignored for a token that is no longer the one in use. */
 export function rejectToken(value: string): void {
   if (token.value === value) set({ value: null, rejected: value, scopes: null });
+}
+
+/** Where nothing is in front of the edge, or nothing is granted, the form asks for a token. */
+async function trySignInByAccess(): Promise<void> {
+  try {
+    const response = await fetch("/v1/token");
+    if (!response.ok || token.value !== null) return;
+    const { scopes } = (await response.json()) as { scopes: readonly string[] };
+    set({ value: BY_ACCESS, scopes });
+  } catch {
+    // Unreachable: so will be what the form asks.
+  }
 }
 
 /** Without an answer nothing is held back: each page finds out by itself. */
