@@ -45,12 +45,15 @@ const track = (name: string, on: Page = page) => on.evaluate((event) => eventpil
 const deviceOf = (on: Page = page) => on.evaluate(() => localStorage.getItem("eventpile.device")!);
 const namesSent = () => requests.flatMap(({ events }) => events.map((event) => event.event_name));
 
-/** The device's events, oldest first, once there are `count`; and then still as many a moment later. */
+/**
+ * The device's events once there are `count`; and then still as many a moment later. In the order in which the page made them:
+ * each request corrects its times by its own way here, which may be another order.
+ */
 async function stored(device: string, count: number): Promise<Sent[]> {
   const read = async () => (await system.deviceEvents(device, { limit: 100 })).events as unknown as Sent[];
   await until(`${count} events of ${device}`, 20_000, async () => (await read()).length >= count);
   await system.settled();
-  return (await read()).toReversed();
+  return (await read()).toSorted((a, b) => Number(a.client_seq) - Number(b.client_seq));
 }
 
 describe("beacon.js on a page of another origin", () => {
