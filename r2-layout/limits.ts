@@ -561,6 +561,23 @@ export const OWN = {
   requestsPerMinute: 30,
 } as const;
 
+/** What is written down of who asked what. */
+export const AUDIT = {
+  /** The same question of the same reader counts once in this time, in each isolate, which remembers so many. */
+  againMs: MINUTE_MS,
+  remembered: 5_000,
+  /** Of a statement: characters looked at, and characters kept. */
+  statementRead: 16 * KiB,
+  statementChars: 4_000,
+  /** Of one question; a batch of profiles has as many. */
+  subjects: 100,
+  attempts: 3,
+  againAfterMs: 500,
+  entriesDefault: 100,
+  entriesMax: 1_000,
+  lookedBackMs: 7 * DAY_MS,
+} as const;
+
 /** Cloudflare Access's assertions, and the keys that have signed them. */
 export const ACCESS = {
   assertionChars: 8_192,

@@ -20,6 +20,7 @@ const TALLY = "durable-objects/minute-rollup/tally.workerd.test.ts";
 const both = (ref: TestRef): Entry => ({ at: ref, beyond: ref });
 const noLimit = (reason: string): Entry => ({ noLimit: reason });
 
+const AUDIT = "workers/edge/audit/audit-trail.test.ts";
 const ACCESS = "workers/edge/access-people.test.ts";
 const edge = (name: string): Entry => both(`workers/edge/limits.test.ts: ${name}`);
 const ingest = (name: string): Entry => both(`workers/edge/ingest.workerd.test.ts: ${name}`);
@@ -644,6 +645,18 @@ const TESTED: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     answerMs: both(
       "workers/edge/profile-batch.test.ts: answers the others where a timeline fails, or has not answered",
     ),
+  },
+  AUDIT: {
+    againMs: both(`${AUDIT}: counts the same question of the same reader once in AUDIT.againMs`),
+    remembered: both(`${AUDIT}: remembers AUDIT.remembered questions`),
+    statementRead: both(`${AUDIT}: has AUDIT.statementChars of a statement, of its first AUDIT.statementRead`),
+    statementChars: both(`${AUDIT}: has AUDIT.statementChars of a statement, of its first AUDIT.statementRead`),
+    subjects: both(`${AUDIT}: names AUDIT.subjects people at most`),
+    attempts: both(`${AUDIT}: is sent AUDIT.attempts times where queues fail`),
+    againAfterMs: both(`${AUDIT}: is sent AUDIT.attempts times where queues fail`),
+    entriesDefault: both(`${AUDIT}: is told AUDIT.entriesDefault at a time, or up to AUDIT.entriesMax`),
+    entriesMax: both(`${AUDIT}: is told AUDIT.entriesDefault at a time, or up to AUDIT.entriesMax`),
+    lookedBackMs: both(`${AUDIT}: is told AUDIT.entriesDefault at a time, or up to AUDIT.entriesMax`),
   },
   ACCESS: {
     assertionChars: both(`${ACCESS}: is refused where nobody of the team has signed it`),

@@ -11,6 +11,8 @@ const BY_SOURCE: readonly Scope[] = ["sql", "pii"];
 
 export interface Grant {
   readonly scopes: ReadonlySet<Scope>;
+  /** What it is called where it is told of: in the audit trail. Null: nothing. */
+  readonly name: string | null;
   /** Whose rows it reads; null: all of them. */
   readonly sources: readonly string[] | null;
   /** Microseconds: from then on the token is refused. Null: never. */
@@ -29,8 +31,8 @@ export interface Tokens {
 /**
  * A token is replaced by another while both are listed, the older one with an end: nobody is without one in between.
  *
- * @param config `[{"sha256": "<hex>", "scopes": ["support", "profile", "sql", "live", "raw", "pii", "admin"], "sources": ["<source>"],
- *   "expires_at": "<time>"}]`, `sources` and `expires_at` optional. @param now microseconds.
+ * @param config `[{"sha256": "<hex>", "scopes": ["support", "profile", "sql", "live", "raw", "pii", "admin"], "name": "<name>",
+ *   "sources": ["<source>"], "expires_at": "<time>"}]`, the last three optional. @param now microseconds.
  * @throws SyntaxError or TypeError where it is something else.
  */
 export function parseTokens(config: string, now: () => number, mask: Tokens["mask"] = NO_MASK): Tokens {
@@ -46,13 +48,19 @@ export function parseTokens(config: string, now: () => number, mask: Tokens["mas
   return { grants, mask, now };
 }
 
+const NAME_CHARS = 100;
+
 /** @throws TypeError where an entry of the configuration grants nothing that there is. */
 export function parseGrant(entry: Record<string, unknown>, mask: Tokens["mask"]): Grant {
-  const { scopes, sources, expires_at } = entry;
+  const { name = null, scopes, sources, expires_at } = entry;
+  if (name !== null && (typeof name !== "string" || name === "" || name.length > NAME_CHARS)) {
+    throw new TypeError(`name is a text of 1 to ${NAME_CHARS} characters`);
+  }
   if (!Array.isArray(scopes) || !scopes.every((scope) => SCOPES.includes(scope))) {
     throw new TypeError(`scopes are of ${SCOPES.join(", ")}`);
   }
   const grant = {
+    name: name as string | null,
     scopes: new Set(scopes as Scope[]),
     sources: parseSources(sources),
     expiresAt: parseExpiry(expires_at),

@@ -39,6 +39,8 @@ const LOCAL_VARS = {
   USER_TOKEN_KEYS: JSON.stringify([LOCAL_USER_TOKEN_KEY]),
   EVENTPILE_LOCAL: "1",
   SQL_AUDIT: "off",
+  // Else what one looks at would be counted in what one looks at.
+  AUDIT: process.env.EVENTPILE_AUDIT ?? "off",
   LOCAL_S3_KEYS: `${LOCAL_S3_KEY_ID}:${LOCAL_S3_SECRET}`,
 };
 

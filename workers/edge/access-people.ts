@@ -67,7 +67,7 @@ export class AccessPeople {
     if (!grant) return err({ reason: "nothing_granted" });
     // Theirs as a token's hash is a token's; a text with a zero byte is no token.
     const hash = createHash("sha256").update(`access\0${by}\0${name.toLowerCase()}`).digest("hex");
-    return ok({ hash, grant });
+    return ok({ hash, grant: { ...grant, name: grant.name ?? name.toLowerCase() } });
   }
 
   async #verified(assertion: string): Promise<Result<Record<string, unknown>, Rejection>> {

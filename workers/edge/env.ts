@@ -40,6 +40,8 @@ export interface Env extends CredentialSettings {
   readonly TOKENS: string;
   /** JSON list of columns that only the scope `pii` sees (../sight.ts); none when absent. */
   readonly MASKED_COLUMNS?: string;
+  /** "on": who looks at whom, and who runs what, is written down (audit/audit-trail.ts). */
+  readonly AUDIT?: string;
   /** Whom Cloudflare Access signs in (access-people.ts); nobody when absent. */
   readonly ACCESS?: string;
   readonly IDENTITY_KEY: string;

@@ -10,9 +10,11 @@ import { parseMaskedColumns } from "../sight.ts";
 import { parseTokens, type Tokens } from "../tokens.ts";
 import { parseAccess } from "./access-people.ts";
 import { createApp } from "./app.ts";
+import { AuditTrail } from "./audit/audit-trail.ts";
 import { ContractBook } from "./contracts/contract-book.ts";
 import { type Env, eventQueues } from "./env.ts";
 import { EventSender } from "./event-sender.ts";
+import type { HomeOf } from "./parse-events.ts";
 import { boundedQueue, HeldBytes } from "./pressure.ts";
 import { PrivacyKeys } from "./privacy/privacy-keys.ts";
 import { parseWriteKeys } from "./write-keys.ts";
@@ -39,10 +41,14 @@ function appOf(env: Env): App {
     now: () => now() / 1_000,
     fetch: (url, init) => fetch(url, init),
   });
+  const sender = new EventSender(random(), queues, shards, hash);
+  const homeOf: HomeOf = (row) => shardOf(row, queues.length, spread);
+  const wait = (ms: number) => scheduler.wait(ms);
+  const audit = env.AUDIT === "on" ? new AuditTrail({ sender, homeOf, hash, random, now, wait }) : null;
   const app = createApp(
     {
       writeKeys: parseWriteKeys(env.WRITE_KEYS),
-      sender: new EventSender(random(), queues, shards, hash),
+      sender,
       held: new HeldBytes(),
       contracts: new ContractBook(
         () => env.CONTRACT_REGISTRY.getByName(CONTRACT_REGISTRY_NAME),
@@ -55,12 +61,12 @@ function appOf(env: Env): App {
         ),
         hash,
       },
-      homeOf: (row) => shardOf(row, queues.length, spread),
+      homeOf,
       local: env.EVENTPILE_LOCAL === "1",
       now,
       random,
     },
-    { env, queues, shards: queues.length, tokens: parseTokens(env.TOKENS, now, mask), access, now },
+    { env, queues, shards: queues.length, tokens: parseTokens(env.TOKENS, now, mask), access, audit, now },
   );
   apps.set(env, app);
   return app;

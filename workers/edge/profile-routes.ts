@@ -27,6 +27,8 @@ export interface ProfileRoutes {
   readonly now: () => number;
   /** Of those who may read profiles: what they see of them. @throws Refused */
   readonly reader: (request: Request) => Sight | null;
+  /** Told whom a request is about. */
+  readonly about: (request: Request, users: readonly string[]) => void;
   /** Those who may read all that a user did. @throws Refused */
   readonly support: (request: Request) => void;
 }
@@ -36,7 +38,7 @@ const TOKEN_BODY_BYTES = 1_024;
 const NOT_STORED = { "cache-control": "no-store" };
 
 export function addProfiles(app: Hono, routes: ProfileRoutes): void {
-  const { env, generation, userTokens, now, reader, support } = routes;
+  const { env, generation, userTokens, now, reader, about, support } = routes;
   const readerOf = async () => {
     // Asked once: all of one answer are of one build.
     const build = await generation();
@@ -56,6 +58,7 @@ export function addProfiles(app: Hono, routes: ProfileRoutes): void {
     const sight = reader(c.req.raw);
     const { users, fields: names } = await readJsonBody(c.req.raw, PROFILE.batchBytes, ["users", "fields"]);
     const ids = userIds(users);
+    about(c.req.raw, ids);
     if (names !== undefined && !Array.isArray(names)) throw badParameter("fields", "a list");
     const fields = profileFields(names ?? null);
     const found = await readProfiles(ids, await readerOf());

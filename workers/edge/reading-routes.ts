@@ -9,6 +9,8 @@ import { problem, type Rejection, type Scope } from "../problem.ts";
 import { withSight } from "../sight.ts";
 import { mayDo, type Reader, readerOf, sightOfGrant, type Tokens, tokenOf } from "../tokens.ts";
 import { type AccessPeople, ASSERTION_HEADER } from "./access-people.ts";
+import { addAudit } from "./audit/audit-routes.ts";
+import type { AuditTrail } from "./audit/audit-trail.ts";
 import { readBytes } from "./body.ts";
 import { addContracts } from "./contracts/contract-routes.ts";
 import { addCorrections } from "./correction-routes.ts";
@@ -46,6 +48,8 @@ export interface Reading {
   readonly tokens: Tokens;
   /** Null: Cloudflare Access signs nobody in. */
   readonly access: AccessPeople | null;
+  /** Null: nothing is written down of who asks. */
+  readonly audit: AuditTrail | null;
   /** Microseconds. */
   readonly now: () => number;
 }
@@ -76,9 +80,19 @@ const ANSWERED_SOON = [
   "/v1/cuts/*",
 ];
 /** A correction counts what its filter means. */
-const ANSWERED_BY_SQL = ["/v1/erasures/*", "/v1/sql/*", "/v1/corrections/*", "/v1/violations/*"];
+const ANSWERED_BY_SQL = ["/v1/audit", "/v1/erasures/*", "/v1/sql/*", "/v1/corrections/*", "/v1/violations/*"];
 
-export function addReading(app: Hono, { env, queues, shards, tokens, access, now }: Reading): void {
+/** A body that cannot be read is refused further on. */
+function statementIn(body: Uint8Array): string {
+  try {
+    const { sql } = JSON.parse(new TextDecoder().decode(body)) as { sql?: unknown };
+    return typeof sql === "string" ? sql : "";
+  } catch {
+    return "";
+  }
+}
+
+export function addReading(app: Hono, { env, queues, shards, tokens, access, audit, now }: Reading): void {
   const hash = subjectHasher(env.IDENTITY_KEY);
   const signedIn = new WeakMap<Request, Result<Reader, Rejection>>();
   if (access) {
@@ -88,11 +102,19 @@ export function addReading(app: Hono, { env, queues, shards, tokens, access, now
       return next();
     });
   }
+  if (audit) {
+    app.use("*", async (c, next) => {
+      await next();
+      const written = audit.write(c.req.raw, c.res.status);
+      if (written) c.executionCtx.waitUntil(written);
+    });
+  }
   /** By the token, where there is one, else by Cloudflare Access. @throws Refused */
   const reader = (request: Request, query?: URLSearchParams): Reader => {
     const token = tokenOf(request, query);
     const who = (token === null && signedIn.get(request)) || readerOf(tokens, token);
     if (!who.ok) throw new Refused(who.error);
+    audit?.note(request, { reader: who.value });
     return who.value;
   };
   const allowed = (request: Request, scope: Scope, also?: Scope, query?: URLSearchParams): Reader => {
@@ -128,6 +150,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, access, now
       const who = allowed(request, "profile", "support");
       return who.grant.scopes.has("profile") ? null : sightOf(who);
     },
+    about: (request, users) => audit?.note(request, { subjects: users.map((id) => ({ kind: "user", id })) }),
     support: (request) => void allow(request, "support"),
   });
   addOwn(app, { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY, generation, userTokens, now });
@@ -150,6 +173,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, access, now
       const { error } = body;
       return problem(error.reason === "body_too_large" ? { ...error, reason: "statement_too_large" } : error);
     }
+    audit?.note(c.req.raw, { statement: statementIn(body.value) });
     const headers = new Headers({ "content-type": "application/json", "x-eventpile-token": who.hash });
     withSight(headers, sightOf(who));
     // Its signal: a client that goes ends its statement.
@@ -161,7 +185,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, access, now
     return env.QUERY.fetch(new Request(c.req.url, { method: c.req.method, headers }));
   });
 
-  addTrino(app, { tokens, query: env.QUERY });
+  addTrino(app, { tokens, query: env.QUERY, audit });
   addHistory(app, {
     catalog: env.LAKE_CATALOG,
     now,
@@ -240,6 +264,7 @@ export function addReading(app: Hono, { env, queues, shards, tokens, access, now
     admin: (request) => void allow(request, "admin"),
   });
   addToken(app, { reader, sightOf });
+  addAudit(app, { query: env.QUERY, hash, now, admin: (request) => allow(request, "admin") });
   app.get("/healthz", (c) => c.json({ ok: true }));
 
   const replays: ReplayRoutes = {

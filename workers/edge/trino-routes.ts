@@ -6,6 +6,7 @@ import type { Context, Hono } from "hono";
 import { READING, SQL } from "../../r2-layout/limits.ts";
 import { withSight } from "../sight.ts";
 import { authorize, sightOfGrant, type Tokens } from "../tokens.ts";
+import type { AuditTrail } from "./audit/audit-trail.ts";
 import { readBytes } from "./body.ts";
 import type { Fetches } from "./env.ts";
 import { within } from "./pressure.ts";
@@ -13,15 +14,17 @@ import { within } from "./pressure.ts";
 export interface TrinoRoutes {
   readonly tokens: Tokens;
   readonly query: Fetches;
+  readonly audit: Pick<AuditTrail, "note"> | null;
 }
 
 const BODY = { bodyBytes: 2 * SQL.statementBytes, inflatedBytes: 2 * SQL.statementBytes };
 const PASSED = /^x-(trino|presto)-/;
 
-export function addTrino(app: Hono, { tokens, query }: TrinoRoutes): void {
+export function addTrino(app: Hono, { tokens, query, audit }: TrinoRoutes): void {
   const pass = async (c: Context) => {
     const allowed = authorize(tokens, tokenOf(c.req.raw), "sql");
     if (!allowed.ok) return unauthorized(allowed.error.reason);
+    audit?.note(c.req.raw, { reader: allowed.value });
     const headers = new Headers({ "x-eventpile-token": allowed.value.hash });
     withSight(headers, sightOfGrant(allowed.value.grant, tokens.mask));
     for (const [name, value] of c.req.raw.headers) if (PASSED.test(name)) headers.set(name, value);
@@ -29,6 +32,7 @@ export function addTrino(app: Hono, { tokens, query }: TrinoRoutes): void {
     if (method !== "POST") return query.fetch(new Request(asSeen(c.req.raw), { method, headers }));
     const body = await readBytes(c.req.raw, BODY);
     if (!body.ok) return new Response(`${body.error.reason}\n`, { status: 413 });
+    audit?.note(c.req.raw, { statement: new TextDecoder().decode(body.value) });
     return query.fetch(new Request(asSeen(c.req.raw), { method, headers, body: body.value }));
   };
   for (const path of ["/v1/statement", "/v1/statement/*", "/v1/query/*"]) {

@@ -1,5 +1,7 @@
 /** Write keys: which source an ingest request belongs to. They are public (every page shows one) and only write. */
 
+import { AUDIT_SOURCE } from "./audit/audit-source.ts";
+
 export type WriteKeys = ReadonlyMap<string, string>;
 
 /** @param config `{"<write key>": "<source name>"}`. @throws SyntaxError or TypeError where it is something else. */
@@ -11,6 +13,7 @@ export function parseWriteKeys(config: string): WriteKeys {
       if (typeof source !== "string" || source === "" || source.length > 100 || source.includes("\n")) {
         throw new TypeError("a source is a text of 1 to 100 characters on one line");
       }
+      if (source === AUDIT_SOURCE) throw new TypeError(`the source ${source} is the audit trail's`);
       return [key, source];
     }),
   );

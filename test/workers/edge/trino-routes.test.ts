@@ -19,6 +19,7 @@ beforeEach(() => {
   app = new Hono();
   addTrino(app, {
     tokens,
+    audit: null,
     query: {
       async fetch(request) {
         passed.push(request);
