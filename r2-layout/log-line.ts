@@ -173,16 +173,23 @@ export function quarantineRow({ row, q, rawText }: LogEntry, at: LogPosition): Q
 }
 
 /** Members of a call that stand beside its properties: mobile SDKs name a screen only there. Properties stand above them. */
-const BESIDE_PROPERTIES = [
+export const BESIDE_PROPERTIES = [
   ["group_id", "groupId"],
   ["previous_id", "previousId"],
   ["name", "name"],
   ["category", "category"],
 ] as const;
 
+/** Which member of a call a row's properties are made of: where it has both, or neither, too. */
+export function propertiesMember(raw: Readonly<Record<string, unknown>>, eventName: string): "properties" | "traits" {
+  if (isObject(raw.properties)) return "properties";
+  return isObject(raw.traits) || eventName === "identify" || eventName === "group" ? "traits" : "properties";
+}
+
 /** The sender's properties (traits for identify and group), each value as text; null where there are none. */
 export function propertiesOf(raw: Readonly<Record<string, unknown>>): Record<string, string> | null {
-  const given = isObject(raw.properties) ? raw.properties : isObject(raw.traits) ? raw.traits : {};
+  const member = raw[propertiesMember(raw, "")];
+  const given = isObject(member) ? member : {};
   const out: Record<string, string> = {};
   let count = 0;
   for (const key in given) {

@@ -1,6 +1,6 @@
 /**
  * What becomes of a contract's PII fields before an event reaches the log. It works on the JSON as it was sent, in every member that
- * may hold properties (`properties`, `traits`, `context.traits`), so that whatever is derived from it afterwards (the row, promoted
+ * may hold properties (`properties`, `traits`, `context.traits`, and beside them `name`, `category`, `groupId`, `previousId`), so that whatever is derived from it afterwards (the row, promoted
  * columns) has only what is left. Pure: secrets are handed in.
  *
  *     drop        the field is gone
@@ -13,6 +13,7 @@
  */
 import { createHmac } from "node:crypto";
 import { normalizeEmail } from "../email.ts";
+import { BESIDE_PROPERTIES } from "../log-line.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { Contract, PiiClass, PiiField } from "./contract.ts";
 import { sealed } from "./sealed-text.ts";
@@ -68,6 +69,11 @@ export class PiiPolicy {
     const event: Record<string, unknown> = { ...raw };
     for (const member of ["properties", "traits"]) {
       if (event[member] !== undefined) event[member] = walk(event[member], this.#root, secrets);
+    }
+    // They become properties of the row.
+    for (const [name, member] of BESIDE_PROPERTIES) {
+      const node = this.#root.inner.get(name);
+      if (node && event[member] !== undefined) event[member] = walk(event[member], node, secrets);
     }
     const { context } = event;
     if (isObject(context) && context.traits !== undefined) {

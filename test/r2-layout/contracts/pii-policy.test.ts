@@ -4,7 +4,10 @@ import { PII_CLASSES, type PiiClass, type PiiField } from "../../../r2-layout/co
 import { PiiPolicy, type Secrets } from "../../../r2-layout/contracts/pii-policy.ts";
 import { sealed, unsealed } from "../../../r2-layout/contracts/sealed-text.ts";
 import { truncated } from "../../../r2-layout/contracts/truncate.ts";
+import { propertiesOf } from "../../../r2-layout/log-line.ts";
 
+/** No treatment may let it through. */
+const SECRET = "s3cr3t-of-ada";
 const SECRETS: Secrets = { salt: { period: 7, bytes: new Uint8Array(32).fill(1) }, key: new Uint8Array(32).fill(2) };
 
 const policy = (...fields: (readonly [path: string, treatment: PiiField["treatment"], kind?: PiiClass])[]): PiiPolicy =>
@@ -78,7 +81,6 @@ describe("a contract's fields about people", () => {
   });
 
   it("leave nothing of a value behind, whatever its shape and that of the event (promise 7)", () => {
-    const SECRET = "s3cr3t-of-ada";
     const secretIn = fc.letrec<{ value: unknown }>((tie) => ({
       value: fc.oneof(
         { maxDepth: 3 },
@@ -115,6 +117,20 @@ describe("a contract's fields about people", () => {
       ),
     );
   });
+
+  it.each(["drop", "hash", "truncate", "encrypt"] as const)(
+    "reaches what becomes a property from beside the properties: %s",
+    (treatment) => {
+      const paths = ["name", "category", "group_id", "previous_id"];
+      const rules = PiiPolicy.of({ pii: paths.map((name) => ({ path: [name], class: "name" as const, treatment })) })!;
+      const raw = { name: SECRET, category: SECRET, groupId: SECRET, previousId: SECRET, properties: { plan: "pro" } };
+      const left = rules.applied(raw, SECRETS);
+      expect(JSON.stringify([left, propertiesOf(left)])).not.toContain(SECRET);
+      expect(propertiesOf(left)?.plan).toBe("pro");
+      const one = PiiPolicy.of({ pii: [{ path: ["mail"], class: "email", treatment }] })!;
+      expect(one.applied(raw, SECRETS)).toEqual(raw);
+    },
+  );
 
   it.each([
     [["mail"], true],

@@ -7,7 +7,7 @@ import type { EnforcedContract, RolloutMode } from "../../../durable-objects/con
 import { type Contract, parseContract, VIOLATED } from "../../../r2-layout/contracts/contract.ts";
 import { resolveRef, type SchemaObject } from "../../../r2-layout/contracts/json-schema.ts";
 import { PiiPolicy } from "../../../r2-layout/contracts/pii-policy.ts";
-import type { QuarantineMark } from "../../../r2-layout/log-line.ts";
+import { propertiesMember, type QuarantineMark } from "../../../r2-layout/log-line.ts";
 import { cutUtf8 } from "../../../r2-layout/utf8.ts";
 import { type JsonObject, kindOf } from "../derive/json.ts";
 import { describe } from "../derive/quarantine.ts";
@@ -58,7 +58,7 @@ export class ContractChecks {
   check(source: string, eventName: string, raw: JsonObject): Checked | null {
     const rule = this.#ruleOf(source, eventName);
     if (!rule?.validator) return null;
-    const member = eventName === "identify" || eventName === "group" ? "traits" : "properties";
+    const member = propertiesMember(raw, eventName);
     const given = raw[member] ?? {};
     const { contract, mode, policy } = rule;
     return {

@@ -8,6 +8,7 @@ import {
   joinLogLine,
   type LogLine,
   type LogPosition,
+  propertiesMember,
   propertiesOf,
   type QuarantineMark,
 } from "../../../r2-layout/log-line.ts";
@@ -64,7 +65,7 @@ export class Mender {
 
   /** @param at where the line stands: its row keeps the place, so that it passes through the rules as its neighbours did. */
   mended({ row, raw, d }: LogLine, at: LogPosition): Result<string, QuarantineMark> {
-    const member = row.event_name === "identify" || row.event_name === "group" ? "traits" : "properties";
+    const member = propertiesMember(raw, row.event_name);
     const given = isObject(raw[member]) ? raw[member] : {};
     const fixed = this.#steps.length === 0 ? raw : { ...raw, [member]: mapped(given, this.#steps) };
     const violation = this.judge({ row, raw: fixed, d });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EnforcedContract } from "../../../../durable-objects/contract-registry/api.ts";
-import { parseLogLine } from "../../../../r2-layout/log-line.ts";
+import { parseLogLine, propertiesOf } from "../../../../r2-layout/log-line.ts";
 import { ContractChecks } from "../../../../workers/edge/contracts/contract-checks.ts";
 import { parseEvents, readBody } from "../../../../workers/edge/parse-events.ts";
 import { facts } from "../facts.ts";
@@ -106,6 +106,20 @@ describe("an event against its contract", () => {
     expect(checks.check("other", "Signed up", right)).toMatchObject({ mode: "reject", version: 2 });
     expect(checks.check("other", "Bought", right)).toBeNull();
     expect(checks.check("shop", "identify", { traits: {} })?.violation?.field).toBe("traits.plan");
+  });
+
+  it.each([
+    ["identify", { properties: {}, traits: { plan: "pro" } }, "properties.plan"],
+    ["identify", { properties: { plan: "pro" }, traits: {} }, undefined],
+    ["identify", {}, "traits.plan"],
+    ["Signed up", { traits: {} }, "traits.plan"],
+    ["Signed up", { properties: { plan: "pro" }, traits: {} }, undefined],
+    ["Signed up", {}, "properties.plan"],
+  ])("is checked by what its row has for properties: %s with %j", (eventName, raw, field) => {
+    const checks = new ContractChecks([enforced({ eventName, mode: "warn" }, 1)]);
+    expect(checks.check("shop", eventName, raw)?.violation?.field).toBe(field);
+    const kept = propertiesOf({ ...raw, event: eventName })?.plan;
+    expect(kept).toBe(field === undefined ? "pro" : undefined);
   });
 
   it("passes over a contract that it cannot read, and checks by the others", () => {
