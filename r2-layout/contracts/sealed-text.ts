@@ -5,7 +5,7 @@
  */
 import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
 
-const PREFIX = "enc.1.";
+export const SEALED_PREFIX = "enc.1.";
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const CIPHER = "aes-256-gcm";
@@ -17,13 +17,13 @@ export function sealed(value: unknown, key: Uint8Array): string {
   const nonce = createHmac("sha256", keys.nonce).update(plain).digest().subarray(0, NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, keys.text, nonce);
   const text = Buffer.concat([cipher.update(plain), cipher.final()]);
-  return PREFIX + Buffer.concat([nonce, text, cipher.getAuthTag()]).toString("base64url");
+  return SEALED_PREFIX + Buffer.concat([nonce, text, cipher.getAuthTag()]).toString("base64url");
 }
 
 /** Wrapped, because a value may be null. @returns null for what is no such text, was cut, or is under another key. */
 export function unsealed(text: string, key: Uint8Array): { readonly value: unknown } | null {
   if (!isSealed(text)) return null;
-  const bytes = Buffer.from(text.slice(PREFIX.length), "base64url");
+  const bytes = Buffer.from(text.slice(SEALED_PREFIX.length), "base64url");
   if (bytes.length < NONCE_BYTES + TAG_BYTES) return null;
   const end = bytes.length - TAG_BYTES;
   const decipher = createDecipheriv(CIPHER, keysOf(key).text, bytes.subarray(0, NONCE_BYTES));
@@ -36,7 +36,7 @@ export function unsealed(text: string, key: Uint8Array): { readonly value: unkno
   }
 }
 
-export const isSealed = (text: unknown): text is string => typeof text === "string" && text.startsWith(PREFIX);
+export const isSealed = (text: unknown): text is string => typeof text === "string" && text.startsWith(SEALED_PREFIX);
 
 interface Keys {
   readonly nonce: Uint8Array;

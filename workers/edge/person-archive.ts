@@ -10,7 +10,7 @@ import { userKeyName } from "../../durable-objects/pii-key/api.ts";
 import type { EventsPage } from "../../durable-objects/user-timeline/api.ts";
 import { timelineName } from "../../durable-objects/user-timeline/timeline-name.ts";
 import { closureOf } from "../../queues/erasure/closure.ts";
-import { isSealed, unsealed } from "../../r2-layout/contracts/sealed-text.ts";
+import { isSealed, SEALED_PREFIX, unsealed } from "../../r2-layout/contracts/sealed-text.ts";
 import { shardName } from "../../r2-layout/keys.ts";
 import { SUPPORT, TIMELINE } from "../../r2-layout/limits.ts";
 import type { Rule } from "../../r2-layout/rule.ts";
@@ -76,11 +76,11 @@ class PersonFiles {
         .map(({ subject, shared }) => ({ ...subject, shared })),
       complete: links.complete,
     });
+    const open = await this.#unsealer([this.#user, ...devices]);
     const timeline = await this.#timelineOf(this.#user);
     const profile = onlineProfileJson(this.#user.id, await timeline.online(), profileFields(null));
-    yield json("timeline/profile.json", profile);
-    yield json("timeline/sessions.json", sessionsJson(await timeline.sessions(TIMELINE.sessionsPerAnswer)));
-    const open = await this.#unsealer();
+    yield json("timeline/profile.json", open(profile));
+    yield json("timeline/sessions.json", open(sessionsJson(await timeline.sessions(TIMELINE.sessionsPerAnswer))));
     yield this.#events("timeline/events.ndjson", open, (cursor) =>
       timeline.events({ limit: EXPORT_PAGE, ...(cursor !== undefined && { cursor }) }),
     );
@@ -96,7 +96,7 @@ class PersonFiles {
       const asked = { limit: EXPORT_PAGE, from: 0, range, stitch: false, ...(cursor !== undefined && { cursor }) };
       return readUserPage(this.#reader, this.#user.id, asked);
     });
-    yield json("lake/quarantine.json", await this.#quarantine());
+    yield json("lake/quarantine.json", open(await this.#quarantine()));
     yield json("rules.json", await this.#rules([this.#user, ...own]));
   }
 
@@ -113,28 +113,25 @@ class PersonFiles {
     const input = async function* () {
       for await (const events of pagesFrom(await readPage(undefined), readPage)) {
         let lines = "";
-        for (const event of events) {
-          const { properties } = event;
-          const plain =
-            properties && Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, open(value)]));
-          lines += `${JSON.stringify({ ...eventJson(event), ...(plain && { properties: plain }) })}\n`;
-        }
+        for (const event of events) lines += `${JSON.stringify(open(eventJson(event)))}\n`;
         yield encoder.encode(lines);
       }
     };
     return { name, input: input() };
   }
 
-  /** What stands under the person's own key is told in clear: it is theirs. */
-  async #unsealer(): Promise<(value: unknown) => unknown> {
+  /**
+   * What stands under the person's own keys is told in clear, for it is theirs: their own, and that of each device that is theirs
+   * alone, which was used before they had signed in.
+   */
+  async #unsealer(subjects: readonly Subject[]): Promise<(value: unknown) => unknown> {
     const { env } = this.#reader;
-    const key = await env.PII_KEY.getByName(userKeyName(subjectHasher(env.IDENTITY_KEY)(this.#user))).peek();
-    if (!key) return (value) => value;
-    return (value) => {
-      if (!isSealed(value)) return value;
-      const opened = unsealed(value, key);
-      return opened ? opened.value : value;
-    };
+    const hash = subjectHasher(env.IDENTITY_KEY);
+    const peeked = await Promise.all(
+      subjects.map((subject) => env.PII_KEY.getByName(userKeyName(hash(subject))).peek()),
+    );
+    const keys = peeked.filter((key) => key !== null);
+    return keys.length === 0 ? (value) => value : (value) => opened(value, keys);
   }
 
   async #quarantine(): Promise<Record<string, unknown>> {
@@ -170,6 +167,30 @@ class PersonFiles {
   }
 }
 
+/** However deep, and in text that is JSON: a property that is no text, and what was sent as it was. */
+function opened(value: unknown, keys: readonly Uint8Array[]): unknown {
+  if (isSealed(value)) {
+    for (const key of keys) {
+      const plain = unsealed(value, key);
+      if (plain) return plain.value;
+    }
+    return value;
+  }
+  if (typeof value === "string") return openedText(value, keys);
+  if (Array.isArray(value)) return value.map((member) => opened(member, keys));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, opened(member, keys)]));
+}
+
+function openedText(text: string, keys: readonly Uint8Array[]): string {
+  if (!/^\s*[[{]/.test(text) || !text.includes(SEALED_PREFIX)) return text;
+  try {
+    return JSON.stringify(opened(JSON.parse(text), keys));
+  } catch {
+    return text;
+  }
+}
+
 function namesOneOf(filter: Rule["filter"], hashes: ReadonlySet<string>, ids: ReadonlySet<string>): boolean {
   const { subjects, where } = filter as Rule["filter"] & { readonly subjects?: PackedSubjects };
   if (subjects !== undefined && [...unpackSubjects(subjects)].some((hash) => hashes.has(hash))) return true;
@@ -195,7 +216,7 @@ lake/events.ndjson     all events under the user_id that the lake has, newest fi
 lake/quarantine.json   events that broke their contract
 rules.json             corrections and erasures that name the person
 
-Values that were encrypted under the person's own key are in clear. An event may be in several of these files: each store
+Values that were encrypted under the person's own keys are in clear. An event may be in several of these files: each store
 holds a copy. Not in here: events of shared devices, events without a sign-in that are older than 30 days, counts that name
 nobody, and the log's own copies, which go after 30 days and say what the lake's do.
 `;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { userKeyName } from "../../../durable-objects/pii-key/api.ts";
 import { EMPTY_PROFILE } from "../../../durable-objects/user-timeline/subject-state.ts";
 import { timelineName } from "../../../durable-objects/user-timeline/timeline-name.ts";
 import { sealed } from "../../../r2-layout/contracts/sealed-text.ts";
@@ -12,6 +13,7 @@ import { unzip } from "./unzip.ts";
 
 const identityKey = "test-identity-key";
 const key = new Uint8Array(32).fill(7);
+const phoneKey = new Uint8Array(32).fill(8);
 const NOTHING = { users: [], devices: [], emails: [], cut: false };
 
 /** Ann with a phone of her own and a tablet that bob uses, too. */
@@ -25,15 +27,23 @@ function held({ quarantined = 1, fails = false } = {}) {
     properties: { size: "L", note: sealed("left foot", key) },
   });
   put("user", "ann", { devices: ["phone", "tablet"], emails: ["ann@example.org"] }, [secret]);
-  put("device", "phone", { users: ["ann"] }, [plainEvent({ event_id: "e2", anonymous_id: "phone" })]);
+  const before = { note: sealed("right foot", phoneKey), list: JSON.stringify([{ of: sealed(["a", 1], key) }]) };
+  put("device", "phone", { users: ["ann"] }, [
+    plainEvent({ event_id: "e2", anonymous_id: "phone", properties: before }),
+  ]);
   put("device", "tablet", { users: ["ann", "bob"] }, [plainEvent({ event_id: "of-bob", anonymous_id: "tablet" })]);
   const window = { from: 0, events: 0, counts: {}, revenue: {} };
   const online = {
     ...EMPTY_PROFILE,
+    last_values: { "traits.note": { value: sealed("left foot", key), at: 0 } },
     ...{ as_of: 0, last_at: {}, active_days_30d: 0, first_touch: null, last_touch: null },
     windows: { "1h": window, "24h": window, "7d": window, "30d": window },
   };
   const hash = subjectHasher(identityKey);
+  const keyOf = new Map([
+    [userKeyName(hash({ kind: "user", id: "ann" })), key],
+    [userKeyName(hash({ kind: "device", id: "phone" })), phoneKey],
+  ]);
   const rule = { id: "job", createdAt: 0, seq: 1 };
   const env = {
     IDENTITY_KEY: identityKey,
@@ -50,7 +60,7 @@ function held({ quarantined = 1, fails = false } = {}) {
       }),
     },
     EMAIL_INDEX: { getByName: () => ({ find: async () => ({ subjects: [], full: false }) }) },
-    PII_KEY: { getByName: () => ({ peek: async () => key }) },
+    PII_KEY: { getByName: (name: string) => ({ peek: async () => keyOf.get(name) ?? null }) },
     LAKE_CATALOG: { getByName: () => ({ plan: async () => ({ files: [], matched: null }) }) },
     EVENT_LOG: {
       getByName: () => ({
@@ -77,7 +87,7 @@ function held({ quarantined = 1, fails = false } = {}) {
     "ann",
     null,
     "contract",
-    `{"n":${i}}`,
+    JSON.stringify({ n: i, properties: { note: sealed("left foot", key), of: sealed("bob's", new Uint8Array(32)) } }),
   ]);
   return personArchive({ env, generation: async () => 0, now: () => Date.now() * 1_000, sql: async () => rows }, "ann");
 }
@@ -113,7 +123,18 @@ describe("the archive of what is held about a person", () => {
       event_id: "e1",
       properties: { size: "L", note: "left foot" },
     });
-    expect(JSON.parse(files.get("devices/1-events.ndjson")!)).toMatchObject({ event_id: "e2" });
+    expect(JSON.parse(files.get("devices/1-events.ndjson")!)).toMatchObject({
+      event_id: "e2",
+      properties: { note: "right foot", list: '[{"of":["a",1]}]' },
+    });
+    expect(JSON.parse(files.get("timeline/profile.json")!).last_values).toMatchObject({
+      "traits.note": { value: "left foot" },
+    });
+    const [broken] = JSON.parse(files.get("lake/quarantine.json")!).events as { raw: string }[];
+    // What is under nobody's key stays shut.
+    expect(JSON.parse(broken!.raw)).toMatchObject({
+      properties: { note: "left foot", of: expect.stringMatching(/^enc\./) },
+    });
     const rules = JSON.parse(files.get("rules.json")!) as { version: number }[];
     expect(rules.map(({ version }) => version)).toEqual([1, 3]);
     expect([...files.values()].join()).not.toMatch(/of-bob|"bob"/);
