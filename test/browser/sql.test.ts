@@ -160,6 +160,30 @@ describe("a statement", () => {
     await page.getByRole("heading", { name: "Only a SELECT is answered" }).waitFor();
   });
 
+  it("says where its answer comes from: the rollups, the cache, or the larger engine", async () => {
+    await run("SELECT event_name, count(*) AS n FROM events GROUP BY event_name ORDER BY n DESC");
+    await cell("page").waitFor();
+    await facts().getByText("from the rollups").waitFor();
+    // Ids are for the engine to count.
+    const byEngine = "SELECT count(DISTINCT user_id) AS people FROM events";
+    await run(byEngine);
+    await cell("32").waitFor();
+    expect(await facts().textContent()).not.toMatch(/from|larger/);
+    await run(byEngine);
+    await facts()
+      .getByText(/from the cache, .+ old/)
+      .waitFor();
+
+    const stats = { elapsed_ms: 2_100, engine_ms: 1_900, rows: 1, route: "distributed", files: 0, table_files: 0 };
+    const json = { columns: [{ name: "n", type: "BIGINT" }], rows: [[21_000_000_000]], stats };
+    await page.route("**/v1/sql", (route) =>
+      route.request().postData()?.includes('"explain":true') ? route.continue() : route.fulfill({ json }),
+    );
+    await run("SELECT count(*) AS n FROM events WHERE length(page_title) > 3");
+    await cell(/21.?000.?000.?000/).waitFor();
+    await facts().getByText("by the larger engine").waitFor();
+  });
+
   it("that is too large gets the figures, and a narrower one with a click", async () => {
     const narrower = { condition: "event_time >= TIMESTAMP '2026-11-01'", sql: "SELECT 5 AS narrower" };
     const estimate = { files: 73_000, scan_bytes: 21e9 };

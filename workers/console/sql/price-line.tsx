@@ -39,7 +39,7 @@ function PriceWords({ price }: { price: Price }) {
 
 function costWords({ files, bytes, row_groups: rowGroups, dollars, pruned, route: place }: Explained): string {
   const route = routeWords(place);
-  if (pruned.table_files === 0) return route ?? "Reads nothing from storage";
+  if (pruned.table_files === 0) return route ? `Answered ${route}` : "Reads nothing from storage";
   const words = [
     `Reads up to ${formatBytes(bytes)}`,
     `${formatCount(files)} of ${formatCount(pruned.table_files)} ${pruned.table_files === 1 ? "file" : "files"}`,
