@@ -4,7 +4,7 @@ import type { UserTimelineApi } from "../../../durable-objects/user-timeline/api
 import { timelineName } from "../../../durable-objects/user-timeline/timeline-name.ts";
 import type { EventRow } from "../../../r2-layout/event-columns.ts";
 import { SQL, TIMELINE } from "../../../r2-layout/limits.ts";
-import { sha256, TOKEN } from "./edge-config.ts";
+import { MASKED_COLUMNS, sha256, TOKEN } from "./edge-config.ts";
 
 const ORIGIN = "https://collect.example";
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
@@ -82,7 +82,8 @@ describe("a token's scopes", () => {
 
 describe("a page asks what its token may do", () => {
   it("and is told the scopes, all of them for admin", async () => {
-    expect(await (await get("/v1/token", TOKEN.support)).json()).toEqual({ scopes: ["support"] });
+    const support = await (await get("/v1/token", TOKEN.support)).json();
+    expect(support).toEqual({ scopes: ["support"], masked: MASKED_COLUMNS });
     const { scopes } = (await (await get("/v1/token", TOKEN.admin)).json()) as { scopes: string[] };
     expect(scopes).toEqual(expect.arrayContaining(Object.keys(TOKEN)));
   });
@@ -219,6 +220,7 @@ describe("/v1/sql", () => {
       path: "/v1/sql",
       token: sha256(TOKEN.sql),
       authorization: null,
+      sight: expect.any(String),
       body,
     });
   });
