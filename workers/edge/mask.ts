@@ -5,6 +5,10 @@ import { isIdentifier, isMasked, PSEUDONYM, type Sight } from "../sight.ts";
 /** Members that hold figures under names of events, which may be called as a column is. */
 const BY_EVENT: ReadonlySet<string> = new Set(["counts", "by_event"]);
 
+/** Of a session: the path of a page, or a screen's name. */
+const OF_PLACES: ReadonlySet<string> = new Set(["entry", "exit"]);
+const PLACE_COLUMNS = ["page_path", "properties"] as const;
+
 type Json = Readonly<Record<string, unknown>>;
 
 /** Members that hold properties and traits under names of the sender's. */
@@ -27,6 +31,7 @@ function maskedValue(value: unknown, sight: Sight): unknown {
 }
 
 function maskedMember(name: string, member: unknown, of: Json, sight: Sight): unknown {
+  if (OF_PLACES.has(name) && "pages" in of) return PLACE_COLUMNS.some((one) => isListed(one, sight)) ? null : member;
   const column = columnOf(name, of);
   if (column !== null && isListed(column, sight)) {
     return isIdentifier(column) && typeof member === "string" ? pseudonym(member, sight) : null;
@@ -42,7 +47,7 @@ function columnOf(name: string, of: Json): string | null {
     if (of.kind !== undefined) return of.kind === "user" ? "user_id" : of.kind === "device" ? "anonymous_id" : null;
     return "entry" in of ? "session_id" : null;
   }
-  return name === "entry" || name === "exit" ? "page_path" : name;
+  return name;
 }
 
 const isListed = (column: string, sight: Sight): boolean =>

@@ -11,6 +11,7 @@ import type { EventRow } from "../../r2-layout/event-columns.ts";
 import { MINUTE_MS, OWN, SECOND_MS } from "../../r2-layout/limits.ts";
 import { MICROS_PER_MS } from "../../r2-layout/time.ts";
 import { problem } from "../problem.ts";
+import { isMasked, type Sight } from "../sight.ts";
 import { tokenOf } from "../tokens.ts";
 import { preflight, withCors } from "./cors.ts";
 import { badParameter, countParameter, Refused } from "./parameters.ts";
@@ -47,6 +48,10 @@ const OWN_COLUMNS = [
   "currency",
   "properties",
 ] as const satisfies readonly (keyof EventRow)[];
+
+/** Whether who sees this much may have somebody's token made, and read by it: nothing in it is masked for them. */
+export const seesOwn = (sight: Sight | null): boolean =>
+  sight === null || !OWN_COLUMNS.some((column) => isMasked(sight, "events", column));
 
 export function addOwn(app: Hono, { timelines, identityKey, generation, userTokens, now }: OwnRoutes): void {
   app.use("/v1/me/*", async (c, next) => {

@@ -23,7 +23,7 @@ import { bucketName, readCredentials } from "./iceberg-credentials.ts";
 import { addIceberg } from "./iceberg-routes.ts";
 import { liveHubs } from "./live-hubs.ts";
 import { addOperations } from "./operations/operations-routes.ts";
-import { addOwn } from "./own-routes.ts";
+import { addOwn, seesOwn } from "./own-routes.ts";
 import { Refused } from "./parameters.ts";
 import { within } from "./pressure.ts";
 import { addPrivacy } from "./privacy/privacy-routes.ts";
@@ -151,7 +151,9 @@ export function addReading(app: Hono, { env, queues, shards, tokens, access, aud
       return who.grant.scopes.has("profile") ? null : sightOf(who);
     },
     about: (request, users) => audit?.note(request, { subjects: users.map((id) => ({ kind: "user", id })) }),
-    support: (request) => void allow(request, "support"),
+    support: (request) => {
+      if (!seesOwn(sightOf(allowed(request, "support")))) throw new Refused({ reason: "missing_scope", scope: "pii" });
+    },
   });
   addOwn(app, { timelines: env.USER_TIMELINE, identityKey: env.IDENTITY_KEY, generation, userTokens, now });
   addSupport(app, {

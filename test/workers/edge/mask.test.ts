@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { masked, pseudonym } from "../../../workers/edge/mask.ts";
+import { seesOwn } from "../../../workers/edge/own-routes.ts";
 
 const sightOn = (...columns: string[]) => ({ sources: null, masked: columns, pseudonymKey: "k" });
 const ann = pseudonym("ann", sightOn());
@@ -56,11 +57,24 @@ describe("what support is told where columns are masked", () => {
     expect(masked({ sessions: [{ id: "s", entry: "/a", exit: "/b", pages: 2 }] }, sight)).toEqual({
       sessions: [{ id: pseudonym("s", sight), entry: null, exit: null, pages: 2 }],
     });
+    const session = { id: "s", entry: "/a", exit: "/b", pages: 2 };
+    for (const [column, entry] of [
+      ["page_path", null],
+      ["properties", null],
+      ["page_url", "/a"],
+    ] as const) {
+      expect(masked(session, sightOn(column)).entry, column).toBe(entry);
+    }
     const match = { kind: "user", id: "ann", by: "email", email: "ann@x.example", events: 3 };
     expect(masked({ matches: [match] }, sight)).toEqual({ matches: [{ ...match, id: ann, email: null }] });
     expect(masked({ users: [{ user_id: "ann", last_seen: "t" }] }, sight)).toEqual({
       users: [{ user_id: ann, last_seen: "t" }],
     });
+  });
+
+  it("has no way round by a token of the person's own, where that would show what is masked", () => {
+    for (const column of ["city", "page_url", "properties"]) expect(seesOwn(sightOn(column)), column).toBe(false);
+    for (const sight of [null, sightOn(), sightOn("user_id", "region")]) expect(seesOwn(sight)).toBe(true);
   });
 
   it("has another pseudonym under another key", () => {
